@@ -1,0 +1,31 @@
+# make install   .venv with apf in it            make demo    the main job on a real HTCondor pool
+# make test      the whole suite                  make bench   speed beside the raw calls
+# make lint      ruff, mypy --strict, import contracts
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install lint test demo bench clean
+install: .venv/made
+
+.venv/made: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install
+	$(BIN)/pytest
+
+demo: install
+	$(BIN)/apf demo
+
+bench: install
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv .lab

@@ -1,0 +1,1 @@
+"""Mail, terms, fenced rows and hosts over Redis. Knows nothing of VMs."""

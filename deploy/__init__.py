@@ -1,0 +1,1 @@
+"""What an operator deploys: the lab on one machine, units, policies."""
