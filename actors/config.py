@@ -1,0 +1,167 @@
+"""The configuration: one TOML file, every key written down here once, with its unit, its range and its default.
+
+Secrets are never written in it: a `Secret` is a reference (`env:NAME` or `file:PATH`), read when it is needed.
+`config_file` reads the file and reports all mistakes at once, each with its place and a hint.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+Seconds = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Limits(Section):
+    """What one host may use, whatever the number of queues and VMs."""
+
+    schedulers: Annotated[int, Field(ge=1, le=32)] = 2  # threads that decide; queues are spread over them
+    calls: Annotated[int, Field(ge=2, le=256)] = 16  # calls to clouds and pools under way at once
+    children: Annotated[int, Field(ge=1, le=32)] = 2  # child processes that talk to HTCondor, a pool
+
+
+class Console(Section):
+    """Where /metrics and /healthz answer. Port 0 takes a free one; empty `listen` turns it off."""
+
+    listen: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9618 + 1000
+
+
+class Factory(Section):
+    """`name` marks every key, tag and mailbox: two factories with different names never touch each other's VMs."""
+
+    name: Name
+    redis: Annotated[str, Field(pattern=r"^(embedded$|rediss?://|sentinels?://)")] = "embedded"
+    redis_username: Secret | None = None
+    redis_password: Secret | None = None
+    directory: str = "~/.local/state/apf"  # embedded Redis, logs of child processes; one a factory
+    ttl_s: Annotated[float, Field(ge=1, le=300)] = 15.0  # a dead host's posts are free after this long
+    tick_s: Annotated[float, Field(ge=0.1, le=60)] = (
+        3.0  # how often a host beats and renews; at most a third of ttl_s
+    )
+    actors: Limits = Limits()
+    console: Console = Console()
+
+
+class HtcondorPool(Section):
+    kind: Literal["htcondor"] = "htcondor"
+    collector: Annotated[str, Field(min_length=1)]  # HOST or HOST:PORT
+    schedds: tuple[str, ...] = ()  # names; none: every schedd that the collector knows when asked
+    token_directory: str | None = None  # IDTOKENS of the factory (0700)
+    trust_domain: str | None = None
+    interval_s: Annotated[float, Field(ge=1, le=3600)] = 15.0  # between readings
+    timeout_s: Annotated[float, Field(ge=1, le=300)] = 20.0  # of one call; the child process is killed then
+    worker_collector: str | None = (
+        None  # the collector as workers reach it, when they reach it by another address
+    )
+    worker_token_command: tuple[
+        str, ...
+    ] = ()  # prints an IDTOKEN that may only advertise; run at each launch
+    worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
+
+
+class SimulatedPool(Section):
+    """A pool in the memory of a world process, for trying things out where there is no HTCondor."""
+
+    kind: Literal["simulated"]
+    world: str  # HOST:PORT or a path of a socket
+    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0
+    worker_token_command: tuple[str, ...] = ()
+
+
+class Ec2Account(Section):
+    """Credentials, shared by the clouds that name this account. Without keys boto3's own chain is asked."""
+
+    kind: Literal["ec2"] = "ec2"
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    session_token: Secret | None = None
+    profile: str | None = None
+
+
+class ShapeOf(Section):
+    cpus: Annotated[int, Field(ge=1)]
+    memory_mib: Annotated[int, Field(ge=1)]
+    disk_mib: Annotated[int, Field(ge=1)] = 10_000
+    gpus: Count = 0
+
+
+class AnyCloud(Section):
+    """What every kind of cloud has."""
+
+    shape: ShapeOf
+    max_vms: Count
+    usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
+    weight: Annotated[float, Field(gt=0)] = 1.0  # share inside its tier
+    boot_deadline_s: Annotated[float, Field(ge=10)] = 900.0  # from launch to the startd's ad
+    interval_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # between listings
+    timeout_s: Annotated[float, Field(ge=1, le=300)] = 30.0  # of one call
+    closed_s: Annotated[float, Field(ge=1)] = 120.0  # no launches for so long after "no capacity" or "quota"
+    batch: Annotated[int, Field(ge=1, le=500)] = 20  # VMs in one launch call, at most
+    unclaimed_poweroff_s: Annotated[float, Field(ge=60)] = 1800.0  # the dead man's switch of a worker
+    worker_config: str = ""  # HTCondor configuration lines added to the worker's
+    user_data: str | None = None  # path of a template of your own instead of the one that comes along
+    tags: dict[str, str] = {}
+
+
+class Ec2Cloud(AnyCloud):
+    kind: Literal["ec2"] = "ec2"
+    account: Name | None = None
+    region: Annotated[str, Field(min_length=1)]
+    endpoint: str | None = None  # for clouds that speak EC2 and are not Amazon
+    image: str | None = None
+    instance_type: str | None = None
+    market: Literal["on-demand", "spot"] = "on-demand"
+    max_usd_per_hour: Annotated[float, Field(gt=0)] | None = (
+        None  # spot: the most to pay; none: the on-demand price
+    )
+    key_pair: str | None = None
+    subnet: str | None = None
+    security_groups: tuple[str, ...] = ()
+    iam_profile: str | None = None
+    zone: str | None = None
+    launch_template: str | None = None  # ID or NAME, or either with ":VERSION"
+    request: dict[str, object] = {}  # passed on to RunInstances as it is, e.g. EbsOptimized = true
+
+
+class SimulatedCloud(AnyCloud):
+    kind: Literal["simulated"]
+    world: str
+    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+
+
+class Queue(Section):
+    """A workload: which jobs, of which pool, on which clouds."""
+
+    pool: Name
+    jobs: Annotated[str, Field(min_length=1)]  # a ClassAd expression over job ads
+    cascade: tuple[tuple[Name, ...], ...]  # tiers of clouds, the cheapest first
+    min_idle_age_s: Seconds = 0.0
+    count_held: bool = False  # whether held jobs ask for VMs too
+    max_vms: Count | None = None
+    release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
+    start: str = "true"  # a further ClassAd condition of the workers' START
+    slots: Literal["partitionable", "static"] = "partitionable"
+
+
+class Config(Section):
+    factory: Factory
+    pools: dict[Name, Annotated[HtcondorPool | SimulatedPool, Field(discriminator="kind")]]
+    accounts: dict[Name, Ec2Account] = {}
+    clouds: dict[Name, Annotated[Ec2Cloud | SimulatedCloud, Field(discriminator="kind")]]
+    queues: dict[Name, Queue]
+
+    def queues_of(self, cloud: str) -> tuple[str, ...]:
+        """The queues whose cascade names this cloud, in the file's order."""
+        return tuple(
+            name for name, queue in self.queues.items() if any(cloud in tier for tier in queue.cascade)
+        )

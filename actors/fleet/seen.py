@@ -1,0 +1,156 @@
+"""What was seen of the world outside: job classes, startds, instances, and the readings that hold them.
+
+Absence is never evidence. So a reading that failed and a reading that found nothing have different types, and
+everything that came out of an ad or a tag is a worker's word: input, not truth.
+
+A reading is one look at one source. `at` is Redis time in seconds, taken *before* the source was asked: whatever
+happened after `at` may or may not be in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from actors.fleet.shape import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The source was asked and did not answer, or answered what cannot be used. It proves nothing."""
+
+    source: str
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobClass:
+    """Jobs of one queue that are alike: same request, same Requirements, so the same answer to "can it run there?".
+
+    `idle` counts those that waited at least the queue's `min_idle_age_s`; younger ones are in `young`.
+    """
+
+    queue: str
+    request: Shape
+    requirements: str = "true"
+    rank: str = "0"
+    attributes: tuple[tuple[str, str], ...] = ()  # name, ClassAd literal: what Requirements may look at
+    idle: int = 0
+    young: int = 0
+    running: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheddSeen:
+    """One schedd's part in a reading; `error` is empty when it answered in full."""
+
+    name: str
+    error: str = ""
+    overlapping: int = 0  # jobs that more than one queue's expression matches; the first queue got them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsSeen:
+    """Jobs by class over the schedds of a pool. With a schedd missing it may raise a want, never lower one."""
+
+    source: str
+    at: float
+    classes: tuple[JobClass, ...]
+    schedds: tuple[ScheddSeen, ...]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.schedds) and not any(schedd.error for schedd in self.schedds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A static or partitionable slot as its startd advertises it (never a dynamic one)."""
+
+    name: str
+    state: str  # Owner, Unclaimed, Matched, Claimed, Preempting, Backfill, Drained
+    activity: str  # Idle, Busy, Retiring, Vacating, Suspended, Benchmarking, Killing
+    partitionable: bool = False
+    children: int = 0  # dynamic slots under a partitionable one: each runs, or holds a claim for, a job
+    free: Shape = field(default_factory=Shape)  # what a partitionable slot has left; all of a static one
+    drain_reason: str = ""  # DrainReason, where our nonce stands
+    draining: bool = False
+    request_id: str = ""  # DrainingRequestId: restarts at 1 with the startd, so it proves nothing by itself
+
+    @property
+    def busy(self) -> bool:
+        """Claimed/Idle is busy too: a claim may start its next job at any moment."""
+        return self.children > 0 or self.state not in ("Unclaimed", "Drained", "Owner")
+
+    @property
+    def drained(self) -> bool:
+        return self.state == "Drained" and self.activity == "Idle" and self.children == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """All slots of one startd. `instance_id`, `queue` and `cloud` are what the startd says of itself."""
+
+    name: str  # the startd's Machine attribute, or the name behind the last "@" of its slots
+    address: str  # MyAddress: a sinful string
+    instance_id: str = ""
+    queue: str = ""
+    cloud: str = ""
+    identity: str = ""  # AuthenticatedIdentity: who advertised it, as the collector saw
+    max_retirement_s: int = 0  # MaxJobRetirementTime; 0 means that a graceful drain evicts at once
+    started_at: int = 0  # DaemonStartTime by the worker's own clock: tells two lives of a startd apart
+    slots: tuple[Slot, ...] = ()
+
+    @property
+    def busy(self) -> bool:
+        return any(slot.busy for slot in self.slots)
+
+    def draining_for(self, nonce: str) -> bool:
+        """Every slot shows the drain that carries this nonce."""
+        return bool(self.slots) and all(
+            nonce in s.drain_reason and (s.draining or s.drained) for s in self.slots
+        )
+
+    def drained_for(self, nonce: str) -> bool:
+        """Every slot is Drained, Idle, without children, and carries this nonce. Anything less proves nothing."""
+        return bool(self.slots) and all(slot.drained and nonce in slot.drain_reason for slot in self.slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartdsSeen:
+    """The startds that a collector knew. A restarted collector answers in full and empty: judge by what is expected."""
+
+    source: str
+    at: float
+    machines: tuple[Machine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One instance as a cloud lists it."""
+
+    id: str
+    state: str  # pending, running, ending, stopped, terminated
+    launched_at: float = 0.0  # by the cloud's clock: the birth time of an adopted VM
+    address: str = ""  # private address, to hold against the startd's
+    intent: str = ""  # tags apf:intent, apf:queue, apf:index
+    queue: str = ""
+    index: int = -1
+    token: str = ""  # the ClientToken it was started with
+    market: str = ""  # spot or on-demand
+    reason: str = ""  # why it stopped, in the cloud's words
+
+    @property
+    def dead(self) -> bool:
+        return self.state in ("stopped", "terminated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """All instances that carry this factory's and this cloud's tag. `foreign` ones only count against the quota."""
+
+    source: str
+    at: float
+    instances: tuple[Instance, ...]
+    foreign: int = 0

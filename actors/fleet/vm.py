@@ -1,0 +1,94 @@
+"""A VM as its row says it, and the launch intent that stands before it.
+
+One VM, one row, one writer: the holder of its cloud's post. Busy and idle are not here, they are observations; nor is
+"the ad is missing". A row holds what was decided and what was proven, with its reason and its time (Redis seconds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    LAUNCHING = "launching"
+    BOOTING = "booting"
+    READY = "ready"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    ENDING = "ending"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+ALIVE = frozenset(State) - {State.ENDED, State.FAILED}  # they hold quota
+SUPPLY = frozenset({State.LAUNCHING, State.BOOTING, State.READY})  # they serve a want; draining ones do not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """The row of one VM. Empty text and 0 mean "not so"."""
+
+    id: str  # "<intent>-<index>", or "adopted-<instance id>"
+    cloud: str
+    queue: str
+    state: State
+    since: float  # when it entered `state`
+    born: float  # when the launch was written down; the cloud's launch time if adopted
+    reason: str  # why it is in `state`: a sentence
+    intent: str = ""
+    instance_id: str = ""
+    address: str = ""
+    machine: str = ""  # the startd's name, once it joined
+    machine_address: str = ""  # its sinful string
+    joined: float = 0.0
+    unknown: str = ""  # launching: the call may have worked; what it answered
+    held: str = ""  # an operator's hold, with its reason: no policy drains it
+    unwanted: float = 0.0  # since when: booting and not wanted any more, to be drained when it joins
+    nonce: str = ""  # of the drain that is ours; a new one for each request
+    drain_for: str = ""  # "policy", "wish:<id>", "spot", ...: what may be taken back, and what not
+    drain_asked: float = 0.0  # when the request with `nonce` was accepted by the startd; 0: not yet
+    request_id: str = ""  # of the accepted request, to cancel by
+    drain_refused: str = ""  # the startd's answer, when it refused: shown to the operator, asked again later
+    end_asked: float = 0.0  # when the cloud accepted the end call; 0: not yet
+    lost: str = ""  # ended by someone else: spot, crash, dead man's switch
+    usd_per_hour: float = 0.0
+    market: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ALIVE
+
+    @property
+    def supply(self) -> bool:
+        """Counts as supply for its queue's want. An unwanted booting VM is already given up."""
+        return self.state in SUPPLY and not self.unwanted
+
+
+class Launch(StrEnum):
+    """How a launch intent stands."""
+
+    WRITTEN = "written"  # nothing was sent, or nothing is known of what was sent
+    SENT = "sent"  # the call was made; an answer is missing
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A launch written down before the call. The request is frozen: a repeat sends the same bytes with the same token."""
+
+    id: str
+    cloud: str
+    queue: str
+    count: int
+    token: str  # the ClientToken, at most 64 ASCII characters
+    request: (
+        str  # JSON of the whole request; dropped once the launch is resolved, as it holds the worker's token
+    )
+    written: float
+    state: Launch = Launch.WRITTEN
+    sent: float = 0.0
+    looked: float = 0.0  # when it was last looked up
+    reason: str = ""
+    decision: str = ""  # the want's decision id

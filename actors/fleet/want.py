@@ -1,0 +1,63 @@
+"""A want: how many VMs of a cloud a queue wants. An absolute number, so late, lost or repeated mail cannot buy twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """`n` VMs of `cloud` for `queue`, with the sentences that led there, in order."""
+
+    queue: str
+    cloud: str
+    n: int
+    reasons: tuple[str, ...] = ()
+    decision: str = ""  # one id from the plan to the API call, the VM's tag and the log line
+    at: float = 0.0  # Redis time of the decision
+    changed: float = 0.0  # when n last changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """What one cloud has for one queue, published by the cloud's holder for the queue's scheduler. Counts of VMs.
+
+    `launching` + `booting` + `ready` are supply (unwanted ones are in `unwanted` only). `idle`: ready, seen, no claim.
+    `cancellable`: draining for policy, still busy: taken back before anything is bought.
+    """
+
+    cloud: str
+    queue: str
+    at: float
+    launching: int = 0
+    booting: int = 0
+    ready: int = 0
+    idle: int = 0
+    busy: int = 0
+    suspect: int = 0  # ready, and the reading does not show it
+    unwanted: int = 0
+    draining: int = 0
+    cancellable: int = 0
+    drained: int = 0
+    ending: int = 0
+    held: int = 0
+    free: tuple[
+        tuple[int, int, int, int], ...
+    ] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
+    joined_recently: int = 0
+
+    @property
+    def supply(self) -> int:
+        return self.launching + self.booting + self.ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudView:
+    """How one cloud stands for all queues, published by its holder."""
+
+    cloud: str
+    at: float
+    room: int  # VMs that may still be started: limit - max(rows, listing) - unknown
+    closed: str = ""  # why nothing may be started now: no capacity until ..., drained by ..., frozen
+    closed_until: float = 0.0
+    frozen: str = ""  # why nothing is released now

@@ -1,0 +1,85 @@
+"""The words that travel between the actors.
+
+Mail wakes, rows are the truth: every message inside the factory says only "look at that row". Losing, repeating or
+reordering it does no harm, since every actor also looks by itself at a steady interval. The operator's mailbox is the
+exception: there the mail is the message, and its sender repeats it until the outcome exists.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from broker.envelope import Message
+
+
+class LookAtDemand(Message):
+    """A pool's jobs were read anew (row `demand` of post `pool/NAME`). To the schedulers of its queues."""
+
+    kind: ClassVar[str] = "look-at-demand"
+    pool: str
+    version: int = Field(ge=0)
+
+
+class LookAtStartds(Message):
+    """A pool's startds were read anew. To the retirement actors of the clouds that serve its queues."""
+
+    kind: ClassVar[str] = "look-at-startds"
+    pool: str
+    version: int = Field(ge=0)
+
+
+class LookAtListing(Message):
+    """A cloud was listed anew. To its submitter and its retirement actor."""
+
+    kind: ClassVar[str] = "look-at-listing"
+    cloud: str
+    version: int = Field(ge=0)
+
+
+class LookAtWant(Message):
+    """A queue's want of a cloud changed. To that cloud's submitter and retirement actor."""
+
+    kind: ClassVar[str] = "look-at-want"
+    queue: str
+    cloud: str
+    version: int = Field(ge=0)
+
+
+class LookAtFleet(Message):
+    """What a cloud has changed. To the schedulers of the queues it serves."""
+
+    kind: ClassVar[str] = "look-at-fleet"
+    cloud: str
+    version: int = Field(ge=0)
+
+
+class LookAtWishes(Message):
+    """An operator's wish was written down. To the retirement actors that it may concern."""
+
+    kind: ClassVar[str] = "look-at-wishes"
+
+
+class OperatorWish(Message):
+    """What an operator wants done. The same id twice is one wish; repeat it until its outcome exists.
+
+    `selector` is "vm", "cloud" or "queue", `name` which one. The wish ends `life_s` seconds after it was accepted.
+    """
+
+    kind: ClassVar[str] = "wish"
+    id: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
+    verb: Literal["drain"]
+    selector: Literal["vm", "cloud", "queue"]
+    name: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=500)
+    by: str = Field(min_length=1, max_length=100)
+    life_s: float = Field(default=86_400.0, gt=0, le=31_536_000)
+
+
+KINDS: dict[str, type[Message]] = {
+    word.kind: word
+    for word in (
+        LookAtDemand, LookAtStartds, LookAtListing, LookAtWant, LookAtFleet, LookAtWishes, OperatorWish,
+    )
+}  # fmt: skip

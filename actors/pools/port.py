@@ -1,0 +1,71 @@
+"""What every pool does for the factory. One conformance suite (tests/pools/conformance.py) runs over all of them.
+
+Every call may be slow, and every call has a time limit of its own: it returns or raises within it, whatever the daemons
+do. Calls are safe from many threads. A failed look raises; it never returns something empty instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.fleet.seen import JobsSeen, Machine, StartdsSeen
+
+
+class PoolError(Exception):
+    """What a pool did not do. The message says what was asked, what was answered and what to do."""
+
+
+class PoolAway(PoolError):
+    """No answer within the limit, or none at all: look again later; it proves nothing."""
+
+
+class PoolDenied(PoolError):
+    """The pool answered and refused us: tokens, identity or permissions want a person."""
+
+
+class PoolRefused(PoolError):
+    """The startd refused this one request (its check expression was false, a wrong request id): the text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """One drain request. The startd itself checks the instance id and the retirement time before it takes it."""
+
+    machine: str
+    address: str
+    instance_id: str
+    nonce: str  # stands in DrainReason as "apf <nonce>"
+    min_retirement_s: int  # refuse where MaxJobRetirementTime is smaller: there a graceful drain evicts
+
+
+class Pool(Protocol):
+    """`now` is Redis time in seconds; it becomes the reading's `at`."""
+
+    def jobs(self, now: float) -> JobsSeen:
+        """Jobs of this pool's queues by class. A schedd that failed is named in `schedds`, the others still count."""
+        ...
+
+    def startds(self, now: float) -> StartdsSeen:
+        """All startds that advertise an instance id or a queue of this factory's, without dynamic slots."""
+        ...
+
+    def drain(self, order: Drain) -> str:
+        """Ask the startd to take no more jobs and to let the running ones end. Returns its request id."""
+        ...
+
+    def cancel(self, order: Drain, request_id: str) -> None:
+        """Take back our own drain, by its id, only where the startd still shows our nonce. PoolRefused otherwise."""
+        ...
+
+    def look(self, machine: str, address: str) -> Machine:
+        """Ask the startd itself, not the collector. PoolAway when it does not answer, or another machine does."""
+        ...
+
+    def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
+        """Running jobs by machine as all schedds say. PoolAway unless every schedd answered in full."""
+        ...
+
+    def close(self) -> None:
+        """End child processes and connections. Bounded; safe to repeat."""
+        ...
