@@ -44,9 +44,7 @@ class Factory(Section):
     redis_password: Secret | None = None
     directory: str = "~/.local/state/apf"  # embedded Redis, logs of child processes; one a factory
     ttl_s: Annotated[float, Field(ge=1, le=300)] = 15.0  # a dead host's posts are free after this long
-    tick_s: Annotated[float, Field(ge=0.1, le=60)] = (
-        3.0  # how often a host beats and renews; at most a third of ttl_s
-    )
+    tick_s: Annotated[float, Field(ge=0.1, le=60)] = 3.0  # how often a host beats and renews; at most a third of ttl_s
     actors: Limits = Limits()
     console: Console = Console()
 
@@ -59,12 +57,8 @@ class HtcondorPool(Section):
     trust_domain: str | None = None
     interval_s: Annotated[float, Field(ge=1, le=3600)] = 15.0  # between readings
     timeout_s: Annotated[float, Field(ge=1, le=300)] = 20.0  # of one call; the child process is killed then
-    worker_collector: str | None = (
-        None  # the collector as workers reach it, when they reach it by another address
-    )
-    worker_token_command: tuple[
-        str, ...
-    ] = ()  # prints an IDTOKEN that may only advertise; run at each launch
+    worker_collector: str | None = None  # the collector as workers reach it, when they reach it by another address
+    worker_token_command: tuple[str, ...] = ()  # prints an IDTOKEN that may only advertise; run at each launch
     worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
 
 
@@ -121,9 +115,7 @@ class Ec2Cloud(AnyCloud):
     image: str | None = None
     instance_type: str | None = None
     market: Literal["on-demand", "spot"] = "on-demand"
-    max_usd_per_hour: Annotated[float, Field(gt=0)] | None = (
-        None  # spot: the most to pay; none: the on-demand price
-    )
+    max_usd_per_hour: Annotated[float, Field(gt=0)] | None = None  # spot: the most to pay; none: the on-demand price
     key_pair: str | None = None
     subnet: str | None = None
     security_groups: tuple[str, ...] = ()
@@ -162,6 +154,4 @@ class Config(Section):
 
     def queues_of(self, cloud: str) -> tuple[str, ...]:
         """The queues whose cascade names this cloud, in the file's order."""
-        return tuple(
-            name for name, queue in self.queues.items() if any(cloud in tier for tier in queue.cascade)
-        )
+        return tuple(name for name, queue in self.queues.items() if any(cloud in tier for tier in queue.cascade))

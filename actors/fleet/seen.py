@@ -108,9 +108,7 @@ class Machine:
 
     def draining_for(self, nonce: str) -> bool:
         """Every slot shows the drain that carries this nonce."""
-        return bool(self.slots) and all(
-            nonce in s.drain_reason and (s.draining or s.drained) for s in self.slots
-        )
+        return bool(self.slots) and all(nonce in s.drain_reason and (s.draining or s.drained) for s in self.slots)
 
     def drained_for(self, nonce: str) -> bool:
         """Every slot is Drained, Idle, without children, and carries this nonce. Anything less proves nothing."""

@@ -83,9 +83,7 @@ class Intent:
     queue: str
     count: int
     token: str  # the ClientToken, at most 64 ASCII characters
-    request: (
-        str  # JSON of the whole request; dropped once the launch is resolved, as it holds the worker's token
-    )
+    request: str  # JSON of the whole request; dropped once the launch is resolved, as it holds the worker's token
     written: float
     state: Launch = Launch.WRITTEN
     sent: float = 0.0

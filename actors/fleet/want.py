@@ -41,9 +41,7 @@ class FleetView:
     drained: int = 0
     ending: int = 0
     held: int = 0
-    free: tuple[
-        tuple[int, int, int, int], ...
-    ] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
+    free: tuple[tuple[int, int, int, int], ...] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
     joined_recently: int = 0
 
     @property
