@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from actors.fleet.shape import Shape
 
 
+def drain_reason(nonce: str) -> str:
+    """DrainReason of a drain that is ours. Compared as a whole: "x.1" stands inside "x.10"."""
+    return f"apf {nonce}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The source was asked and did not answer, or answered what cannot be used. It proves nothing."""
@@ -107,12 +112,13 @@ class Machine:
         return any(slot.busy for slot in self.slots)
 
     def draining_for(self, nonce: str) -> bool:
-        """Every slot shows the drain that carries this nonce."""
-        return bool(self.slots) and all(nonce in s.drain_reason and (s.draining or s.drained) for s in self.slots)
+        """Every slot shows the drain that carries this nonce, on its way or done."""
+        reason = drain_reason(nonce)
+        return bool(self.slots) and all(s.drain_reason == reason and (s.draining or s.drained) for s in self.slots)
 
     def drained_for(self, nonce: str) -> bool:
         """Every slot is Drained, Idle, without children, and carries this nonce. Anything less proves nothing."""
-        return bool(self.slots) and all(slot.drained and nonce in slot.drain_reason for slot in self.slots)
+        return bool(self.slots) and all(s.drained and s.drain_reason == drain_reason(nonce) for s in self.slots)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

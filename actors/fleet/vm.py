@@ -42,14 +42,15 @@ class Vm:
     machine: str = ""  # the startd's name, once it joined
     machine_address: str = ""  # its sinful string
     joined: float = 0.0
-    unknown: str = ""  # launching: the call may have worked; what it answered
     held: str = ""  # an operator's hold, with its reason: no policy drains it
     unwanted: float = 0.0  # since when: booting and not wanted any more, to be drained when it joins
     nonce: str = ""  # of the drain that is ours; a new one for each request
     drain_for: str = ""  # "policy", "wish:<id>", "spot", ...: what may be taken back, and what not
     drain_asked: float = 0.0  # when the request with `nonce` was accepted by the startd; 0: not yet
     request_id: str = ""  # of the accepted request, to cancel by
+    drains: int = 0  # how many drain requests were written down for it: part of the next nonce
     drain_refused: str = ""  # the startd's answer, when it refused: shown to the operator, asked again later
+    refused_at: float = 0.0
     end_asked: float = 0.0  # when the cloud accepted the end call; 0: not yet
     lost: str = ""  # ended by someone else: spot, crash, dead man's switch
     usd_per_hour: float = 0.0
@@ -66,17 +67,16 @@ class Vm:
 
 
 class Launch(StrEnum):
-    """How a launch intent stands."""
+    """How a launch intent stands. It is written as sent: after a crash nobody knows whether it was."""
 
-    WRITTEN = "written"  # nothing was sent, or nothing is known of what was sent
-    SENT = "sent"  # the call was made; an answer is missing
+    SENT = "sent"  # an answer is missing, or it was throttled: the same request goes out again
     DONE = "done"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A launch written down before the call. The request is frozen: a repeat sends the same bytes with the same token."""
+    """A launch written down before the call. The request is frozen: a repeat is the same to the byte."""
 
     id: str
     cloud: str
@@ -85,8 +85,9 @@ class Intent:
     token: str  # the ClientToken, at most 64 ASCII characters
     request: str  # JSON of the whole request; dropped once the launch is resolved, as it holds the worker's token
     written: float
-    state: Launch = Launch.WRITTEN
-    sent: float = 0.0
-    looked: float = 0.0  # when it was last looked up
+    state: Launch = Launch.SENT
+    unknown: str = ""  # the call may have worked; what it answered
+    tried: float = 0.0  # when it was last sent or looked up
+    tries: int = 0
     reason: str = ""
     decision: str = ""  # the want's decision id

@@ -1,4 +1,4 @@
-"""A want: how many VMs of a cloud a queue wants. An absolute number, so late, lost or repeated mail cannot buy twice."""
+"""A want: how many VMs of a cloud a queue wants. An absolute number: late, lost or repeated mail cannot buy twice."""
 
 from __future__ import annotations
 

@@ -1,0 +1,190 @@
+"""What follows for each VM from what was seen: small steps in fixed order, pure, with time as an argument.
+
+Same VM, same world, same outcome. A step moves the VM along the lifecycle table, or asks for an act in the world (drain,
+look, end), or says nothing. Acts are idempotent and are asked for again until a reading or an answer shows that they
+worked; so a host may die between any two lines of this, and the next one goes on from the rows.
+
+Three witnesses, never absence:
+- `ended` needs the cloud: the listing shows the instance stopped or terminated, or, once the end call was accepted, a
+  complete listing begun after that does not show it any more.
+- `drained` needs the startd: every slot Drained, Idle and carrying our nonce. Right before the end call it is asked again.
+- `late` (never joined) needs a pool that was healthy for the whole deadline, and no unmatched startd of the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from actors.fleet.evidence import Health
+from actors.fleet.lifecycle import Event, move
+from actors.fleet.matching import Matched
+from actors.fleet.seen import Instance, Listed, Machine
+from actors.fleet.vm import State, Vm
+
+ASK_AGAIN_S = 60.0  # an end call without effect, or a refused drain, is repeated after this long
+SETTLE_S = 15.0  # the collector trails the startd: an ad older than this after our drain still counts as "before"
+
+
+class Act(StrEnum):
+    """What is to be done in the world for one VM. Each is safe to repeat."""
+
+    DRAIN = "drain"
+    VERIFY = "verify"  # drained: ask the startd itself, or all schedds, then release
+    END = "end"
+    END_UNJOINED = "end-unjoined"  # look for its ad once more, then end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Todo:
+    vm: Vm
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is known outside, at `now` (Redis seconds), for the VMs of one cloud whose queues use one pool."""
+
+    now: float
+    boot_deadline_s: float
+    listed: Listed | None = None  # the last complete listing
+    instances: Mapping[str, Instance] = field(default_factory=dict)  # of `listed`, by instance id
+    matched: Matched | None = None  # the last good reading of startds, matched
+    read_at: float = 0.0  # when that reading began
+    health: Health | None = None
+
+    def machine(self, vm: Vm) -> Machine | None:
+        return self.matched.machines.get(vm.id) if self.matched else None
+
+
+Step = Callable[[Vm, World], Vm | Todo | None]
+
+
+def died(vm: Vm, world: World) -> Vm | None:
+    """The cloud says that the instance is gone."""
+    instance = world.instances.get(vm.instance_id) if vm.instance_id else None
+    if instance is None or not instance.dead or not vm.alive:
+        return None
+    told = f"the cloud says {instance.state}" + (f": {instance.reason}" if instance.reason else "")
+    lost = "" if vm.state is State.ENDING else told
+    return move(vm, Event.GONE, world.now, told, lost=lost)
+
+
+def unlisted(vm: Vm, world: World) -> Vm | None:
+    """After the cloud accepted the end, a complete listing begun later does not show it."""
+    if vm.state is not State.ENDING or not vm.end_asked or world.listed is None:
+        return None
+    if world.listed.at <= vm.end_asked or vm.instance_id in world.instances:
+        return None
+    return move(vm, Event.GONE, world.now, "ended, and no longer listed")
+
+
+def joined(vm: Vm, world: World) -> Vm | None:
+    """A startd advertises the instance id of a booting VM."""
+    machine = world.machine(vm)
+    if vm.state is not State.BOOTING or machine is None:
+        return None
+    told = f"startd {machine.name} joined {world.now - vm.born:.0f} s after the launch"
+    return move(
+        vm, Event.JOINED, world.now, told, machine=machine.name, machine_address=machine.address, joined=world.now
+    )
+
+
+def moved_house(vm: Vm, world: World) -> Vm | None:
+    """A restarted startd has another address: calls go to the new one."""
+    machine = world.machine(vm)
+    if machine is None or vm.state is State.BOOTING or machine.address == vm.machine_address:
+        return None
+    return replace(vm, machine=machine.name, machine_address=machine.address)
+
+
+def late(vm: Vm, world: World) -> Vm | None:
+    """The boot deadline is over, the pool was healthy all that time, and no unmatched startd of its queue is there."""
+    if vm.state is not State.BOOTING or world.health is None or world.matched is None:
+        return None
+    if not world.health.good_at(world.now) or vm.id in world.matched.doubtful:
+        return None
+    waited = world.read_at - max(vm.born, world.health.since)
+    if waited < world.boot_deadline_s or world.matched.unmatched_of(vm.queue):
+        return None
+    return move(vm, Event.LATE, world.now, f"no startd {waited:.0f} s after the launch, though the pool was healthy")
+
+
+def unwanted(vm: Vm, world: World) -> Vm | None:
+    """It was given up while it booted; now it can be drained."""
+    if vm.state is not State.READY or not vm.unwanted or vm.held:
+        return None
+    return drain(vm, world.now, "policy", "given up while it booted")
+
+
+def emptied(vm: Vm, world: World) -> Vm | None:
+    machine = world.machine(vm)
+    if vm.state is not State.DRAINING or not vm.nonce or machine is None or not machine.drained_for(vm.nonce):
+        return None
+    return move(vm, Event.EMPTIED, world.now, "every slot is Drained and Idle with our nonce")
+
+
+def forgot(vm: Vm, world: World) -> Vm | None:
+    """The ad, newer than our accepted request, shows no drain of ours: the startd restarted. Ask with a new nonce."""
+    machine = world.machine(vm)
+    if vm.state is not State.DRAINING or not vm.drain_asked or machine is None:
+        return None
+    if world.read_at <= vm.drain_asked + SETTLE_S or machine.draining_for(vm.nonce):
+        return None
+    return ask_again(vm, "the startd shows no drain of ours: asked again")
+
+
+def request(vm: Vm, _world: World) -> Todo | None:
+    """A draining VM whose startd has not accepted our request yet."""
+    return Todo(vm=vm, act=Act.DRAIN) if vm.state is State.DRAINING and not vm.drain_asked else None
+
+
+def verify(vm: Vm, _world: World) -> Todo | None:
+    return Todo(vm=vm, act=Act.VERIFY) if vm.state is State.DRAINED and not vm.held else None
+
+
+def end(vm: Vm, world: World) -> Todo | None:
+    """Ask the cloud to end it, again and again until a listing shows that it did."""
+    if vm.state is not State.ENDING or (vm.end_asked and world.now - vm.end_asked < ASK_AGAIN_S):
+        return None
+    return Todo(vm=vm, act=Act.END if vm.joined else Act.END_UNJOINED)
+
+
+STEPS: tuple[Step, ...] = (
+    died, unlisted, joined, moved_house, late, unwanted, emptied, forgot, request, verify, end,
+)  # fmt: skip
+
+
+def reconcile(vms: Iterable[Vm], world: World) -> tuple[list[Vm], list[Todo]]:
+    """The rows that change, and the acts to ask for. Each step sees what the steps before it made of the VM."""
+    changed: list[Vm] = []
+    todos: list[Todo] = []
+    for vm in vms:
+        after, acts = _walk(vm, world)
+        todos.extend(acts)
+        if after is not vm:
+            changed.append(after)
+    return changed, todos
+
+
+def _walk(vm: Vm, world: World) -> tuple[Vm, list[Todo]]:
+    acts = []
+    for step in STEPS:
+        outcome = step(vm, world)
+        if isinstance(outcome, Todo):
+            acts.append(outcome)
+        elif outcome is not None:
+            vm = outcome
+    return vm, acts
+
+
+def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:
+    """Decide to drain a ready VM. The request goes out with a nonce that was never used before."""
+    return ask_again(move(vm, Event.DRAIN, now, reason, drain_for=drain_for, drain_refused=""), reason)
+
+
+def ask_again(vm: Vm, reason: str) -> Vm:
+    """A new nonce, so that an old ad that still carries the last one proves nothing."""
+    drains = vm.drains + 1
+    return replace(vm, reason=reason, drains=drains, nonce=f"{vm.id}.{drains}", drain_asked=0.0, request_id="")
