@@ -4,9 +4,10 @@ A caller of this package never sees an exception of redis-py. Each error here te
 
 ========== ==========================================================================================
 Unreachable Stop acting and try again later. The last write may or may not have happened: read it back.
-Refused     As Unreachable, and a person must look: wrong password, missing right, memory full.
+Refused     As Unreachable, and a person must look: wrong password, missing right, memory full, foreign data.
 LeaseLost   Give the post up. Another host may hold it already.
 StaleRow    Read the row again and decide again.
+DamagedRow  A person must remove what stands there.
 BadMail     Park the mail with the reason. Never retry it.
 BadUrl      Correct the configuration.
 ========== ==========================================================================================
@@ -27,7 +28,7 @@ class Unreachable(BrokerError):
 
 
 class Refused(Unreachable):
-    """Redis is there and said no (password, right, memory). Stop acting, retry, and tell a person."""
+    """Redis is there and said no (password, right, memory, foreign data). Stop acting, retry, and tell a person."""
 
 
 class AlreadyRuns(BrokerError):
@@ -48,6 +49,14 @@ class StaleRow(BrokerError):
     def __init__(self, kind: str, key: str, expected: int, seen: int) -> None:
         super().__init__(f"{kind} {key}: version {expected} was expected, {seen} is there: read it again")
         self.kind, self.key, self.expected, self.seen = kind, key, expected, seen
+
+
+class DamagedRow(BrokerError):
+    """What stands in a row's place is no row of ours: a foreign hand wrote it. A person must look."""
+
+    def __init__(self, kind: str, post: str, key: str) -> None:
+        super().__init__(f"{kind} {key} of {post} does not read as a row: remove it, and let the post adopt")
+        self.kind, self.post, self.key = kind, post, key
 
 
 class BadMail(BrokerError):
@@ -73,9 +82,5 @@ def reaching() -> Iterator[None]:
         raise Unreachable(f"this Redis is a replica now: {no}") from no
     except (said.ConnectionError, said.TimeoutError) as away:
         raise Unreachable(f"Redis is away: {away}") from away
-    except (said.NoPermissionError, said.OutOfMemoryError) as no:
+    except said.RedisError as no:
         raise Refused(f"Redis refused the call: {no}") from no
-    except said.ResponseError as no:
-        if str(no).startswith(("NOAUTH", "WRONGPASS", "MISCONF")):
-            raise Refused(f"Redis refused the call: {no}") from no
-        raise

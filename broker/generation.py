@@ -1,0 +1,70 @@
+"""Whether Redis still is the one whose rows we know.
+
+Redis may restart with its last second of writes missing, fail over to a replica that lags, or come back empty.
+Rows and leases cannot tell. A random key, set once by whoever comes first, and the server's `run_id` can.
+
+The rule it keeps: one loss is told once to each process that saw the store before. A process that starts later
+sees only the new generation: whoever did its "adoption" pass writes the `generation` into a row of its own and
+compares it, so an empty store at the very first start counts as lost as well.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from broker.connect import Site
+from broker.errors import reaching
+
+
+@dataclass(frozen=True, kw_only=True)
+class Same:
+    """Nothing happened since the last check."""
+
+    generation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restarted:
+    """Another server process answers, with our data; its last second of writes may be missing."""
+
+    generation: str
+    seen: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The data are gone, in part or wholly, or this is the first start. Adopt before anything is started or ended."""
+
+    generation: str
+    seen: str
+
+
+class Generation:
+    """Watches for loss of data. Not shared between threads."""
+
+    def __init__(self, client: redis.Redis, site: Site) -> None:
+        self._client = client
+        self._key = site.key("generation")
+        self._known: tuple[str, str] | None = None
+
+    def check(self) -> Same | Restarted | Lost:
+        """Look once. The first look is Lost if it had to make the key. Raises Unreachable."""
+        offered = secrets.token_hex(8)
+        with reaching():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.setnx(self._key, offered)
+            pipe.get(self._key)
+            pipe.info("server")
+            answer: Any = pipe.execute()
+        generation, run_id = answer[1].decode(), str(answer[2]["run_id"])
+        before, self._known = self._known, (generation, run_id)
+        if before is None:
+            seen = "there was no generation key: a first start, or all is lost"
+            return Lost(generation=generation, seen=seen) if generation == offered else Same(generation=generation)
+        if before[0] != generation:
+            return Lost(generation=generation, seen=f"generation {before[0]} is gone, {generation} is there")
+        if before[1] != run_id:
+            return Restarted(generation=generation, seen=f"server {before[1]} is gone, {run_id} answers")
+        return Same(generation=generation)

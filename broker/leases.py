@@ -1,0 +1,241 @@
+"""Terms: who holds a post, and since when.
+
+A *term* is one unbroken holding of a *post* by one host incarnation. It carries a *fence*, a number that only
+grows with each new term of that post. Whoever writes shows holder and fence, and both are compared for
+equality: after Redis lost its last writes a fence may be granted twice, a (holder, fence) pair is not.
+A new fence is max(the previous + 1, Redis TIME in ms), so that fences grow even if the leases were lost.
+
+The rules it keeps:
+
+- All times are taken from Redis TIME inside the script. An expired lease is free, and cannot be renewed: the
+  holding was broken, so it is another term.
+- The holder trusts a term for less time than the store grants: until 20 % before its end, counted from the
+  moment *before* the request was sent. A frozen or cut-off holder stops by itself before another may begin.
+- A release keeps the fence, so the next term's is larger.
+- One script call renews all terms of a host.
+
+Kept in one hash, `{prefix}leases`: post -> "fence holder since_ms expires_ms" (holder "-" when released).
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import redis
+
+from broker.connect import Site
+from broker.errors import reaching
+
+TRUSTED_PART = 0.8  # of the TTL
+POST = re.compile(r"[!-~]{1,200}")  # printable ASCII without spaces: 'cloud/private'
+HOLDER = re.compile(r"[!-~]{2,200}")  # 'host#incarnation'; one character alone, "-", stands for nobody
+
+NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+PARSE = """
+local function lease(post)
+  local text = redis.call('HGET', KEYS[1], post)
+  if not text then return 0, '-', 0, 0 end
+  local fence, holder, since, expires = string.match(text, '^(%d+) (%S+) (%d+) (%d+)$')
+  return tonumber(fence), holder, tonumber(since), tonumber(expires)
+end
+local function keep(post, fence, holder, since, expires)
+  redis.call('HSET', KEYS[1], post, string.format('%.0f %s %.0f %.0f', fence, holder, since, expires))
+end
+"""
+
+# KEYS: leases. ARGV: post, holder, ttl_ms. -> {1, fence} or {0, fence, holder, ms left}
+ACQUIRE = (
+    NOW
+    + PARSE
+    + """
+local fence, holder, since, expires = lease(ARGV[1])
+if holder ~= '-' and holder ~= ARGV[2] and expires > now then return {0, fence, holder, expires - now} end
+fence = math.max(fence + 1, now)
+keep(ARGV[1], fence, ARGV[2], now, now + ARGV[3])
+return {1, fence}
+"""
+)
+
+# KEYS: leases. ARGV: ttl_ms, then post, holder, fence for each term. -> for each {1} or {0, fence, holder, ms left}
+RENEW = (
+    NOW
+    + PARSE
+    + """
+local answers = {}
+for i = 2, #ARGV, 3 do
+  local fence, holder, since, expires = lease(ARGV[i])
+  if holder == ARGV[i + 1] and fence == tonumber(ARGV[i + 2]) and expires > now then
+    keep(ARGV[i], fence, holder, since, now + ARGV[1])
+    answers[#answers + 1] = {1}
+  else
+    answers[#answers + 1] = {0, fence, holder, expires - now}
+  end
+end
+return answers
+"""
+)
+
+# KEYS: leases. ARGV: post, holder, fence. -> 1 if it was held by this term
+RELEASE = (
+    PARSE
+    + """
+local fence, holder = lease(ARGV[1])
+if holder ~= ARGV[2] or fence ~= tonumber(ARGV[3]) then return 0 end
+keep(ARGV[1], fence, '-', 0, 0)
+return 1
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Term:
+    """One holding of a post. `trusted_until` is on this process's `time.monotonic`, seconds."""
+
+    post: str
+    holder: str
+    fence: int
+    trusted_until: float
+
+    def trusted(self, now_monotonic: float) -> bool:
+        """Whether the holder may act for the post at this moment of `time.monotonic`."""
+        return now_monotonic < self.trusted_until
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """The post is another's: `by` whom, with which fence, and for how many seconds if it is not renewed."""
+
+    post: str
+    by: str
+    fence: int
+    expires_in_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lost:
+    """A term that could not be renewed, and what the store says of its post now ("held by ...", "free ...")."""
+
+    term: Term
+    seen: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Renewal:
+    """The answer to `renew`, in the order asked. `renewed` are new Terms: trust those, not the old ones."""
+
+    renewed: tuple[Term, ...]
+    lost: tuple[Lost, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """A line of the list of leases. `holder` is None when the post is free; `since` is Redis time in seconds."""
+
+    post: str
+    holder: str | None
+    fence: int
+    since: float
+    expires_in_s: float
+
+
+class Leases:
+    """The terms of one host incarnation. `holder` is 'host#incarnation', unlike in every process start."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        site: Site,
+        holder: str,
+        ttl_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not HOLDER.fullmatch(holder):
+            raise ValueError(f"holder {holder!r}: 2 to 200 printable characters without spaces are allowed")
+        if not 0.01 <= ttl_s <= 3600:
+            raise ValueError(f"a lease of {ttl_s} s: 0.01 to 3600 s are allowed")
+        self._client, self._site, self.holder, self.ttl_s = client, site, holder, ttl_s
+        self._monotonic = monotonic
+        self._keys = [leases_key(site)]
+        self._acquire = client.register_script(ACQUIRE)
+        self._renew = client.register_script(RENEW)
+        self._release = client.register_script(RELEASE)
+
+    def acquire(self, post: str) -> Term | Held:
+        """Take a post that is free, expired, or our own. Our own gets a new fence: the old term is dead then.
+
+        Raises Unreachable. The post may be ours nevertheless: acquire again.
+        """
+        if not POST.fullmatch(post):
+            raise ValueError(f"post {post!r}: 1 to 200 printable characters without spaces are allowed")
+        asked = self._monotonic()
+        with reaching():
+            answer: Any = self._acquire(keys=self._keys, args=[post, self.holder, self._ttl_ms()])
+        if not answer[0]:
+            return Held(post=post, by=answer[2].decode(), fence=answer[1], expires_in_s=answer[3] / 1000)
+        return Term(post=post, holder=self.holder, fence=answer[1], trusted_until=self._trust(asked))
+
+    def renew(self, terms: Iterable[Term]) -> Renewal:
+        """Extend terms, all in one call (1,000 are fine). Raises Unreachable; old trust runs out by itself then."""
+        asked_terms = tuple(terms)
+        if not asked_terms:
+            return Renewal(renewed=(), lost=())
+        args = [self._ttl_ms(), *(part for term in asked_terms for part in (term.post, term.holder, term.fence))]
+        asked = self._monotonic()
+        with reaching():
+            answers: Any = self._renew(keys=self._keys, args=args)
+        until = self._trust(asked)
+        pairs = list(zip(asked_terms, answers, strict=True))
+        return Renewal(
+            renewed=tuple(replace(term, trusted_until=until) for term, answer in pairs if answer[0]),
+            lost=tuple(Lost(term=term, seen=_seen(*answer[1:])) for term, answer in pairs if not answer[0]),
+        )
+
+    def release(self, term: Term) -> bool:
+        """Give a post up at once. False: it was not held by this term any more. Raises Unreachable."""
+        with reaching():
+            answer: Any = self._release(keys=self._keys, args=[term.post, term.holder, term.fence])
+        return bool(answer)
+
+    def owners(self) -> list[Owner]:
+        """All posts that were ever held, by name. Raises Unreachable."""
+        with reaching():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hgetall(self._keys[0])
+            pipe.time()
+            leases, (seconds, microseconds) = pipe.execute()
+        now_ms = seconds * 1000 + microseconds // 1000
+        return [_owner(post.decode(), text.decode().split(" "), now_ms) for post, text in sorted(leases.items())]
+
+    def _ttl_ms(self) -> int:
+        return round(self.ttl_s * 1000)
+
+    def _trust(self, asked: float) -> float:
+        return asked + self.ttl_s * TRUSTED_PART
+
+
+def leases_key(site: Site) -> str:
+    """The hash of all leases of a factory; the fenced table reads it too."""
+    return site.key("leases")
+
+
+def _owner(post: str, fields: Sequence[str], now_ms: int) -> Owner:
+    fence, holder, since_ms, expires_ms = fields
+    left_ms = int(expires_ms) - now_ms
+    free = holder == "-" or left_ms <= 0
+    return Owner(
+        post=post,
+        holder=None if free else holder,
+        fence=int(fence),
+        since=int(since_ms) / 1000,
+        expires_in_s=0.0 if free else left_ms / 1000,
+    )
+
+
+def _seen(fence: int, holder: bytes, left_ms: int) -> str:
+    if holder == b"-":
+        return f"free, its last fence was {fence}"
+    if left_ms <= 0:
+        return f"expired, last held by {holder.decode()} with fence {fence}"
+    return f"held by {holder.decode()} with fence {fence}"

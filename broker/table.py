@@ -1,0 +1,227 @@
+"""Fenced rows: the truth of the factory.
+
+All rows of a kind and a post lie in one hash, `{prefix}rows:{kind}:{post}`: key -> "version fence\\n" + body. So
+reading a post is one call, and a post can only write rows of its own.
+
+The rules it keeps:
+
+- One writer: a write carries the writer's Term. The same Lua call that writes first checks that the post is
+  held by this holder, with this fence, unexpired by Redis TIME. Else LeaseLost.
+- No lost update: a change may name the version it was decided on. Another one there: StaleRow.
+- All or nothing: every check comes before the first write.
+- The fence of a row never goes back: a row with a larger fence than the writer's refuses him.
+
+A version is 1 for a new row and grows by 1 with each write. A row that is deleted and put again starts at 1:
+do not reuse keys whose versions travel in mail.
+
+Rows that many may write, but once only (an operator's wish, its outcome), are not fenced: `put_once`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from broker.connect import Site
+from broker.errors import BrokerError, DamagedRow, LeaseLost, StaleRow, reaching
+from broker.leases import NOW, PARSE, POST, Term, leases_key
+
+KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
+MOST_CHANGES = 20_000  # in one call; Redis answers nobody else meanwhile (10,000 small rows: some 50 ms)
+
+# KEYS: leases, then one hash for each kind. ARGV: post, holder, fence, then for each change five:
+# 'put' or 'delete', index of its hash in KEYS, key, expected version or '', body.
+# -> {0, versions} | {1, fence, holder, ms left}: no lease | {2, which change, version seen}: stale
+#    | {3, which, fence seen}: newer than ours | {4, which}: not a row
+WRITE = (
+    NOW
+    + PARSE
+    + """
+local fence, holder, since, expires = lease(ARGV[1])
+if holder ~= ARGV[2] or fence ~= tonumber(ARGV[3]) or expires <= now then
+  return {1, fence, holder, expires - now}
+end
+local versions, seen = {}, {}
+for i = 4, #ARGV, 5 do
+  local which = (i - 4) / 5
+  local hash, key, expected = KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], ARGV[i + 3]
+  local place = ARGV[i + 1] .. ' ' .. key
+  local version = seen[place]
+  if version == nil then
+    local row = redis.call('HGET', hash, key)
+    version = 0
+    if row then
+      local v, f = string.match(row, '^(%d+) (%d+)\\n')
+      if not v then return {4, which} end
+      version = tonumber(v)
+      if tonumber(f) > fence then return {3, which, tonumber(f)} end
+    end
+  end
+  if expected ~= '' and tonumber(expected) ~= version then return {2, which, version} end
+  if ARGV[i] == 'put' then version = version + 1 else version = 0 end
+  seen[place] = version
+  versions[which + 1] = version
+end
+for i = 4, #ARGV, 5 do
+  local hash, key = KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2]
+  if ARGV[i] == 'put' then
+    redis.call('HSET', hash, key, string.format('%.0f %.0f\\n', versions[(i - 4) / 5 + 1], fence) .. ARGV[i + 4])
+  else
+    redis.call('HDEL', hash, key)
+  end
+end
+return {0, versions}
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A row as read. `version` is at least 1; `fence` is that of the term which wrote it."""
+
+    key: str
+    version: int
+    fence: int
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Put:
+    """Write a row. `expected_version`: 0 it must not exist, n it must be at n, None whatever is there."""
+
+    kind: str
+    key: str
+    body: bytes
+    expected_version: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delete:
+    """Remove a row. `expected_version` as for Put; None also accepts that there is none."""
+
+    kind: str
+    key: str
+    expected_version: int | None
+
+
+class Table:
+    """Rows of all posts. Thread-safe. Every method may raise Unreachable."""
+
+    def __init__(self, client: redis.Redis, site: Site) -> None:
+        self._client, self._site = client, site
+        self._write = client.register_script(WRITE)
+
+    def read(self, kind: str, post: str) -> dict[str, Row]:
+        """All rows of a kind and a post, by key."""
+        return self.read_many(kind, [post])[post]
+
+    def read_many(self, kind: str, posts: Iterable[str]) -> dict[str, dict[str, Row]]:
+        """As `read`, for several posts in one round trip. Not one moment: each post is one of its own."""
+        names = list(posts)
+        with reaching():
+            pipe = self._client.pipeline(transaction=False)
+            for post in names:
+                pipe.hgetall(self._rows_key(kind, post))
+            answers = pipe.execute()
+        return {
+            post: {key.decode(): _row(kind, post, key.decode(), packed) for key, packed in answer.items()}
+            for post, answer in zip(names, answers, strict=True)
+        }
+
+    def get(self, kind: str, post: str, key: str) -> Row | None:
+        """One row, or None."""
+        with reaching():
+            packed: Any = self._client.hget(self._rows_key(kind, post), key)
+        return None if packed is None else _row(kind, post, key, packed)
+
+    def write(self, term: Term, changes: Sequence[Put | Delete]) -> list[int]:
+        """Do all changes, in order, or none; return the new version of each (0: deleted).
+
+        Raises LeaseLost, StaleRow: nothing was written. Raises Unreachable: all may be written, or nothing.
+        """
+        if len(changes) > MOST_CHANGES:
+            raise ValueError(f"{len(changes)} changes in one write; at most {MOST_CHANGES} are allowed")
+        if not changes:
+            return []
+        kinds = sorted({change.kind for change in changes})
+        keys = [leases_key(self._site), *(self._rows_key(kind, term.post) for kind in kinds)]
+        place = {kind: index + 2 for index, kind in enumerate(kinds)}  # Lua counts from 1, and 1 is the leases
+        args: list[Any] = [term.post, term.holder, term.fence]
+        for change in changes:
+            args += _arguments(change, place[change.kind])
+        with reaching():
+            answer: Any = self._write(keys=keys, args=args)
+        if answer[0] != 0:
+            raise _refusal(answer, term, changes)
+        return list(answer[1])
+
+    def put_once(self, kind: str, key: str, body: bytes) -> bool:
+        """Write a row that is never overwritten. False: there is one already, and it stays."""
+        with reaching():
+            return bool(self._client.hsetnx(self._once_key(kind), key, body))
+
+    def read_once(self, kind: str) -> dict[str, bytes]:
+        """All write-once rows of a kind, by key."""
+        with reaching():
+            rows: Any = self._client.hgetall(self._once_key(kind))
+        return {key.decode(): body for key, body in rows.items()}
+
+    def get_once(self, kind: str, key: str) -> bytes | None:
+        """One write-once row, or None."""
+        with reaching():
+            body: Any = self._client.hget(self._once_key(kind), key)
+        return None if body is None else bytes(body)
+
+    def delete_once(self, kind: str, keys: Iterable[str]) -> int:
+        """Forget write-once rows; return how many there were."""
+        names = list(keys)
+        if not names:
+            return 0
+        with reaching():
+            gone: Any = self._client.hdel(self._once_key(kind), *names)
+        return int(gone)
+
+    def _rows_key(self, kind: str, post: str) -> str:
+        if not POST.fullmatch(post):
+            raise ValueError(f"post {post!r}: 1 to 200 printable characters without spaces are allowed")
+        return self._site.key("rows", _known(kind), post)
+
+    def _once_key(self, kind: str) -> str:
+        return self._site.key("once", _known(kind))
+
+
+def _known(kind: str) -> str:
+    if not KIND.fullmatch(kind):
+        raise ValueError(f"kind {kind!r}: a lower-case letter, then letters, digits and '-' are allowed")
+    return kind
+
+
+def _row(kind: str, post: str, key: str, packed: bytes) -> Row:
+    head, _, body = packed.partition(b"\n")
+    version, _, fence = head.partition(b" ")
+    if not (version.isdigit() and fence.isdigit()):
+        raise DamagedRow(kind, post, key)
+    return Row(key=key, version=int(version), fence=int(fence), body=body)
+
+
+def _arguments(change: Put | Delete, place: int) -> list[Any]:
+    expected = "" if change.expected_version is None else change.expected_version
+    if isinstance(change, Put):
+        return ["put", place, change.key, expected, change.body]
+    return ["delete", place, change.key, expected, b""]
+
+
+def _refusal(answer: Sequence[Any], term: Term, changes: Sequence[Put | Delete]) -> BrokerError:
+    if answer[0] == 1:
+        fence, holder, left_ms = answer[1:]
+        seen = "free" if holder == b"-" else f"{'held' if left_ms > 0 else 'expired, last held'} by {holder.decode()}"
+        return LeaseLost(term.post, term.holder, term.fence, f"{seen}, at fence {fence}")
+    change = changes[int(answer[1])]
+    if answer[0] == 3:
+        seen = f"further: its {change.kind} {change.key} was written with fence {answer[2]}"
+        return LeaseLost(term.post, term.holder, term.fence, seen)
+    if answer[0] == 4:
+        return DamagedRow(change.kind, term.post, change.key)
+    return StaleRow(change.kind, change.key, change.expected_version or 0, answer[2])
