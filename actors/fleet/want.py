@@ -16,6 +16,7 @@ class Want:
     decision: str = ""  # one id from the plan to the API call, the VM's tag and the log line
     at: float = 0.0  # Redis time of the decision
     changed: float = 0.0  # when n last changed
+    surplus: tuple[tuple[float, int], ...] = ()  # (since, VMs): at least so many were not needed ever since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class FleetView:
     ending: int = 0
     held: int = 0
     free: tuple[tuple[int, int, int, int], ...] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
+    claims: int = 0  # claims on ready VMs: dynamic slots, and static slots that are busy
     joined_recently: int = 0
 
     @property
