@@ -13,11 +13,24 @@ from typing import Any
 
 from deploy.lab.master import Master
 
-_ATTRIBUTES = (
-    "ClusterId ProcId JobStatus NumJobStarts NumShadowStarts NumVacates LastVacateTime VacateReason "
-    "LastRemoteHost RemoteHost JobStartDate CompletionDate QDate ExitCode MachineAttrCloudInstanceID0 "
-    "MATCH_APF_QUEUE"
-).split()
+_ATTRIBUTES = [
+    "ClusterId",
+    "ProcId",
+    "JobStatus",
+    "NumJobStarts",
+    "NumShadowStarts",
+    "NumVacates",
+    "LastVacateTime",
+    "VacateReason",
+    "LastRemoteHost",
+    "RemoteHost",
+    "JobStartDate",
+    "CompletionDate",
+    "QDate",
+    "ExitCode",
+    "MachineAttrCloudInstanceID0",
+    "MATCH_APF_QUEUE",
+]
 
 COMPLETED = 4
 
@@ -113,7 +126,8 @@ class AccessPoint:
 
     def _submit_batch(self, jobs: Sequence[LabJob]) -> list[str]:
         description = self.master.directory / "jobs.sub"
-        runs = "".join(f"arguments = {job.seconds:g}\nqueue\n" for job in jobs)
+        seconds = ", ".join(f"{job.seconds:g}" for job in jobs)
+        runs = f"arguments = $(seconds)\nqueue seconds in ({seconds})\n"
         self.master.user.write(description, _HEAD + jobs[0].kind() + runs)
         said = self.master.tool("condor_submit", "-terse", str(description))
         return [job_id for line in said.splitlines() for job_id in _ids(line)]

@@ -37,12 +37,17 @@ class CannotHave(Exception):
     """Real HTCondor cannot be had on this machine; the text says why. Use the simulated pool instead."""
 
 
+class NotDebian(CannotHave):
+    """This operating system has no Debian packages: it cannot be had here at all."""
+
+
 def condor_prefix(suites: Sequence[str] = SUITES, cache: Path | None = None) -> Path:
     """The folder HTCondor was unpacked into (programs in `usr/bin` and `usr/sbin`), made if need be.
 
     The first suite that is there already is taken; else the first that can be had.
     Raises CannotHave with the reason of each suite that failed.
     """
+    _debian_codename()
     home = cache or cache_directory()
     _make_readable(home)
     with _locked(home / "htcondor.lock"):
@@ -145,7 +150,7 @@ def _debian_codename() -> str:
     text = release.read_text() if release.exists() else ""
     fields = dict(re.findall(r'^(ID|VERSION_CODENAME)="?([^"\n]*)"?$', text, re.MULTILINE))
     if fields.get("ID") != "debian" or not shutil.which("apt-get"):
-        raise CannotHave(f"this machine is {fields.get('ID', 'unknown')}, not Debian with apt-get")
+        raise NotDebian(f"this machine is {fields.get('ID', 'unknown')}, not Debian with apt-get")
     return fields.get("VERSION_CODENAME", "")
 
 
@@ -187,9 +192,7 @@ def _patchelf() -> str:
 
 def _run(arguments: list[str], cwd: Path | None = None) -> str:
     try:
-        done = subprocess.run(
-            arguments, cwd=cwd, capture_output=True, text=True, check=True, timeout=_DOWNLOAD_LIMIT_S
-        )
+        done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=True, timeout=_DOWNLOAD_LIMIT_S)
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["nothing"])[-1]
         raise CannotHave(f"{Path(arguments[0]).name} said: {last}") from error

@@ -75,7 +75,7 @@ class LabPool:
         return [point.name for point in self.access_points]
 
     def tokens(self, folder: Path) -> Path:
-        """Make `folder` a client's token directory for the factory (look, submit, drain)."""
+        """Make `folder` a client's token directory for the factory (look, drain)."""
         return tokens.factory_token_directory(self._central, folder)
 
     @property

@@ -5,7 +5,6 @@ worker's token, as it does at a real site, and gets one that may only look and a
 """
 
 import secrets
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from deploy.lab.master import Master
 from deploy.lab.user import LabUser
 
 WORKER_MAY = ("READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER")
-FACTORY_MAY = ("READ", "WRITE", "ADMINISTRATOR")
+FACTORY_MAY = ("READ", "ADMINISTRATOR")
 
 
 def make_signing_key(folder: Path, user: LabUser) -> None:
@@ -54,8 +53,3 @@ def factory_token_directory(master: Master, folder: Path) -> Path:
 def _create(identity: str, may: Sequence[str]) -> list[str]:
     limits = [word for permission in may for word in ("-authz", permission)]
     return ["condor_token_create", "-identity", identity, *limits]
-
-
-def as_shell(command: Sequence[str]) -> str:
-    """A command line for a configuration file."""
-    return shlex.join(command)

@@ -12,6 +12,9 @@ programs only, never the project's Python.
 import os
 import pwd
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,3 +67,14 @@ def lab_user() -> LabUser:
     me = pwd.getpwuid(os.geteuid())
     entry = pwd.getpwnam("nobody") if me.pw_uid == 0 else me
     return LabUser(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, dropped=me.pw_uid == 0)
+
+
+@contextmanager
+def lab_directory() -> Iterator[Path]:
+    """A folder for a lab's state that the lab's user can reach; removed with all in it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="apf-lab-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
