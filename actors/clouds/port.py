@@ -1,8 +1,8 @@
 """What every cloud does for the factory. One conformance suite (tests/clouds/conformance.py) runs over all of them.
 
-No cloud knows our fences. So a launch is written down before the call (the intent), the request is frozen, and its token
-is what makes a repeat harmless. After any answer but a clear yes or a clear no the launch is *unknown*, and is looked up
-by token and tag. Calls have time limits and are safe from many threads; libraries' own retries are off.
+No cloud knows our fences. So a launch is written down before the call (the intent), the request is frozen, and its
+token is what makes a repeat harmless. After any answer but a clear yes or a clear no the launch is *unknown*, and is
+looked up by token and tag. Calls have time limits and are safe from many threads; libraries' own retries are off.
 """
 
 from __future__ import annotations

@@ -1,0 +1,263 @@
+"""EC2, and clouds that speak its API. The only file that knows boto3.
+
+The rule it keeps: one call is one request. boto3's own retries are off, because a repeat that the submitter does not
+see would be sent without the fence having been checked. Every failure leaves here as a `CloudError`, by its remedy.
+
+Measured: a client may be used from many threads, making one may not. A time-out is counted by boto3 for each wait on
+the socket.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.parsers import ResponseParserError
+
+from actors.clouds import ec2_errors, ec2_request, ec2_seen
+from actors.clouds.finding import Finding
+from actors.clouds.port import CloudError, Order, Refused, Unknown
+from actors.config import Ec2Account, Ec2Cloud
+from actors.fleet.seen import Instance, Listed
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client  # stubs only; nothing at run time
+
+_CONNECT_S = 5.0
+_PAGE = 1000  # instances a page: the most that EC2 gives
+_BATCH = 100  # instances an end call: EC2 asks for small ones
+_NEVER_SENT = (NoCredentialsError, PartialCredentialsError, ParamValidationError, ProfileNotFound)
+_DRY = "DryRunOperation"
+
+
+class Ec2:
+    """One cloud of kind "ec2". `reveal` turns a `Secret` into its text (LookupError or OSError: it is not there).
+
+    With `count_foreign` the listing also counts the instances of others in the account and region that hold quota; that
+    asks for all of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        factory: str,
+        name: str,
+        config: Ec2Cloud,
+        account: Ec2Account | None = None,
+        reveal: Callable[[str], str],
+        count_foreign: bool = False,
+        threads: int = 16,
+    ) -> None:
+        self._name = name
+        self._names = {"apf:factory": factory, "apf:cloud": name}
+        self._config = config
+        self._account = account or Ec2Account(kind="ec2")
+        self._reveal = reveal
+        self._count_foreign = count_foreign
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._made: EC2Client | None = None
+
+    def prepare(self, order: Order) -> str:
+        return ec2_request.freeze(order, self._config, self._names)
+
+    def launch(self, request: str) -> tuple[Instance, ...]:
+        parameters = ec2_request.thaw(request)
+        with self._call() as client:
+            answer: Mapping[str, Any] = client.run_instances(**parameters)  # type: ignore[arg-type]
+            found = [ec2_seen.instance(one) for one in ec2_seen.required(answer, "Instances")]
+        if len(found) != parameters["MaxCount"]:
+            raise Unknown(f"asked for {parameters['MaxCount']} instances, the answer has {len(found)}", "count")
+        return tuple(sorted(found, key=lambda one: one.index))
+
+    def find(self, intent: str, token: str) -> tuple[Instance, ...]:
+        by_token = self._describe({"client-token": token})
+        by_tag = self._describe(
+            {f"tag:{key}": value for key, value in self._names.items()} | {"tag:apf:intent": intent}
+        )
+        return tuple({one.id: one for one in (*by_token, *by_tag)}.values())
+
+    def listing(self, now: float) -> Listed:
+        ours = self._describe({f"tag:{key}": value for key, value in self._names.items()})
+        return Listed(source=f"cloud/{self._name}", at=now, instances=ours, foreign=self._foreign(ours))
+
+    def end(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Raises only if no id was accepted; what is left is asked for again by the caller, and then says why."""
+        accepted: list[str] = []
+        failed: CloudError | None = None
+        for start in range(0, len(ids), _BATCH):
+            try:
+                self._end(ids[start : start + _BATCH], accepted)
+            except CloudError as error:
+                failed = error
+        if failed and not accepted:
+            raise failed
+        return tuple(accepted)
+
+    def close(self) -> None:
+        if (client := self._forget()) is not None:
+            client.close()
+
+    def check(self) -> tuple[Finding, ...]:
+        """Try the credentials, the listing, the image, and a launch that starts nothing. For `apf check --live`."""
+        listed = self._try("credentials and listing", lambda: f"{len(self.listing(0.0).instances)} instances of ours")
+        if not listed.ok:
+            return (listed,)
+        image = self._try("image", self._look_at_image)
+        return listed, image, self._try_launch()
+
+    def _end(self, ids: Sequence[str], accepted: list[str]) -> None:
+        """EC2 refuses a whole call for one bad id, so a refused one is halved until that id stands alone."""
+        try:
+            with self._call() as client:
+                ec2_seen.required(client.terminate_instances(InstanceIds=ids), "TerminatingInstances")
+        except Refused as error:
+            if error.code not in ec2_errors.ONE_OF_MANY:
+                raise
+            self._end_halves(ids, accepted, error)
+            return
+        accepted += ids
+
+    def _end_halves(self, ids: Sequence[str], accepted: list[str], error: Refused) -> None:
+        if len(ids) > 1:
+            middle = len(ids) // 2
+            failed = [why for half in (ids[:middle], ids[middle:]) if (why := self._end_quietly(half, accepted))]
+            if failed:
+                raise failed[0]
+        elif error.code == ec2_errors.GONE:
+            accepted += ids
+        else:
+            raise error
+
+    def _end_quietly(self, ids: Sequence[str], accepted: list[str]) -> CloudError | None:
+        """The other half has to be asked for even if this one fails."""
+        try:
+            self._end(ids, accepted)
+        except CloudError as error:
+            return error
+        return None
+
+    def _foreign(self, ours: tuple[Instance, ...]) -> int:
+        if not self._count_foreign:
+            return 0
+        mine = {one.id for one in ours}
+        return sum(not one.dead and one.id not in mine for one in self._describe({}))
+
+    def _describe(self, filters: Mapping[str, str]) -> tuple[Instance, ...]:
+        """All pages, each instance once, even if it moved between pages meanwhile."""
+        asked = [{"Name": name, "Values": [value]} for name, value in filters.items()]
+        with self._call() as client:
+            pages = client.get_paginator("describe_instances").paginate(
+                Filters=asked,  # type: ignore[arg-type]
+                PaginationConfig={"PageSize": _PAGE},
+            )
+            return tuple({one.id: one for page in pages for one in ec2_seen.instances(page)}.values())
+
+    def _look_at_image(self) -> str:
+        image = self._config.image
+        if not image:
+            return "named by the launch template or the request"
+        with self._call() as client:
+            found = ec2_seen.required(client.describe_images(ImageIds=[image]), "Images")
+        if not found or found[0].get("State") != "available":
+            raise Refused(f"the image {image} is not there or not available in {self._config.region}")
+        return f"{image} ({found[0].get('Name', 'no name')})"
+
+    def _try_launch(self) -> Finding:
+        """Only where a read shows that the endpoint heeds DryRun: elsewhere it would start a VM."""
+        what = "launch"
+        if not self._heeds_dry_run():
+            return Finding(what=what, ok=None, text="not tried, the endpoint does not heed DryRun")
+        order = Order(intent="check", queue="check", count=1, token="check", user_data="#cloud-config\n", decision="")
+        return self._try(what, lambda: self._dry_run(ec2_request.thaw(self.prepare(order))))
+
+    def _heeds_dry_run(self) -> bool:
+        try:
+            with self._call() as client:
+                client.describe_instances(DryRun=True)
+        except CloudError as error:
+            return error.code == _DRY
+        return False
+
+    def _dry_run(self, parameters: ec2_request.Parameters) -> str:
+        try:
+            with self._call() as client:
+                client.run_instances(**parameters, DryRun=True)  # type: ignore[arg-type]
+        except CloudError as error:
+            if error.code != _DRY:
+                raise
+            return "it would have been accepted"
+        raise Unknown("the endpoint heeds DryRun for reads but not for launches: end what it started")
+
+    def _try(self, what: str, attempt: Callable[[], str]) -> Finding:
+        try:
+            return Finding(what=what, ok=True, text=attempt())
+        except CloudError as error:
+            return Finding(what=what, ok=False, text=f"{type(error).__name__}: {error}")
+
+    @contextmanager
+    def _call(self) -> Iterator[EC2Client]:
+        """A client, for one call; whatever goes wrong in it leaves as a CloudError."""
+        try:
+            yield self._client()
+        except ClientError as error:
+            raise self._answered(error) from error
+        except _NEVER_SENT as error:
+            raise Refused(f"nothing was sent: {error}", type(error).__name__) from error
+        except (BotoCoreError, ResponseParserError, ValueError) as error:
+            raise Unknown(f"no answer that can be used: {error}", type(error).__name__) from error
+
+    def _answered(self, error: ClientError) -> CloudError:
+        said = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        found = ec2_errors.remedy(said.get("Code", ""), status, said.get("Message", ""))
+        if found.code in ec2_errors.AUTH:
+            self._forget()  # the secrets are read again for the next call: they may have been changed
+        return found
+
+    def _forget(self) -> EC2Client | None:
+        """The next call makes a new client. The old one may still be in use by other threads."""
+        with self._lock:
+            client, self._made = self._made, None
+        return client
+
+    def _client(self) -> EC2Client:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def _make(self) -> EC2Client:
+        once = BotoConfig(
+            retries={"total_max_attempts": 1},
+            connect_timeout=min(_CONNECT_S, self._config.timeout_s),
+            read_timeout=self._config.timeout_s,
+            max_pool_connections=self._threads,
+        )
+        account = self._account
+        session = boto3.session.Session(
+            aws_access_key_id=self._secret(account.access_key_id),
+            aws_secret_access_key=self._secret(account.secret_access_key),
+            aws_session_token=self._secret(account.session_token),
+            profile_name=account.profile,
+            region_name=self._config.region,
+        )
+        return session.client("ec2", endpoint_url=self._config.endpoint, config=once)
+
+    def _secret(self, secret: str | None) -> str | None:
+        try:
+            return self._reveal(secret) if secret else None
+        except (LookupError, OSError) as error:
+            raise Refused(f"the secret {secret} of the account cannot be read: {error}", "secret") from error

@@ -1,0 +1,142 @@
+"""What is sent to RunInstances. Pure: the same order and configuration give the same text.
+
+Why frozen: EC2 compares the whole request when a token is used again; one other byte and it answers with a mismatch. So
+the text is made once, kept in the intent, and sent again as it is.
+
+The rule it keeps: an instance is born with the tags by which it is found again, ends when it powers itself off, and
+asks for metadata by IMDSv2 only, with a hop limit of 1, so that what runs in a container of it cannot.
+
+User-data stands in the text as base64. EC2 takes 16,384 bytes of it; more is packed by gzip, which cloud-init unpacks.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+
+from actors.clouds.port import Order, Refused
+from actors.config import Ec2Cloud
+
+MAX_USER_DATA = 16_384
+MAX_TAG_VALUE = 256
+MAX_TOKEN = 64
+_OURS = {
+    "ClientToken": "the factory makes it from the launch intent",
+    "MinCount": "the factory decides how many",
+    "MaxCount": "the factory decides how many",
+    "UserData": "set `user_data` to a template of your own",
+    "TagSpecifications": "set `tags`",
+    "DryRun": "`apf check --live` does that",
+    "InstanceInitiatedShutdownBehavior": "it has to be `terminate`: a worker ends itself by power-off",
+    "InstanceMarketOptions": "set `market` and `max_usd_per_hour`",
+}
+
+Parameters = dict[str, object]
+
+
+def freeze(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> str:
+    """The whole request as JSON. `names` are the tags `apf:factory` and `apf:cloud`. Refused: it can never be sent."""
+    if not (0 < len(order.token) <= MAX_TOKEN and order.token.isascii()):
+        raise Refused(f"the token has {len(order.token)} characters; allowed are 1 to {MAX_TOKEN}, ASCII only")
+    parameters = _place(cloud) | _machine(cloud) | _market(cloud) | cloud.request | _ours(order, cloud, names)
+    return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+
+
+def thaw(request: str) -> Parameters:
+    """The parameters for boto3, which packs user-data into base64 by itself."""
+    parameters: Parameters = json.loads(request)
+    parameters["UserData"] = base64.b64decode(str(parameters["UserData"]))
+    return parameters
+
+
+def mistakes(cloud: Ec2Cloud) -> tuple[str, ...]:
+    """What is wrong in a cloud's part of the configuration, as sentences that begin with the key. No call is made."""
+    found = [f"request.{key}: may not be set here, {why}" for key, why in _OURS.items() if key in cloud.request]
+    found += [f'tags."{key}": names that begin with apf: or aws: are taken' for key in cloud.tags if _reserved(key)]
+    if not (cloud.image or cloud.launch_template or "ImageId" in cloud.request):
+        found.append("image: set it, or a launch_template that names one")
+    if not (cloud.instance_type or cloud.launch_template or "InstanceType" in cloud.request):
+        found.append("instance_type: set it, or a launch_template that names one")
+    if cloud.max_usd_per_hour is not None and cloud.market != "spot":
+        found.append('max_usd_per_hour: is for market = "spot" only')
+    if "NetworkInterfaces" in cloud.request and (cloud.subnet or cloud.security_groups):
+        found.append("request.NetworkInterfaces: excludes subnet and security_groups, put them into it")
+    return tuple(found)
+
+
+def tags(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> dict[str, str]:
+    """The tags of everything that a launch makes. Ours win over the operator's, except for Name."""
+    ours = {"apf:queue": order.queue, "apf:intent": order.intent, "apf:decision": order.decision[:MAX_TAG_VALUE]}
+    name = f"apf {names['apf:factory']} {names['apf:cloud']} {order.queue}"
+    return {"Name": name} | cloud.tags | dict(names) | ours
+
+
+def _reserved(key: str) -> bool:
+    return key.startswith(("apf:", "aws:"))
+
+
+def _ours(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> Parameters:
+    kinds = ["instance", "volume"] + (["spot-instances-request"] if cloud.market == "spot" else [])
+    pairs = [{"Key": key, "Value": value} for key, value in sorted(tags(order, cloud, names).items())]
+    return {
+        "ClientToken": order.token,
+        "MinCount": order.count,
+        "MaxCount": order.count,
+        "UserData": base64.b64encode(_packed(order.user_data)).decode(),
+        "TagSpecifications": [{"ResourceType": kind, "Tags": pairs} for kind in kinds],
+        "InstanceInitiatedShutdownBehavior": "terminate",
+    }
+
+
+def _packed(user_data: str) -> bytes:
+    raw = user_data.encode()
+    if len(raw) <= MAX_USER_DATA:
+        return raw
+    packed = gzip.compress(raw, mtime=0)  # no time in it: the same text has to give the same bytes
+    if len(packed) > MAX_USER_DATA:
+        raise Refused(f"user-data has {len(packed)} bytes when packed; EC2 allows {MAX_USER_DATA}. Make it shorter")
+    return packed
+
+
+def _place(cloud: Ec2Cloud) -> Parameters:
+    found: Parameters = {}
+    if cloud.subnet:
+        found["SubnetId"] = cloud.subnet
+    if cloud.zone:
+        found["Placement"] = {"AvailabilityZone": cloud.zone}
+    ids = [group for group in cloud.security_groups if group.startswith("sg-")]
+    names = [group for group in cloud.security_groups if not group.startswith("sg-")]
+    return found | ({"SecurityGroupIds": ids} if ids else {}) | ({"SecurityGroups": names} if names else {})
+
+
+def _machine(cloud: Ec2Cloud) -> Parameters:
+    found: Parameters = {"MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}}
+    if cloud.image:
+        found["ImageId"] = cloud.image
+    if cloud.instance_type:
+        found["InstanceType"] = cloud.instance_type
+    if cloud.key_pair:
+        found["KeyName"] = cloud.key_pair
+    if cloud.iam_profile:
+        found["IamInstanceProfile"] = {"Arn" if cloud.iam_profile.startswith("arn:") else "Name": cloud.iam_profile}
+    if cloud.launch_template:
+        found["LaunchTemplate"] = _template(cloud.launch_template)
+    return found
+
+
+def _template(text: str) -> dict[str, str]:
+    name, _, version = text.partition(":")
+    found = {"LaunchTemplateId" if name.startswith("lt-") else "LaunchTemplateName": name}
+    return found | ({"Version": version} if version else {})
+
+
+def _market(cloud: Ec2Cloud) -> Parameters:
+    """Spot: one-time, since a persistent request would buy again by itself; terminate, since a stopped one is kept."""
+    if cloud.market != "spot":
+        return {}
+    options = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+    if cloud.max_usd_per_hour is not None:
+        options["MaxPrice"] = f"{cloud.max_usd_per_hour:.6f}".rstrip("0").rstrip(".")
+    return {"InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": options}}

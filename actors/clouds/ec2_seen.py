@@ -1,0 +1,63 @@
+"""EC2's answers as readings. Pure.
+
+The rule it keeps: an answer that lacks what EC2 always sends is no empty answer. (Measured: any well-formed XML with
+status 200, a proxy's page for example, is parsed into an answer without instances.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from actors.clouds.port import Unknown
+from actors.fleet.seen import Instance
+
+_STATES = {
+    "pending": "pending",
+    "running": "running",
+    "shutting-down": "ending",
+    "stopping": "ending",  # not stopped yet: no witness of its end
+    "stopped": "stopped",
+    "terminated": "terminated",
+}
+
+
+def required(answer: Mapping[str, Any], key: str) -> Any:
+    """A part that EC2 always sends. Unknown: it is missing, so this is not EC2's answer."""
+    if key not in answer:
+        raise Unknown(f"the answer has no {key}; is the endpoint an EC2 API?", "unparsable")
+    return answer[key]
+
+
+def instances(page: Mapping[str, Any]) -> Iterator[Instance]:
+    """The instances of a DescribeInstances page."""
+    for reservation in required(page, "Reservations"):
+        yield from map(instance, required(reservation, "Instances"))
+
+
+def instance(found: Mapping[str, Any]) -> Instance:
+    """One instance. A state that is not in EC2's reference counts as running: it holds quota and is not buried."""
+    tags = {tag.get("Key", ""): tag.get("Value", "") for tag in found.get("Tags", ())}
+    state = required(required(found, "State"), "Name")
+    return Instance(
+        id=required(found, "InstanceId"),
+        state=_STATES.get(state, "running"),
+        launched_at=_seconds(found.get("LaunchTime")),
+        address=found.get("PrivateIpAddress", ""),
+        intent=tags.get("apf:intent", ""),
+        queue=tags.get("apf:queue", ""),
+        index=int(found.get("AmiLaunchIndex", -1)),
+        token=found.get("ClientToken", ""),
+        market="spot" if found.get("InstanceLifecycle") == "spot" else "on-demand",
+        reason=_reason(found) if state in _STATES else f"its state {state!r} is not known",
+    )
+
+
+def _seconds(at: datetime | None) -> float:
+    return at.timestamp() if at else 0.0
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    why = found.get("StateReason", {}).get("Message") or found.get("StateTransitionReason") or ""
+    return str(why)
