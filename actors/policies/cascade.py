@@ -1,0 +1,116 @@
+"""The cascade: where VMs are added, and where they are taken away.
+
+Adding: the cheapest tier with room, inside it so that the clouds' VMs stand as their weights; what finds no room there
+goes to the next tier at once. Taking away: a VM that no job needs goes; but where a dearer cloud has a busy VM that
+could go in its stead, that one goes (it takes no new jobs, its running ones end in peace) and the cheap one stays.
+A dear busy VM is never given up for a cheap one that would first have to be bought: by attrition only.
+
+"Could go in its stead" is this predicate: the cheaper cloud suits every job class that the dearer one suits, no job
+that the dearer one suits still waits without a place, and the VM is not held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from actors.policies.need import Load
+from actors.policies.standing import Standing
+from actors.policies.waiting import Waiting
+
+NO_SHARE = 1 << 40
+
+
+@dataclass(slots=True, kw_only=True)
+class Places:
+    """Where the waiting jobs go. VMs by cloud: `filled` busy ones, `idle` and `flight` ones in use, `new` ones."""
+
+    filled: dict[str, int] = field(default_factory=dict)
+    idle: dict[str, int] = field(default_factory=dict)
+    flight: dict[str, int] = field(default_factory=dict)
+    new: dict[str, int] = field(default_factory=dict)
+
+    def used(self, cloud: str) -> int:
+        return self.filled[cloud] + self.idle[cloud] + self.flight[cloud]
+
+
+def place(standings: Sequence[Standing], waiting: Waiting, budget: int) -> Places:
+    """Give waiting jobs the capacity there is, then up to `budget` new VMs. What is left in `waiting` has no place."""
+    places = Places()
+    for cloud in standings:
+        slots = waiting.take_slots(cloud.name, cloud.slots_of_busy, single=cloud.rules.static)
+        places.filled[cloud.name] = min(slots, cloud.busy)
+    for cloud in standings:
+        slots = waiting.take_slots(cloud.name, cloud.slots_of_idle, single=cloud.rules.static)
+        places.idle[cloud.name] = min(-(-slots // cloud.rules.slots), cloud.idle)
+        places.flight[cloud.name] = _take_vms(cloud, waiting, cloud.flight)
+    places.new = dict.fromkeys((cloud.name for cloud in standings), 0)
+    for tier in sorted({cloud.tier for cloud in standings}):
+        budget -= _add([cloud for cloud in standings if cloud.tier == tier], waiting, places.new, budget)
+    return places
+
+
+def _take_vms(cloud: Standing, waiting: Waiting, vms: int) -> int:
+    rules = cloud.rules
+    slots = waiting.take(rules.name, rules.size, vms * rules.slots, single=rules.static)
+    return -(-slots // rules.slots)
+
+
+def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: int) -> int:
+    """Add VMs in one tier, as many as its room, `budget` and the waiting jobs allow. Returns how many."""
+    added = 0
+    while added < budget:
+        open_ = [cloud for cloud in tier if new[cloud.name] < cloud.room and waiting.of(cloud.name)]
+        if not open_:
+            break
+        cloud = min(open_, key=lambda c: (c.supply + new[c.name] + 1) / c.rules.weight)
+        most = NO_SHARE if len(open_) == 1 else max(1, added // 16)  # small steps keep the weights
+        most = min(most, cloud.room - new[cloud.name], budget - added)
+        taken = _take_vms(cloud, waiting, most)
+        new[cloud.name] += taken
+        added += taken
+    return added
+
+
+def take_away(standings: Sequence[Standing], load: Load, waiting: Waiting, places: Places) -> dict[str, int]:
+    """VMs by cloud that are not needed: each cloud's own, then exchanged for busy ones of dearer clouds."""
+    spare = {cloud.name: _spare(cloud, places) for cloud in standings}
+    if any(spare.values()):
+        for dear in sorted(standings, key=lambda c: (c.tier, c.rules.usd_per_hour), reverse=True):
+            _exchange(dear, standings, load, waiting, places, spare)
+    return spare
+
+
+def _spare(cloud: Standing, places: Places) -> int:
+    """VMs that are idle or under way, and that no waiting job needs. Held ones stay."""
+    if cloud.kept:
+        return 0
+    unused = cloud.idle + cloud.flight - places.idle[cloud.name] - places.flight[cloud.name]
+    return max(0, min(unused, cloud.supply - cloud.held))
+
+
+def _exchange(
+    dear: Standing,
+    standings: Sequence[Standing],
+    load: Load,
+    waiting: Waiting,
+    places: Places,
+    spare: dict[str, int],
+) -> None:
+    could_go = _could_go(dear, load, waiting, places, spare)
+    for cheap in standings:
+        if cheap.tier >= dear.tier or could_go <= 0:
+            break
+        if spare[cheap.name] and not load.suits[dear.name] & ~load.suits[cheap.name]:
+            moved = min(could_go, spare[cheap.name])
+            spare[cheap.name] -= moved
+            spare[dear.name] += moved
+            could_go -= moved
+
+
+def _could_go(dear: Standing, load: Load, waiting: Waiting, places: Places, spare: dict[str, int]) -> int:
+    """Busy VMs of a cloud that may be given up while cheaper ones stay."""
+    if dear.kept or places.new[dear.name] or load.suits[dear.name] & waiting.classes:
+        return 0
+    busy = dear.busy - places.filled[dear.name]
+    return max(0, min(busy, dear.supply - dear.held - spare[dear.name]))

@@ -1,0 +1,249 @@
+"""The decision: how many VMs of each cloud a queue wants, and why. Absolute numbers, never differences.
+
+In order: what each cloud has (`standing`), what waits and where it can run (`need`), jobs into places and new VMs down
+the cascade (`waiting`, `cascade`), what is not needed and for how long (`surplus`), limits. Running jobs count through
+the VMs that are busy. Draining VMs are no supply: when demand returns the want simply rises, and retirement takes
+drains back before the submitter buys.
+
+What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
+cloud that is not known or frozen keeps its want. So "no reading" and "no jobs" never look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from actors.fleet.seen import Failed, JobsSeen
+from actors.fleet.want import CloudView, FleetView, Want
+from actors.policies.cascade import Places, place, take_away
+from actors.policies.need import Load, Unmet, load
+from actors.policies.rules import CloudRules, QueueRules
+from actors.policies.standing import Standing, standings
+from actors.policies.surplus import less, old_enough, remember
+from actors.policies.waiting import Waiting
+
+NO_LIMIT = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Counts of a queue's jobs. `known` is false when nothing was seen, `complete` when a schedd is missing."""
+
+    known: bool
+    complete: bool = False
+    idle: int = 0
+    young: int = 0
+    running: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The wants by cloud; `changed` names those whose row must be written anew.
+
+    `why`: sentences, the queue's first, then each cloud's. `unmet`: jobs that no cloud can run. `waiting`: jobs that a
+    cloud could run, had it room.
+    """
+
+    id: str
+    queue: str
+    at: float
+    wants: Mapping[str, Want]
+    changed: tuple[str, ...]
+    why: tuple[str, ...]
+    demand: Demand
+    unmet: tuple[Unmet, ...] = ()
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a cloud's want becomes: the number, the sentences, and the surplus that is not released yet."""
+
+    n: int
+    why: tuple[str, ...]
+    surplus: tuple[tuple[float, int], ...] = ()
+
+
+def decide(
+    queue: QueueRules,
+    demand: JobsSeen | Failed | None,
+    fleet: Mapping[str, FleetView | None],
+    clouds: Mapping[str, CloudRules],
+    views: Mapping[str, CloudView | None],
+    before: Mapping[str, Want],
+    now: float,
+    decision: str,
+) -> Decision:
+    """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds."""
+    if demand is None or isinstance(demand, Failed):
+        unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
+        changes = {cloud: Change(n=_n(before, cloud), why=(unknown,)) for cloud in queue.clouds}
+        return _decision(queue, Demand(known=False), changes, before, (unknown,), now, decision)
+    standing = standings(queue, clouds, fleet, views, before, now)
+    wanted = load(queue, demand, [cloud.rules for cloud in standing])
+    waiting = Waiting(wanted)
+    waiting.forget(_just_matched(standing, wanted, demand))
+    places = place(standing, waiting, _budget(queue, standing, demand.complete))
+    spare = take_away(standing, wanted, waiting, places)
+    changes = {
+        cloud.name: _change(queue, cloud, places, spare[cloud.name], demand.complete, before.get(cloud.name), now)
+        for cloud in standing
+    }
+    _clamp(queue, standing, changes)
+    why = _queue_why(wanted, places, waiting, standing, demand)
+    result = _decision(queue, _summary(wanted, demand), changes, before, why, now, decision)
+    return replace(result, unmet=wanted.unmet, waiting=waiting.jobs)
+
+
+def _n(before: Mapping[str, Want], cloud: str) -> int:
+    return before[cloud].n if cloud in before else 0
+
+
+def _summary(wanted: Load, demand: JobsSeen) -> Demand:
+    return Demand(
+        known=True,
+        complete=demand.complete,
+        idle=wanted.idle,
+        young=wanted.young,
+        running=wanted.running,
+        held=wanted.held,
+    )
+
+
+def _just_matched(standing: Sequence[Standing], wanted: Load, demand: JobsSeen) -> int:
+    """Jobs that the demand still calls idle and that the fleet, read later, shows on a slot already."""
+    if not demand.complete or any(cloud.kept or cloud.seen_at <= demand.at for cloud in standing):
+        return 0
+    return max(0, sum(cloud.claims for cloud in standing) - wanted.running)
+
+
+def _budget(queue: QueueRules, standing: Sequence[Standing], complete: bool) -> int:
+    """New VMs that the queue's limit allows, beside those that there are and those whose want will not fall."""
+    if queue.max_vms is None:
+        return NO_LIMIT
+    return max(
+        0, queue.max_vms - sum(c.supply if complete and not c.kept else max(c.supply, c.before) for c in standing)
+    )
+
+
+def _change(
+    queue: QueueRules, cloud: Standing, places: Places, spare: int, complete: bool, want: Want | None, now: float
+) -> Change:
+    new = places.new[cloud.name]
+    if cloud.kept:
+        return Change(n=cloud.before, why=(f"{cloud.name}: {cloud.kept}; its want stays as it was",))
+    target = cloud.supply - spare + new
+    base = min(cloud.before, cloud.supply)
+    if not complete and target < cloud.before:
+        return Change(n=cloud.before, why=(f"{cloud.name}: not every schedd answered; its want does not fall",))
+    if target >= base:
+        return Change(n=target, why=(_grown(cloud, places, new),))
+    steps = remember(want.surplus if want else (), base - target, now)
+    released = old_enough(steps, now, queue.release_after_s)
+    why = _shrunk(cloud, base - target, released, now - steps[0][0], queue.release_after_s)
+    return Change(n=base - released, why=(why,), surplus=less(steps, released))
+
+
+def _grown(cloud: Standing, places: Places, new: int) -> str:
+    used = places.used(cloud.name)
+    parts = [f"{cloud.busy} busy"] if cloud.busy else []
+    parts += [f"{used} with room that waiting jobs take"] if used else []
+    parts += [f"{new} new"] if new else []
+    back = min(new, cloud.cancellable)
+    parts += [f"{back} of them by taking drains back"] if back else []
+    parts += [f"full: {cloud.full}"] if cloud.full else []
+    return f"{cloud.name}: {', '.join(parts) or 'nothing needs it'}"
+
+
+def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s: float) -> str:
+    if not released:
+        return f"{cloud.name}: {surplus} too many, for {age_s:.0f} of {after_s:.0f} s"
+    rest = f"; {surplus - released} more not for long enough" if surplus > released else ""
+    return f"{cloud.name}: {released} released, not needed for {after_s:.0f} s{rest}"
+
+
+def _clamp(queue: QueueRules, standing: Sequence[Standing], changes: dict[str, Change]) -> None:
+    """Limits that the supply itself passes (they were lowered): the dearest goes first. Kept wants are left alone."""
+    for cloud in standing:
+        if not cloud.kept:
+            _lower(changes, cloud.name, cloud.rules.max_vms, f"at most {cloud.rules.max_vms} VMs of this cloud")
+    if queue.max_vms is None:
+        return
+    over = sum(change.n for change in changes.values()) - queue.max_vms
+    for cloud in reversed(standing):
+        if over > 0 and not cloud.kept:
+            n = changes[cloud.name].n
+            _lower(changes, cloud.name, max(0, n - over), f"at most {queue.max_vms} VMs for this queue")
+            over -= n - changes[cloud.name].n
+
+
+def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
+    change = changes[cloud]
+    if change.n > most:
+        changes[cloud] = Change(n=most, why=(*change.why, f"{cloud}: {change.n} lowered to {most}: {why}"))
+
+
+def _queue_why(
+    wanted: Load, places: Places, waiting: Waiting, standing: Sequence[Standing], demand: JobsSeen
+) -> tuple[str, ...]:
+    new = sum(places.new.values())
+    jobs = f"{wanted.idle} waiting and {wanted.running} running jobs"
+    why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: no new VM needed"]
+    if not demand.complete:
+        missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
+        why.append(f"demand is incomplete, without {missing or 'any schedd'}")
+    if waiting.jobs:
+        full = "; ".join(f"{cloud.name}: {cloud.full or 'its share is used up'}" for cloud in standing)
+        why.append(f"{waiting.jobs} jobs wait for room ({full})")
+    return (*why, *(unmet.why for unmet in wanted.unmet))
+
+
+def _decision(
+    queue: QueueRules,
+    demand: Demand,
+    changes: Mapping[str, Change],
+    before: Mapping[str, Want],
+    why: tuple[str, ...],
+    now: float,
+    decision: str,
+) -> Decision:
+    gone = {c: Change(n=0, why=(f"{c} is not in this queue's cascade",)) for c in before if c not in changes}
+    wants, changed = {}, []
+    for cloud, change in {**changes, **gone}.items():
+        wants[cloud], new = _want(queue, cloud, change, before.get(cloud), why, now, decision)
+        if new:
+            changed.append(cloud)
+    sentences = tuple(sentence for change in changes.values() for sentence in change.why if sentence not in why)
+    return Decision(
+        id=decision,
+        queue=queue.name,
+        at=now,
+        wants=wants,
+        changed=tuple(changed),
+        why=why + sentences,
+        demand=demand,
+    )
+
+
+def _want(
+    queue: QueueRules, cloud: str, change: Change, old: Want | None, why: tuple[str, ...], now: float, decision: str
+) -> tuple[Want, bool]:
+    """The want's row, and whether it is a new one. Its reasons are those of its number's last change."""
+    if old is not None and old.n == change.n:
+        if old.surplus == change.surplus:
+            return old, False
+        return replace(old, surplus=change.surplus, at=now), True
+    reasons = why + tuple(sentence for sentence in change.why if sentence not in why)
+    want = Want(
+        queue=queue.name,
+        cloud=cloud,
+        n=change.n,
+        reasons=reasons,
+        decision=decision,
+        at=now,
+        changed=now,
+        surplus=change.surplus,
+    )
+    return want, True

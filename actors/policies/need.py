@@ -1,0 +1,200 @@
+"""Which job classes can run on which cloud, and what is said of those that no cloud of the queue can run.
+
+A class can run on a cloud when one job of it fits into a free slot of that cloud's workers, and both Requirements hold:
+the job's, and the slot's START. `classad2` answers, as the negotiator would. A pair costs some 30 us; classes come back
+from round to round, so answers are remembered by (class, slots), and a round costs look-ups.
+
+Buying a VM for a job that cannot run there is the worst of both: it costs, and the job still waits. So a class without
+a cloud buys nothing and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import classad2
+
+from actors.fleet.seen import JobClass, JobsSeen
+from actors.fleet.shape import Shape
+from actors.policies.rules import CloudRules, QueueRules
+
+Size = tuple[int, int, int, int]
+AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmet:
+    """Jobs that no cloud of their queue can run, and why: a sentence."""
+
+    jobs: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A queue's demand, ready for packing. Lists run by class; `takers[i]` has a bit for each cloud of the queue.
+
+    `left` counts waiting jobs; `present` has a bit for each class that has jobs waiting or running, and `suits[cloud]`
+    those of them that the cloud can run.
+    """
+
+    asks: tuple[Size, ...]
+    left: tuple[int, ...]
+    order: tuple[int, ...]  # classes with jobs left: those with the fewest clouds first, then the largest first
+    suits: Mapping[str, int]
+    idle: int = 0
+    young: int = 0
+    running: int = 0
+    held: int = 0
+    unmet: tuple[Unmet, ...] = ()
+
+
+def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> Load:
+    """What waits, by class. Classes that no cloud suits are left out of `order` and named in `unmet`."""
+    slots = tuple(cloud.slot for cloud in clouds)
+    sizes = tuple(cloud.size for cloud in clouds)
+    asks, left, takers = [], [], []
+    for job in demand.classes:
+        asks.append(_size(job.request))
+        left.append(job.idle + (job.held if queue.count_held else 0))
+        takers.append(suiting(job.request, job.requirements, job.attributes, slots, sizes))
+    waiting = [i for i, n in enumerate(left) if n > 0]
+    return Load(
+        asks=tuple(asks),
+        left=tuple(left),
+        order=_ordered([i for i in waiting if takers[i]], asks, takers, sizes),
+        suits=_suits(demand.classes, left, takers, clouds),
+        idle=sum(left),
+        young=sum(job.young for job in demand.classes),
+        running=sum(job.running for job in demand.classes),
+        held=sum(job.held for job in demand.classes),
+        unmet=tuple(
+            Unmet(jobs=left[i], why=reason(demand.classes[i], clouds)) for i in waiting if not takers[i]
+        ),
+    )  # fmt: skip
+
+
+def _size(shape: Shape) -> Size:
+    """A job always takes at least one cpu, so that no place holds jobs without end."""
+    return (max(1, shape.cpus), shape.memory_mib, shape.disk_mib, shape.gpus)
+
+
+def _ordered(waiting: list[int], asks: list[Size], takers: list[int], sizes: Sequence[Size]) -> tuple[int, ...]:
+    if len(waiting) < 2:
+        return tuple(waiting)
+    largest = [max(1, *amounts) for amounts in zip(*sizes, strict=True)]
+
+    def rank(i: int) -> tuple[int, float]:
+        return takers[i].bit_count(), -max(ask / most for ask, most in zip(asks[i], largest, strict=True))
+
+    return tuple(sorted(waiting, key=rank))
+
+
+def _suits(
+    classes: Sequence[JobClass], left: list[int], takers: list[int], clouds: Sequence[CloudRules]
+) -> dict[str, int]:
+    suits = [0] * len(clouds)
+    for i, (job, taker) in enumerate(zip(classes, takers, strict=True)):
+        if taker and (left[i] or job.running):
+            for at in range(len(suits)):
+                suits[at] |= (taker >> at & 1) << i
+    return {cloud.name: bits for cloud, bits in zip(clouds, suits, strict=True)}
+
+
+@lru_cache(maxsize=200_000)
+def suiting(
+    request: Shape,
+    requirements: str,
+    attributes: tuple[tuple[str, str], ...],
+    slots: tuple[str, ...],
+    sizes: tuple[Size, ...],
+) -> int:
+    """A bit for each slot on which a job of this class can run."""
+    ask = _size(request)
+    bits = 0
+    for at, (slot, size) in enumerate(zip(slots, sizes, strict=True)):
+        if _fits(ask, size) and matches(request, requirements, attributes, slot):
+            bits |= 1 << at
+    return bits
+
+
+def _fits(ask: Size, size: Size) -> bool:
+    return all(a <= s for a, s in zip(ask, size, strict=True))
+
+
+@lru_cache(maxsize=100_000)
+def matches(request: Shape, requirements: str, attributes: tuple[tuple[str, str], ...], slot: str) -> bool:
+    """Whether both Requirements hold. Requirements that cannot be parsed match nothing."""
+    try:
+        return bool(_job_ad(request, requirements, attributes).symmetricMatch(_slot_ad(slot)))
+    except classad2.ClassAdException:
+        return False
+
+
+def _job_ad(request: Shape, requirements: str, attributes: tuple[tuple[str, str], ...]) -> classad2.ClassAd:
+    ad = classad2.ClassAd()
+    for name, literal in attributes:
+        ad[name] = classad2.ExprTree(literal)
+    ad["RequestCpus"] = request.cpus
+    ad["RequestMemory"] = request.memory_mib
+    ad["RequestDisk"] = request.disk_mib * 1024
+    ad["RequestGPUs"] = request.gpus
+    ad["Requirements"] = classad2.ExprTree(requirements)
+    return ad
+
+
+@lru_cache(maxsize=4_096)
+def _slot_ad(text: str) -> classad2.ClassAd:
+    return classad2.parseOne(text)
+
+
+def reason(job: JobClass, clouds: Sequence[CloudRules]) -> str:
+    """Why no cloud suits this class: what it asks for too much of, or what its Requirements want."""
+    jobs = job.idle or job.held
+    noun = "1 job waits" if jobs == 1 else f"{jobs} jobs wait"
+    if not clouds:
+        return f"{noun}; this queue has no cloud"
+    for name, ask, most in zip(AMOUNTS, _size(job.request), _most(clouds), strict=True):
+        if ask > most:
+            return f"{noun} for {ask} {name}; " + (
+                f"the most that a cloud of this queue has in one slot is {most}"
+                if most
+                else "no cloud of this queue has any"
+            )
+    if not any(_fits(_size(job.request), cloud.size) for cloud in clouds):
+        return f"{noun} for {_phrase(job.request)} together; no cloud of this queue has a slot with all of it"
+    missing = _missing(job, clouds)
+    return f"{noun} with Requirements that no cloud of this queue meets{missing}: {_short(job.requirements)}"
+
+
+def _most(clouds: Sequence[CloudRules]) -> tuple[int, ...]:
+    return tuple(max(amounts) for amounts in zip(*(cloud.size for cloud in clouds), strict=True))
+
+
+def _phrase(shape: Shape) -> str:
+    return ", ".join(f"{ask} {name}" for name, ask in zip(AMOUNTS, _size(shape), strict=True) if ask)
+
+
+def _short(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _missing(job: JobClass, clouds: Sequence[CloudRules]) -> str:
+    """The attributes that the Requirements ask of a slot and that no cloud's slot has."""
+    try:
+        asked = _job_ad(job.request, job.requirements, job.attributes)
+        names = {name.lower(): name for name in _asked_of_slot(asked)}
+    except classad2.ClassAdException:
+        return " (they cannot be parsed)"
+    for cloud in clouds:
+        for had in _slot_ad(cloud.slot):
+            names.pop(had.lower(), None)
+    return f" ({', '.join(sorted(names.values()))}: not advertised)" if names else ""
+
+
+def _asked_of_slot(ad: classad2.ClassAd) -> list[str]:
+    own = {name.lower() for name in ad}
+    names = [name.split(".", 1)[-1] for name in ad.externalRefs(ad.lookup("Requirements"))]
+    return [name for name in names if name.lower() not in own]

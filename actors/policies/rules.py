@@ -1,0 +1,101 @@
+"""What a decision is told about a queue and about its clouds: the configuration's facts, without the configuration.
+
+Policies stand below the configuration, so that a plan, a simulation and a running factory decide by the same code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.fleet.shape import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudRules:
+    """One cloud as one queue sees it. `slot` is the ClassAd text of an unclaimed slot of its workers (see `prototype`).
+
+    A partitionable worker is one slot of the VM's whole shape; a static one has `slots` slots, each for one job.
+    """
+
+    name: str
+    size: tuple[int, int, int, int]  # cpus, memory MiB, disk MiB, gpus of one slot
+    slot: str
+    max_vms: int
+    slots: int = 1
+    static: bool = False
+    usd_per_hour: float = 0.0
+    weight: float = 1.0
+    boot_deadline_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRules:
+    """One queue. `cascade`: tiers of cloud names, the cheapest first."""
+
+    name: str
+    cascade: tuple[tuple[str, ...], ...]
+    max_vms: int | None = None
+    release_after_s: float = 60.0
+    count_held: bool = False
+
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        return tuple(cloud for tier in self.cascade for cloud in tier)
+
+
+def cloud_rules(
+    *,
+    name: str,
+    shape: Shape,
+    max_vms: int,
+    slots: str = "partitionable",
+    start: str = "true",
+    attributes: tuple[tuple[str, str], ...] = (),
+    usd_per_hour: float = 0.0,
+    weight: float = 1.0,
+    boot_deadline_s: float = 900.0,
+) -> CloudRules:
+    """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
+    count = max(1, shape.cpus) if slots == "static" else 1
+    size = (shape.cpus // count, shape.memory_mib // count, shape.disk_mib // count, shape.gpus // count)
+    return CloudRules(
+        name=name,
+        size=size,
+        slot=prototype(size, partitionable=slots != "static", start=start, attributes=attributes),
+        max_vms=max_vms,
+        slots=count,
+        static=slots == "static",
+        usd_per_hour=usd_per_hour,
+        weight=weight,
+        boot_deadline_s=boot_deadline_s,
+    )
+
+
+def prototype(
+    size: tuple[int, int, int, int], *, partitionable: bool, start: str, attributes: tuple[tuple[str, str], ...]
+) -> str:
+    """The ClassAd (old syntax, one attribute a line) of a free slot of `size`; later `attributes` replace earlier ones.
+
+    Memory is in MiB and Disk in KiB, as a startd advertises them. `attributes` are (name, ClassAd expression).
+    """
+    cpus, memory_mib, disk_mib, gpus = size
+    standard = {
+        "Arch": '"X86_64"',
+        "OpSys": '"LINUX"',
+        "Cpus": cpus,
+        "TotalCpus": cpus,
+        "Memory": memory_mib,
+        "TotalMemory": memory_mib,
+        "Disk": disk_mib * 1024,
+        "TotalDisk": disk_mib * 1024,
+        "GPUs": gpus,
+        "TotalGPUs": gpus,
+        "HasFileTransfer": "true",
+        "PartitionableSlot": str(partitionable).lower(),
+        "SlotType": '"Partitionable"' if partitionable else '"Static"',
+        "State": '"Unclaimed"',
+        "Activity": '"Idle"',
+        "Start": f"({start}) && (TARGET.MaxJobRetirementTime is undefined || TARGET.MaxJobRetirementTime > 0)",
+        "Requirements": "START",
+    }
+    return "\n".join(f"{name} = {value}" for name, value in {**standard, **dict(attributes)}.items())

@@ -1,0 +1,131 @@
+"""What a queue has on each cloud of its cascade, as far as it is known, and how far that may be trusted.
+
+Absence is never evidence, so three cases keep a cloud's want as it was: no view of its fleet, no view of the cloud, a
+frozen cloud. And a view that is older than the want's last change knows nothing of what that change started: the
+difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actors.fleet.want import CloudView, FleetView, Want
+from actors.policies.need import Size
+from actors.policies.rules import CloudRules, QueueRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One cloud for one queue. Counts of VMs; `supply` = `flight` + `idle` + `busy` + `unseen`.
+
+    `kept` says why the want stays as it was, `full` why nothing may be added; both are empty when not so.
+    """
+
+    rules: CloudRules
+    tier: int
+    before: int
+    supply: int
+    flight: int
+    idle: int
+    busy: int
+    room: int
+    held: int = 0
+    claims: int = 0
+    cancellable: int = 0
+    seen_at: float = 0.0
+    slots_of_idle: tuple[Size, ...] = ()
+    slots_of_busy: tuple[Size, ...] = ()
+    kept: str = ""
+    full: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.rules.name
+
+
+def standings(
+    queue: QueueRules,
+    clouds: Mapping[str, CloudRules],
+    fleet: Mapping[str, FleetView | None],
+    views: Mapping[str, CloudView | None],
+    before: Mapping[str, Want],
+    now: float,
+) -> tuple[Standing, ...]:
+    """The queue's clouds, tier by tier, cheapest first inside a tier."""
+    found = []
+    for tier, names in enumerate(queue.cascade):
+        of_tier = [
+            _standing(clouds[name], tier, fleet.get(name), views.get(name), before.get(name), now) for name in names
+        ]
+        found += sorted(of_tier, key=lambda standing: standing.rules.usd_per_hour)
+    return tuple(found)
+
+
+def _standing(
+    rules: CloudRules, tier: int, view: FleetView | None, cloud: CloudView | None, want: Want | None, now: float
+) -> Standing:
+    wanted = want.n if want else 0
+    recent = want is not None and now - want.changed < rules.boot_deadline_s
+    if view is None:
+        return Standing(
+            rules=rules,
+            tier=tier,
+            before=wanted,
+            supply=wanted,
+            flight=wanted if recent else 0,
+            idle=0,
+            busy=0,
+            room=0,
+            kept="what it has is not known",
+        )
+    seen_at = max(view.at, cloud.at if cloud else 0.0)
+    unseen = max(0, wanted - view.supply) if want and recent and seen_at < want.changed else 0
+    idle, busy = min(view.idle, view.ready), min(view.busy, view.ready)
+    of_idle, of_busy = _split(view.free, idle * rules.slots)
+    return Standing(
+        rules=rules,
+        tier=tier,
+        before=wanted,
+        supply=view.supply + unseen,
+        flight=view.launching + view.booting + unseen,
+        idle=idle,
+        busy=busy,
+        room=_room(rules, view, cloud, unseen),
+        held=view.held,
+        claims=view.claims,
+        cancellable=view.cancellable,
+        seen_at=view.at,
+        slots_of_idle=of_idle,
+        slots_of_busy=of_busy,
+        kept=_kept(cloud),
+        full=_full(rules, view, cloud),
+    )
+
+
+def _split(free: tuple[Size, ...], of_idle: int) -> tuple[tuple[Size, ...], tuple[Size, ...]]:
+    """The free slots do not say which VM they are of. Idle VMs have the largest ones."""
+    slots = sorted(free, reverse=True)
+    return tuple(slots[:of_idle]), tuple(slots[of_idle:])
+
+
+def _kept(cloud: CloudView | None) -> str:
+    if cloud is None:
+        return "how the cloud stands is not known"
+    return f"frozen: {cloud.frozen}" if cloud.frozen else ""
+
+
+def _room(rules: CloudRules, view: FleetView, cloud: CloudView | None, unseen: int) -> int:
+    if cloud is None or cloud.frozen or cloud.closed:
+        return 0
+    return max(0, min(cloud.room - unseen, rules.max_vms - view.supply - unseen))
+
+
+def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
+    if cloud is None:
+        return "not known"
+    if cloud.closed or cloud.frozen:
+        return cloud.closed or cloud.frozen
+    if view.supply >= rules.max_vms:
+        return f"{view.supply} of at most {rules.max_vms} VMs"
+    return "no room" if cloud.room <= 0 else ""

@@ -1,0 +1,47 @@
+"""The configuration as the policies want it: rules for each queue, and for each cloud as that queue sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.config import Config, Queue
+from actors.fleet.shape import Shape
+from actors.policies.rules import CloudRules, QueueRules, cloud_rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What `decide` is told about one queue: its own rules, and its clouds by name."""
+
+    queue: QueueRules
+    clouds: dict[str, CloudRules]
+
+
+def rules_of(config: Config, queue: str) -> Rules:
+    """The rules of one queue. Raises KeyError for a queue or a cloud that the configuration does not have."""
+    found = config.queues[queue]
+    return Rules(
+        queue=QueueRules(
+            name=queue,
+            cascade=found.cascade,
+            max_vms=found.max_vms,
+            release_after_s=found.release_after_s,
+            count_held=found.count_held,
+        ),
+        clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
+    )
+
+
+def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:
+    cloud = config.clouds[name]
+    shape = cloud.shape
+    return cloud_rules(
+        name=name,
+        shape=Shape(cpus=shape.cpus, memory_mib=shape.memory_mib, disk_mib=shape.disk_mib, gpus=shape.gpus),
+        max_vms=cloud.max_vms,
+        slots=queue.slots,
+        start=queue.start,
+        usd_per_hour=cloud.usd_per_hour,
+        weight=cloud.weight,
+        boot_deadline_s=cloud.boot_deadline_s,
+    )

@@ -1,0 +1,276 @@
+"""The decision, case by case."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.fleet.seen import Failed
+from actors.fleet.want import CloudView
+from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+
+PRIVATE, SPOT, DEAR = cloud("private", 2), cloud("spot", 4, usd_per_hour=0.1), cloud("dear", 4, usd_per_hour=1.0)
+
+
+def cascade(**more: object) -> Site:
+    return Site(((PRIVATE,), (SPOT,), (DEAR,)), **more)  # type: ignore[arg-type]
+
+
+def test_no_jobs_want_no_vms_and_the_want_says_so() -> None:
+    decision = cascade().decide(demand(jobs(0)))
+    assert numbers(decision) == {"private": 0, "spot": 0, "dear": 0}
+    assert all(want.reasons for want in decision.wants.values())
+
+
+def test_the_cheapest_tier_is_filled_first_and_the_rest_spills_over() -> None:
+    assert numbers(cascade().decide(demand(jobs(1)))) == {"private": 1, "spot": 0, "dear": 0}
+    assert numbers(cascade().decide(demand(jobs(5)))) == {"private": 2, "spot": 3, "dear": 0}
+    assert numbers(cascade().decide(demand(jobs(99)))) == {"private": 2, "spot": 4, "dear": 4}
+
+
+def test_jobs_without_room_anywhere_are_counted_and_the_limits_are_named() -> None:
+    decision = cascade().decide(demand(jobs(99)))
+    assert decision.waiting == 89
+    assert any("89 jobs wait for room" in sentence for sentence in decision.why)
+
+
+def test_a_closed_cloud_is_passed_over_at_once_and_its_unlaunched_want_is_dropped() -> None:
+    closed = CloudView(cloud="private", at=NOW, room=2, closed="no capacity until 10:00")
+    site = cascade(views={"private": closed}, wants={"private": want("private", 2, changed=NOW - 5)})
+    decision = site.decide(demand(jobs(2)))
+    assert numbers(decision) == {"private": 0, "spot": 2, "dear": 0}
+    assert "no capacity until 10:00" in " ".join(decision.why)
+
+
+def test_clouds_of_one_tier_share_by_weight() -> None:
+    a, b = cloud("a", 100, weight=3.0), cloud("b", 100, weight=1.0)
+    assert numbers(Site(((a, b),)).decide(demand(jobs(40)))) == {"a": 30, "b": 10}
+
+
+def test_the_share_of_a_full_cloud_goes_to_its_neighbour_not_to_the_next_tier() -> None:
+    a, b = cloud("a", 100), cloud("b", 3)
+    assert numbers(Site(((a, b), (DEAR,))).decide(demand(jobs(40)))) == {"a": 37, "b": 3, "dear": 0}
+
+
+def test_running_jobs_keep_their_vms() -> None:
+    site = cascade(fleet={"private": has(PRIVATE, busy=2), "spot": has(SPOT, busy=1)})
+    decision = site.decide(demand(jobs(0, running=3)), now=NOW + 1_000)
+    assert numbers(decision) == {"private": 2, "spot": 1, "dear": 0}
+
+
+def test_jobs_go_into_free_vms_before_any_is_bought() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=2)})
+    assert numbers(site.decide(demand(jobs(2)))) == {"private": 0, "spot": 2, "dear": 0}
+
+
+def test_vms_under_way_are_supply() -> None:
+    site = cascade(fleet={"private": has(PRIVATE, launching=1, booting=1)})
+    assert numbers(site.decide(demand(jobs(2)))) == {"private": 2, "spot": 0, "dear": 0}
+
+
+def test_a_free_part_of_a_busy_vm_takes_jobs() -> None:
+    big = cloud("big", 10, cpus=8)
+    site = Site(((big,),), fleet={"big": has(big, busy=1, free=((3, 6_000, 30_000, 0),))})
+    assert numbers(site.decide(demand(jobs(3, running=5)))) == {"big": 1}
+    assert numbers(site.decide(demand(jobs(4, running=5)))) == {"big": 2}
+
+
+def test_small_jobs_share_a_vm_by_every_amount_they_ask_for() -> None:
+    big = cloud("big", 10, cpus=4)  # 8,000 MiB
+    assert numbers(Site(((big,),)).decide(demand(jobs(9)))) == {"big": 3}
+    hungry = jobs(4)
+    hungry = type(hungry)(queue="atlas", request=type(hungry.request)(cpus=1, memory_mib=4_000), idle=4)
+    assert numbers(Site(((big,),)).decide(demand(hungry))) == {"big": 2}
+
+
+def test_large_and_small_jobs_complete_each_other() -> None:
+    big = cloud("big", 10, cpus=4)
+    assert numbers(Site(((big,),)).decide(demand(jobs(4), jobs(2, cpus=2), jobs(2, cpus=3)))) == {"big": 4}
+
+
+def test_static_slots_take_one_job_each() -> None:
+    static = cloud("static", 10, cpus=4, slots="static")
+    assert numbers(Site(((static,),)).decide(demand(jobs(9)))) == {"static": 3}
+    decision = Site(((static,),)).decide(demand(jobs(9, cpus=2)))
+    assert numbers(decision) == {"static": 0}
+    assert "wait for 2 cpus; the most that a cloud of this queue has in one slot is 1" in decision.unmet[0].why
+
+
+def test_jobs_that_no_cloud_can_run_buy_nothing_and_are_named() -> None:
+    decision = cascade().decide(demand(jobs(12, gpus=2), jobs(1)))
+    assert numbers(decision) == {"private": 1, "spot": 0, "dear": 0}
+    assert [(unmet.jobs, unmet.why) for unmet in decision.unmet] == [
+        (12, "12 jobs wait for 2 gpus; no cloud of this queue has any")
+    ]
+
+
+def test_a_job_that_only_one_cloud_can_run_gets_its_room_before_the_others() -> None:
+    special = cloud("private", 1, attributes=(("HasLicence", "true"),))
+    site = Site(((special,), (SPOT,)))
+    decision = site.decide(demand(jobs(1), jobs(1, requirements="TARGET.HasLicence")))
+    assert numbers(decision) == {"private": 1, "spot": 1}
+    assert decision.waiting == 0
+
+
+def test_requirements_that_no_slot_meets_are_named_with_the_missing_attribute() -> None:
+    decision = cascade().decide(demand(jobs(3, requirements="TARGET.HasDocker && TARGET.Memory >= RequestMemory")))
+    assert numbers(decision) == {"private": 0, "spot": 0, "dear": 0}
+    assert "3 jobs wait with Requirements that no cloud of this queue meets (HasDocker: not advertised)" in str(
+        decision.unmet
+    )
+
+
+def test_a_nice_user_job_buys_nothing_because_workers_refuse_it() -> None:
+    decision = cascade().decide(demand(jobs(3, attributes=(("MaxJobRetirementTime", "0"),))))
+    assert numbers(decision) == {"private": 0, "spot": 0, "dear": 0}
+    assert decision.unmet
+
+
+def test_the_queues_start_condition_counts() -> None:
+    picky = cloud("picky", 9, start="TARGET.RequestCpus > 1")
+    assert numbers(Site(((picky,),)).decide(demand(jobs(3)))) == {"picky": 0}
+
+
+@pytest.mark.parametrize("seen", [None, Failed(source="pool", at=NOW, reason="no answer in 20 s")])
+def test_unknown_demand_changes_nothing(seen: Failed | None) -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3)})
+    decision = site.decide(seen, now=NOW + 10_000)
+    assert numbers(decision) == {"private": 0, "spot": 3, "dear": 0}
+    assert decision.changed == ()
+    assert "demand is not known" in decision.why[0]
+
+
+def test_with_a_schedd_missing_wants_rise_but_never_fall() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3), "private": has(PRIVATE, busy=2)}, release_after_s=0.0)
+    assert numbers(site.decide(demand(jobs(0), missing="no answer"))) == {"private": 2, "spot": 3, "dear": 0}
+    assert numbers(site.decide(demand(jobs(5), missing="no answer"))) == {"private": 2, "spot": 4, "dear": 1}
+
+
+@pytest.mark.parametrize("what", ["fleet", "views"])
+def test_a_cloud_that_is_not_known_keeps_its_want_and_the_others_go_on(what: str) -> None:
+    site = cascade(wants={"private": want("private", 2, changed=0.0)})
+    setattr(site, what, {"private": None})
+    assert numbers(site.decide(demand(jobs(3)))) == {"private": 2, "spot": 3, "dear": 0}
+
+
+def test_what_an_unknown_cloud_was_asked_for_a_moment_ago_is_not_bought_again_elsewhere() -> None:
+    site = cascade(fleet={"private": None}, wants={"private": want("private", 2, changed=NOW - 10)})
+    assert numbers(site.decide(demand(jobs(3)))) == {"private": 2, "spot": 1, "dear": 0}
+
+
+def test_a_frozen_cloud_keeps_its_want() -> None:
+    frozen = CloudView(cloud="spot", at=NOW, room=4, frozen="the collector does not answer")
+    site = cascade(fleet={"spot": has(SPOT, idle=3)}, views={"spot": frozen}, release_after_s=0.0)
+    decision = site.decide(demand(jobs(0)))
+    assert numbers(decision)["spot"] == 3
+    assert "the collector does not answer" in " ".join(decision.why)
+
+
+def test_a_view_older_than_the_want_does_not_buy_twice() -> None:
+    site = cascade(
+        wants={"private": want("private", 2, changed=NOW)},
+        fleet={"private": has(PRIVATE, at=NOW - 3)},
+        views={"private": CloudView(cloud="private", at=NOW - 3, room=2)},
+    )
+    assert numbers(site.decide(demand(jobs(2)))) == {"private": 2, "spot": 0, "dear": 0}
+    full = CloudView(cloud="private", at=NOW - 3, room=0)
+    site.views = {"private": full}
+    assert numbers(site.decide(demand(jobs(2)))) == {"private": 2, "spot": 0, "dear": 0}
+
+
+def test_a_surplus_must_last_before_it_is_released() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3)})
+    first = site.decide(demand(jobs(0)))
+    assert numbers(first)["spot"] == 3
+    site.wants = dict(first.wants)
+    second = site.decide(demand(jobs(0)), now=NOW + 59)
+    assert numbers(second)["spot"] == 3
+    third = site.decide(demand(jobs(0)), now=NOW + 60)
+    assert numbers(third)["spot"] == 0
+    assert "3 released" in " ".join(third.wants["spot"].reasons)
+
+
+def test_a_surplus_that_was_needed_in_between_starts_anew() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3)})
+    for now, idle in ((NOW, 0), (NOW + 30, 3), (NOW + 65, 0)):
+        decision = site.decide(demand(jobs(idle)), now=now)
+        site.wants = dict(decision.wants)
+        assert numbers(decision)["spot"] == 3
+
+
+def test_only_what_was_too_many_all_the_time_is_released() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3)})
+    for now, idle, wanted in ((NOW, 2, 3), (NOW + 50, 0, 3), (NOW + 61, 0, 2), (NOW + 111, 0, 0)):
+        decision = site.decide(demand(jobs(idle)), now=now)
+        assert numbers(decision)["spot"] == wanted
+        site.wants = dict(decision.wants)
+        site.fleet = {"spot": has(SPOT, idle=wanted)}
+
+
+def test_the_dearest_is_released_first_even_busy_and_the_cheap_idle_one_stays() -> None:
+    fleet = {"private": has(PRIVATE, idle=2), "dear": has(DEAR, busy=3)}
+    site = cascade(fleet=fleet, release_after_s=0.0)
+    assert numbers(site.decide(demand(jobs(0, running=3)))) == {"private": 2, "spot": 0, "dear": 1}
+
+
+def test_a_busy_dear_vm_is_not_given_up_for_a_cheap_one_that_had_to_be_bought() -> None:
+    site = cascade(fleet={"dear": has(DEAR, busy=3)}, release_after_s=0.0)
+    assert numbers(site.decide(demand(jobs(0, running=3)))) == {"private": 0, "spot": 0, "dear": 3}
+
+
+def test_a_busy_vm_that_the_cheap_one_cannot_replace_stays() -> None:
+    gpu = cloud("gpu", 4, gpus=1, usd_per_hour=3.0)
+    fleet = {"private": has(PRIVATE, idle=2), "gpu": has(gpu, busy=2)}
+    site = Site(((PRIVATE,), (gpu,)), fleet=fleet, release_after_s=0.0)
+    assert numbers(site.decide(demand(jobs(0, running=2, gpus=1)))) == {"private": 0, "gpu": 2}
+
+
+def test_held_vms_are_supply_that_no_surplus_touches() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3, held=2)}, release_after_s=0.0)
+    assert numbers(site.decide(demand(jobs(0))))["spot"] == 2
+
+
+def test_when_demand_returns_the_want_rises_over_the_drains_and_says_so() -> None:
+    site = cascade(fleet={"private": has(PRIVATE, cancellable=2, draining=2)})
+    site.views = {"private": CloudView(cloud="private", at=NOW, room=2)}
+    decision = site.decide(demand(jobs(2)))
+    assert numbers(decision)["private"] == 2
+    assert "2 of them by taking drains back" in " ".join(decision.wants["private"].reasons)
+
+
+def test_a_job_that_matched_since_demand_was_read_buys_no_second_vm() -> None:
+    site = cascade(fleet={"private": has(PRIVATE, busy=1, claims=1, at=NOW + 2)})
+    site.fleet |= {"spot": has(SPOT, at=NOW + 2), "dear": has(DEAR, at=NOW + 2)}
+    assert numbers(site.decide(demand(jobs(1), at=NOW))) == {"private": 1, "spot": 0, "dear": 0}
+    assert numbers(site.decide(demand(jobs(1), at=NOW + 5))) == {"private": 2, "spot": 0, "dear": 0}
+
+
+def test_the_queues_own_limit_holds_over_all_clouds() -> None:
+    site = cascade(max_vms=3, fleet={"spot": has(SPOT, busy=1)})
+    assert sum(numbers(site.decide(demand(jobs(9, running=1)))).values()) == 3
+
+
+def test_a_lowered_limit_takes_the_dearest_first() -> None:
+    fleet = {"private": has(PRIVATE, busy=2), "dear": has(DEAR, busy=3)}
+    decision = cascade(max_vms=3, fleet=fleet).decide(demand(jobs(0, running=5)))
+    assert numbers(decision) == {"private": 2, "spot": 0, "dear": 1}
+    assert "at most 3 VMs for this queue" in " ".join(decision.wants["dear"].reasons)
+
+
+def test_a_cloud_that_left_the_cascade_is_wanted_no_more() -> None:
+    decision = cascade(wants={"old": want("old", 4)}).decide(demand(jobs(0)))
+    assert decision.wants["old"].n == 0
+    assert "old" in decision.changed
+
+
+def test_an_unchanged_want_is_the_same_row() -> None:
+    site = cascade(fleet={"spot": has(SPOT, busy=1)})
+    first = site.decide(demand(jobs(3)))
+    site.wants = dict(first.wants)
+    second = site.decide(demand(jobs(3)), now=NOW + 1)
+    assert second.changed == ()
+    assert second.wants == first.wants
+
+
+def test_held_jobs_count_only_where_the_queue_says_so() -> None:
+    site = cascade()
+    assert numbers(site.decide(demand(jobs(0, held=2))))["private"] == 0
