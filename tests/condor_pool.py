@@ -1,15 +1,17 @@
 """Real HTCondor pools for tests. Import the fixtures into a conftest.py or a test module:
 
-    from tests.condor_pool import condor, fresh_pool, lab_pool, plain_node  # noqa: F401
+    from tests.condor_pool import condor, fresh_pool, lab_pool, lab_site, fresh_site, plain_node  # noqa: F401
 
 `lab_pool` is one pool for the whole session: leave its queue as you found it. `fresh_pool` makes one for a test
-(half a second), with several schedds or at HTCondor's stock intervals, to be frozen and killed at will.
+(half a second), with several schedds or at HTCondor's stock intervals, to be frozen and killed at will. `lab_site` is
+a whole site (pool, EC2 API, hypervisor) for the session, `fresh_site` makes one for a test (about 2 s).
 """
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +19,12 @@ from deploy.lab.condor import NotDebian, condor_prefix
 from deploy.lab.daemon_config import Pace
 from deploy.lab.node import Hardware, Node
 from deploy.lab.pool import LabPool
+from deploy.lab.site import Site
 from deploy.lab.user import lab_directory
 
 PoolMaker = Callable[..., LabPool]
 NodeMaker = Callable[..., Node]
+SiteMaker = Callable[..., Site]
 
 PLAIN_WORKER = """
 DAEMON_LIST = MASTER, STARTD
@@ -106,3 +110,21 @@ def plain_node() -> Iterator[NodeMaker]:
             return node
 
         yield boot
+
+
+@pytest.fixture(scope="session")
+def lab_site(condor: Path) -> Iterator[Site]:
+    """One quick site shared by the session's tests: end the instances that you start."""
+    with Site(prefix=condor) as site:
+        yield site
+
+
+@pytest.fixture
+def fresh_site(condor: Path) -> Iterator[SiteMaker]:
+    """fresh_site(pace="quick", schedds=1, regions=(...), types={...}) -> a Site of the test's own, ready."""
+    with ExitStack() as stack:
+
+        def make(*arguments: Any, **options: Any) -> Site:
+            return stack.enter_context(Site(*arguments, **{"prefix": condor, **options}))
+
+        yield make

@@ -13,24 +13,10 @@ from typing import Any
 
 from deploy.lab.master import Master
 
-_ATTRIBUTES = [
-    "ClusterId",
-    "ProcId",
-    "JobStatus",
-    "NumJobStarts",
-    "NumShadowStarts",
-    "NumVacates",
-    "LastVacateTime",
-    "VacateReason",
-    "LastRemoteHost",
-    "RemoteHost",
-    "JobStartDate",
-    "CompletionDate",
-    "QDate",
-    "ExitCode",
-    "MachineAttrCloudInstanceID0",
-    "MATCH_APF_QUEUE",
-]
+_ATTRIBUTES = (
+    "ClusterId,ProcId,JobStatus,NumJobStarts,NumShadowStarts,NumVacates,LastVacateTime,VacateReason,LastRemoteHost,"
+    "RemoteHost,JobStartDate,CompletionDate,QDate,ExitCode,MachineAttrCloudInstanceID0,MATCH_APF_QUEUE"
+)
 
 COMPLETED = 4
 
@@ -133,7 +119,7 @@ class AccessPoint:
         return [job_id for line in said.splitlines() for job_id in _ids(line)]
 
     def _records(self, *command: str) -> list[JobRecord]:
-        said = self.master.tool(*command, "-json", "-attributes", ",".join(_ATTRIBUTES))
+        said = self.master.tool(*command, "-json", "-attributes", _ATTRIBUTES)
         return [self._record(ad) for ad in (json.loads(said) if said.strip() else [])]
 
     def _record(self, ad: Mapping[str, Any]) -> JobRecord:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+HYPERVISOR_KEY = "lab-hypervisor"  # the key id of the lab's own calls: they meet no faults and use none up
 Kind = Literal["refuse", "delay", "fail_after", "garbage_after", "drop_before", "drop_after", "hide_newest"]
 
 

@@ -24,7 +24,7 @@ from xml.sax.saxutils import escape
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from deploy.lab import cloud_moto
-from deploy.lab.cloud_faults import Fault, Faults, Settings
+from deploy.lab.cloud_faults import HYPERVISOR_KEY, Fault, Faults, Settings
 from deploy.lab.cloud_ledger import Ledger
 
 Answer = tuple[int, bytes]
@@ -94,6 +94,9 @@ class Shim:
     # EC2
 
     def _ec2(self, call: Call) -> Answer:
+        if call.key == HYPERVISOR_KEY:
+            with self._lock:
+                return self._work(call)
         if self.settings.access_keys and call.key not in self.settings.access_keys:
             return error("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
         fault = self.faults.take(call.action)

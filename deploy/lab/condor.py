@@ -192,13 +192,15 @@ def _patchelf() -> str:
 
 def _run(arguments: list[str], cwd: Path | None = None) -> str:
     try:
-        done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=True, timeout=_DOWNLOAD_LIMIT_S)
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            arguments, cwd=cwd, capture_output=True, text=True, timeout=_DOWNLOAD_LIMIT_S, check=True
+        )
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["nothing"])[-1]
         raise CannotHave(f"{Path(arguments[0]).name} said: {last}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotHave(f"{Path(arguments[0]).name}: {error}") from error
-    return done.stdout
+    return str(done.stdout)
 
 
 def _make_readable(folder: Path) -> None:

@@ -20,8 +20,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import processes
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])
+
+from deploy.lab import processes
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36

@@ -37,24 +37,21 @@ class Master:
         for folder in _FOLDERS:
             user.folder(directory / folder)
 
-    def start(self, config: str, *, kept: bool = True) -> None:
-        """Write the configuration and start. `kept` is false where a keeper stands above already."""
+    def start(self, config: str, environment: Mapping[str, str] | None = None) -> None:
+        """Write the configuration and start."""
         self.user.write(self.config_file, config)
         argv = [str(self.prefix / "usr/sbin/condor_master"), "-f"]
         drop = self.user.popen()
-        if kept:
-            argv = keeper.command(os.getpid(), drop.get("user", -1), drop.get("group", -1), argv)
-            drop = {}
+        argv = keeper.command(os.getpid(), drop.get("user", -1), drop.get("group", -1), argv)
         with (self.directory / "log/output").open("ab") as output:
             self._process = subprocess.Popen(
                 argv,
-                env=self.environment(),
+                env=environment or self.environment(),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                **drop,
             )
 
     def kill(self) -> None:
@@ -87,7 +84,7 @@ class Master:
 
     def tool(self, *argv: str, timeout_s: float = 30.0) -> str:
         """Run one of HTCondor's tools as the lab's user; its output. Raises ToolFailed."""
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             argv,
             env=self.environment(),
             cwd=self.directory,

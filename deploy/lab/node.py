@@ -7,18 +7,25 @@ says only where things lie on this machine, how many cores the "machine" has, ho
 that powering off ends the node and not the computer that it runs on.
 """
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.lab import daemon_config
+from deploy.lab import daemon_config, processes
 from deploy.lab.daemon_config import Pace
 from deploy.lab.master import Master
 from deploy.lab.user import DOMAIN, LabUser
 
 CONFIG_FOLDER = "etc/condor/config.d"
 TOKEN_FOLDER = "etc/condor/tokens.d"
+POWER_OFF_FOLDER = "lab-commands"
+_POWER_OFF_COMMANDS = ("poweroff", "shutdown", "halt", "reboot", "systemctl")
 _LAST = "99-lab.conf"
+
+
+class NoStartd(Exception):
+    """The node runs no startd now; the text says which node, and where its log is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +48,26 @@ class Node:
         for folder in ("etc", "etc/condor", CONFIG_FOLDER):
             user.folder(directory / folder)
         user.folder(directory / TOKEN_FOLDER, 0o700)
+        for command in _POWER_OFF_COMMANDS:
+            user.write(directory / POWER_OFF_FOLDER / command, _POWER_OFF.format(directory), 0o755)
 
     @property
     def powered_off(self) -> bool:
         """Whether the guest ended by itself: its power-off script ran, or its master is gone."""
         return (self.directory / "powered-off").exists() or self.master.has_ended()
 
+    def environment(self) -> Mapping[str, str]:
+        """What the guest's programs run with: its power-off commands stand before the machine's own."""
+        plain = self.master.environment()
+        return {**plain, "PATH": f"{self.directory / POWER_OFF_FOLDER}:{plain['PATH']}"}
+
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """A file of the guest; `path` as the guest sees it (`/etc/condor/config.d/50-apf.conf`)."""
-        self.user.write(self.directory / path.lstrip("/"), text, mode)
+        target = self.directory / path.lstrip("/")
+        for folder in reversed(target.relative_to(self.directory).parents[:-1]):
+            if not (self.directory / folder).exists():
+                self.user.folder(self.directory / folder)
+        self.user.write(target, text, mode)
 
     def start(
         self,
@@ -58,24 +76,39 @@ class Node:
         hardware: Hardware,
         pace: Pace,
         settings: Mapping[str, str] | None = None,
-        kept: bool = True,
     ) -> None:
         """Boot: the guest's configuration, then the lab's. `settings` are read at the very end."""
-        power_off = self.user.write(self.directory / "power-off", _POWER_OFF.format(self.directory), 0o755)
         last = (
             daemon_config.places(self.master.prefix, self.directory)
             + daemon_config.network(collector)
             + daemon_config.pace(pace)
-            + _machine(self.name, hardware, power_off)
+            + _machine(self.name, hardware, self.directory / POWER_OFF_FOLDER / "poweroff")
             + _guest_tokens(self.directory)
             + "".join(f"{name} = {value}\n" for name, value in (settings or {}).items())
         )
         self.write(f"{CONFIG_FOLDER}/{_LAST}", last.replace("LOCAL_CONFIG_DIR =\n", ""))
-        self.master.start(f"LOCAL_CONFIG_DIR = {self.directory}/{CONFIG_FOLDER}\n", kept=kept)
+        self.master.start(f"LOCAL_CONFIG_DIR = {self.directory}/{CONFIG_FOLDER}\n", self.environment())
 
     def kill(self) -> None:
         """The machine's power is cut."""
         self.master.kill()
+
+    def freeze(self) -> None:
+        """The startd stops answering (SIGSTOP); its jobs go on."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def restart_startd(self) -> None:
+        """The startd crashes (SIGKILL) and its master starts it again. What ran there is lost."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        pid = self.master.pid("condor_startd")
+        if pid is None:
+            raise NoStartd(f"no condor_startd runs on {self.name}; its log is in {self.directory}/log")
+        processes.send(pid, number)
 
 
 def _machine(name: str, hardware: Hardware, power_off: Path) -> str:
@@ -104,5 +137,7 @@ SEC_TOKEN_POOL_SIGNING_KEY_FILE = {directory}/etc/condor/passwords.d/POOL
 
 
 _POWER_OFF = """#!/bin/sh
-touch {}/powered-off
+case "${{0##*/}} $*" in
+  poweroff*|halt*|reboot*|shutdown*now*|shutdown*+0*|"systemctl poweroff"*|"systemctl halt"*) touch {}/powered-off ;;
+esac
 """

@@ -129,8 +129,8 @@ def test_a_killed_collector_comes_back_empty_and_stays_dead_if_told(
 
 def test_stock_pace_leaves_the_stock_intervals_alone(fresh_pool: PoolMaker) -> None:
     pool = fresh_pool("stock")
-    names = ("UPDATE_INTERVAL", "NEGOTIATOR_INTERVAL", "NEGOTIATOR_CYCLE_DELAY")
-    assert [pool.tool("condor_config_val", name).strip() for name in names] == ["300", "60", "20"]
+    names = ("UPDATE_INTERVAL", "NEGOTIATOR_INTERVAL", "SCHEDD_INTERVAL")
+    assert [pool.tool("condor_config_val", name).strip() for name in names] == ["300", "60", "300"]
     with pytest.raises(ToolFailed, match="Not defined"):
         pool.tool("condor_config_val", "CLASSAD_LIFETIME")
 
