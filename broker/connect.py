@@ -27,6 +27,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from broker.errors import BadUrl
+from broker.redis_transport import GuardedSentinelTransport, GuardedTransport, Park
 
 SOCKET_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 2
@@ -111,10 +112,16 @@ class Address:
         if self.scheme == "sentinel":
             options |= {"master_name": self.master, "sentinel_kwargs": _sentinel_settings()}
             urls = ";".join(f"sentinel://{_bracketed(host)}:{port}/{self.db}" for host, port in self.nodes)
-            return Connection(urls, userid=self.user, password=self.password, transport_options=options)
+            return Connection(
+                urls,
+                transport=GuardedSentinelTransport,
+                userid=self.user,
+                password=self.password,
+                transport_options=options,
+            )
         host, port = self.nodes[0]
         return Connection(
-            transport="redis",
+            transport=GuardedTransport,
             hostname=host,
             port=port,
             virtual_host=self.db,
@@ -204,10 +211,13 @@ class Site:
         """A client of the Redis that holds the rows."""
         return self.address.client()
 
-    def connection(self) -> Connection:
-        """A connection to where the mail goes; kombu's bookkeeping lies under our prefix too."""
+    def connection(self, park: Park | None = None) -> Connection:
+        """A connection to where the mail goes; kombu's bookkeeping lies under our prefix too.
+
+        `park` gets what a consumer pops and kombu could not read (Redis only).
+        """
         keys = {f"unacked{part}_key": self.key("mail-unacked" + part) for part in ("", "_index", "_mutex")}
-        return (self.mail or self.address).connection_with(keys)
+        return (self.mail or self.address).connection_with({**keys, "park": park})
 
 
 def _redis_settings() -> dict[str, Any]:
