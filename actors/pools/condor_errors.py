@@ -1,0 +1,54 @@
+"""Why a call into htcondor2 failed: its own words, and the remedy that they name.
+
+Measured with 25.14 (client) on 25.14 and 23.9 daemons: the exception says little, the log line before it says all:
+"attempt to connect to <...> failed", "required authentication with ... failed", "PERMISSION DENIED".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import htcondor2
+
+from actors.pools.child import Failure
+
+LIBRARY_ERRORS = (htcondor2.HTCondorException, OSError, RuntimeError)
+
+_DENIED = re.compile(r"AUTHENTICATE:|authentication with .* failed|PERMISSION[ _]DENIED|not authorized|SECMAN:2010")
+_NOISE = re.compile(r"Can't find (address|CondorVersion|CondorPlatform) in classad")
+_STAMP = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (\([^)]*\) )?")
+
+
+def listen() -> None:
+    """From now on the library logs into a file in memory, in place of the standard error."""
+    os.dup2(os.memfd_create("htcondor-log"), 2)
+    htcondor2.enable_debug("D_ALWAYS")
+
+
+def said() -> str:
+    """What the library logged since it was last asked, in one line."""
+    size = os.lseek(2, 0, os.SEEK_END)
+    text = os.pread(2, size, 0).decode(errors="replace")
+    os.ftruncate(2, 0)
+    os.lseek(2, 0, os.SEEK_SET)
+    lines = [_STAMP.sub("", line).strip() for line in text.splitlines()]
+    return "; ".join(line for line in lines if line and not _NOISE.search(line))
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the library's exceptions into a Failure that says what was asked, what came back and which remedy."""
+    said()
+    try:
+        yield
+    except LIBRARY_ERRORS as error:
+        raise failure(what, error) from error
+
+
+def failure(what: str, error: BaseException) -> Failure:
+    log = said()
+    words = f"{error}; {log}" if log else str(error)
+    return Failure("denied" if _DENIED.search(words) else "away", f"{what}: {words}")

@@ -1,0 +1,224 @@
+"""An HTCondor pool, seen from the host. All calls run in children (see `children`): htcondor2 is never imported here.
+
+Three lanes, so that nothing waits for what hangs elsewhere: `schedds` (jobs), `collector` (startds), and `startds`
+(look, drain, cancel). A reading's rows come in pieces and become objects while the child makes the next piece.
+
+The rules:
+- A schedd that fails is named, with its error; the others count. One that hung is asked again on the side, and a
+  reading waits for it only `_GRACE_S`, so that a frozen schedd costs its time limit once, not each time.
+- With no schedds named in the configuration all that the collector knows are asked. One that was known and is not there
+  any more is an error, for as long as this process lives: absence is never evidence.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
+
+from actors.config import Config, HtcondorPool
+from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, Slot, StartdsSeen
+from actors.fleet.shape import Shape
+from actors.pools.children import ChildFailed, Lane, TaskFailed
+from actors.pools.port import Drain, PoolAway, PoolDenied, PoolError, PoolRefused
+
+_TASKS = "actors.pools.htcondor_child"
+_GRACE_S = 1.0
+_REMEDIES: dict[str, type[PoolError]] = {"away": PoolAway, "denied": PoolDenied, "refused": PoolRefused}
+
+QueueSpec = tuple[str, str, str, float]
+Counts = tuple[int, int, int, int]
+Answer = Future[list[Any]]
+
+
+class Htcondor:
+    """One pool of the configuration. Makes no call before it is asked; its children start when they are needed."""
+
+    def __init__(self, name: str, config: HtcondorPool, queues: tuple[QueueSpec, ...], *, children: int = 2) -> None:
+        """`queues`: name, jobs expression, start expression, min_idle_age_s, in the configuration's order."""
+        self.name, self._config, self._queues = name, config, queues
+        settings = (config.collector, config.token_directory or "", config.trust_domain or "", config.timeout_s)
+        limit_s = config.timeout_s
+        self._schedd_lane = Lane(_TASKS, settings, most=children, limit_s=limit_s)
+        self._collector_lane = Lane(_TASKS, settings, most=1, limit_s=limit_s)
+        self._startd_lane = Lane(_TASKS, settings, most=children, limit_s=limit_s)
+        self._threads = ThreadPoolExecutor(max(2, children) + 1, thread_name_prefix=f"pool-{name}")
+        self._lock = threading.Lock()
+        self._known: dict[str, str] = {}
+        self._asked_again: dict[str, Answer] = {}
+
+    @classmethod
+    def of(cls, name: str, config: Config) -> Htcondor:
+        """The pool of this name, with its queues in the configuration's order."""
+        pool = config.pools[name]
+        if not isinstance(pool, HtcondorPool):
+            raise TypeError(f"pool {name} is of kind {pool.kind}")
+        queues = tuple((n, q.jobs, q.start, q.min_idle_age_s) for n, q in config.queues.items() if q.pool == name)
+        return cls(name, pool, queues, children=config.factory.actors.children)
+
+    def jobs(self, now: float) -> JobsSeen:
+        counts: dict[tuple[Any, ...], Counts] = {}
+        seen = []
+        for schedd, answer in self._each_schedd("jobs", self._queues):
+            if isinstance(answer, PoolError):
+                seen.append(ScheddSeen(name=schedd, error=str(answer)))
+                continue
+            overlapping, *parts = answer
+            seen.append(ScheddSeen(name=schedd, overlapping=overlapping))
+            _add(counts, parts)
+        classes = tuple(_job_class(kind, count) for kind, count in counts.items())
+        return JobsSeen(source=self.name, at=now, classes=classes, schedds=tuple(seen))
+
+    def startds(self, now: float) -> StartdsSeen:
+        machines: list[Machine] = []
+        with _remedied("startds"):
+            for part in self._collector_lane.stream("startds"):
+                machines.extend(map(_machine, part))
+        return StartdsSeen(source=self.name, at=now, machines=tuple(machines))
+
+    def drain(self, order: Drain) -> str:
+        return str(self._startd("drain", order, order.instance_id, order.nonce, order.min_retirement_s))
+
+    def cancel(self, order: Drain, request_id: str) -> None:
+        self._startd("cancel", order, order.nonce, request_id)
+
+    def look(self, machine: str, address: str) -> Machine:
+        with _remedied(f"startd {machine} at {address}"):
+            return _machine(self._startd_lane.call("look", machine, address, key=address))
+
+    def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
+        found = dict.fromkeys(machines, 0)
+        for schedd, answer in self._each_schedd("jobs_on", machines):
+            if isinstance(answer, PoolError):
+                raise PoolAway(f"schedd {schedd} did not answer in full, so nothing is known of running jobs: {answer}")
+            for machine, jobs in answer[0].items():
+                found[machine] += jobs
+        return found
+
+    def close(self) -> None:
+        for lane in (self._schedd_lane, self._collector_lane, self._startd_lane):
+            lane.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def pids(self) -> list[int]:
+        """The child processes that are there now."""
+        return [*self._schedd_lane.pids(), *self._collector_lane.pids(), *self._startd_lane.pids()]
+
+    def _startd(self, task: str, order: Drain, *args: Any) -> Any:
+        with _remedied(f"startd {order.machine} at {order.address}"):
+            return self._startd_lane.call(task, order.machine, order.address, *args, key=order.address)
+
+    def _each_schedd(self, task: str, argument: object) -> list[tuple[str, list[Any] | PoolError]]:
+        """(name, answers or error) of each schedd that is to be asked. PoolAway if the collector names none."""
+        here = self._schedds()
+        slow = {name for name in here if self._schedd_lane.is_slow(name)}
+        asked = {name: self._ask(task, name, here[name], argument) for name in here if here[name] and name not in slow}
+        again = {name: self._ask_again(task, name, here[name], argument) for name in slow if here[name]}
+        wait(asked.values())
+        wait(again.values(), timeout=_GRACE_S)
+        answers = {**asked, **again}
+        return [(name, _outcome(name, answers.get(name))) for name in here]
+
+    def _schedds(self) -> dict[str, str]:
+        """Name -> address, empty for one that the collector does not know (any more)."""
+        with _remedied("schedds"):
+            found = dict(self._collector_lane.call("schedds", self._config.schedds))
+        with self._lock:
+            self._known.update(found)
+            wanted = {name.lower() for name in found}
+            missing = [name for name in (self._config.schedds or self._known) if name.lower() not in wanted]
+        return {**found, **dict.fromkeys(missing, "")}
+
+    def _ask(self, task: str, name: str, address: str, argument: object) -> Answer:
+        def asking() -> list[Any]:
+            with _remedied(f"schedd {name} at {address}"):
+                return list(self._schedd_lane.stream(task, name, address, argument, key=name))
+
+        return self._threads.submit(asking)
+
+    def _ask_again(self, task: str, name: str, address: str, argument: object) -> Answer:
+        """One that hung is asked by one thread at a time, however many readings come by."""
+        with self._lock:
+            under_way = self._asked_again.get(name)
+            if under_way is None or under_way.done():
+                under_way = self._asked_again[name] = self._ask(task, name, address, argument)
+            return under_way
+
+
+def _outcome(name: str, answer: Answer | None) -> list[Any] | PoolError:
+    if answer is None:
+        return PoolAway(f"the collector does not know schedd {name} (any more)")
+    if not answer.done():
+        return PoolAway(f"schedd {name} hung when it was last asked, and has not answered since")
+    error = answer.exception()
+    if isinstance(error, PoolError):
+        return error
+    return answer.result()
+
+
+@contextmanager
+def _remedied(what: str) -> Iterator[None]:
+    """Name what went wrong in a child by its remedy."""
+    try:
+        yield
+    except TaskFailed as failed:
+        raise _REMEDIES[failed.kind](str(failed)) from failed
+    except ChildFailed as failed:
+        raise PoolAway(f"{what}: {failed}") from failed
+
+
+def _add(counts: dict[tuple[Any, ...], Counts], parts: list[list[tuple[Any, ...]]]) -> None:
+    """Sum a schedd's rows into the counts by class."""
+    for part in parts:
+        for row in part:
+            kind, (idle, young, running, held) = row[:8], row[8:]
+            a, b, c, d = counts.get(kind, (0, 0, 0, 0))
+            counts[kind] = (a + idle, b + young, c + running, d + held)
+
+
+def _job_class(kind: tuple[Any, ...], counts: Counts) -> JobClass:
+    queue, cpus, memory_mib, disk_mib, gpus, requirements, rank, attributes = kind
+    idle, young, running, held = counts
+    return JobClass(
+        queue=queue,
+        request=Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus),
+        requirements=requirements,
+        rank=rank,
+        attributes=attributes,
+        idle=idle,
+        young=young,
+        running=running,
+        held=held,
+    )
+
+
+def _machine(row: tuple[Any, ...]) -> Machine:
+    name, address, instance_id, queue, cloud, identity, retirement_s, started_at, slots = row
+    return Machine(
+        name=name,
+        address=address,
+        instance_id=instance_id,
+        queue=queue,
+        cloud=cloud,
+        identity=identity,
+        max_retirement_s=retirement_s,
+        started_at=started_at,
+        slots=tuple(map(_slot, slots)),
+    )
+
+
+def _slot(row: tuple[Any, ...]) -> Slot:
+    name, state, activity, partitionable, children, cpus, memory, disk, gpus, reason, draining, request_id = row
+    return Slot(
+        name=name,
+        state=state,
+        activity=activity,
+        partitionable=partitionable,
+        children=children,
+        free=Shape(cpus=cpus, memory_mib=memory, disk_mib=disk, gpus=gpus),
+        drain_reason=reason,
+        draining=draining,
+        request_id=request_id,
+    )

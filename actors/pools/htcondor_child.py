@@ -1,0 +1,43 @@
+"""What runs in the child processes of an HTCondor pool: settings, then the tasks. Only here and in the `condor_*` files
+beside it is htcondor2 imported; the host never imports it.
+
+The library is set up by `param` alone (CONDOR_CONFIG=/dev/null), so that a machine's own HTCondor configuration cannot
+change what the factory does. Its errors are poor ("Failed communication with collector." for a dead host and a refused
+token alike), but it logs the cause to the standard error. So that is a file in memory here, read after each failure.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import htcondor2
+
+from actors.pools import condor_drain, condor_errors, condor_jobs, condor_startds
+
+TASKS: dict[str, Callable[..., Iterator[Any]]] = {
+    "schedds": condor_jobs.schedds,
+    "jobs": condor_jobs.jobs,
+    "jobs_on": condor_jobs.jobs_on,
+    "startds": condor_startds.startds,
+    "look": condor_drain.look,
+    "drain": condor_drain.drain,
+    "cancel": condor_drain.cancel,
+    "may_administer": condor_drain.may_administer,
+}
+
+
+def begin(collector: str, token_directory: str, trust_domain: str, timeout_s: float) -> None:
+    """Set the library up for one pool. Empty texts leave its defaults."""
+    param = htcondor2.param
+    param["COLLECTOR_HOST"] = collector
+    param["QUERY_TIMEOUT"] = str(max(1, int(timeout_s)))
+    if token_directory:
+        param["SEC_CLIENT_AUTHENTICATION_METHODS"] = "IDTOKENS"
+        param["SEC_TOKEN_DIRECTORY"] = os.path.expanduser(token_directory)
+    if trust_domain:
+        param["TRUST_DOMAIN"] = trust_domain
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    condor_errors.listen()
