@@ -15,11 +15,10 @@ from broker.envelope import Message
 
 
 class LookAtDemand(Message):
-    """A pool's jobs were read anew (row `demand` of post `pool/NAME`). To the schedulers of its queues."""
+    """A pool's jobs were read anew. To the schedulers of its queues."""
 
     kind: ClassVar[str] = "look-at-demand"
     pool: str
-    version: int = Field(ge=0)
 
 
 class LookAtStartds(Message):
@@ -27,7 +26,6 @@ class LookAtStartds(Message):
 
     kind: ClassVar[str] = "look-at-startds"
     pool: str
-    version: int = Field(ge=0)
 
 
 class LookAtListing(Message):
@@ -35,7 +33,6 @@ class LookAtListing(Message):
 
     kind: ClassVar[str] = "look-at-listing"
     cloud: str
-    version: int = Field(ge=0)
 
 
 class LookAtWant(Message):
@@ -44,7 +41,6 @@ class LookAtWant(Message):
     kind: ClassVar[str] = "look-at-want"
     queue: str
     cloud: str
-    version: int = Field(ge=0)
 
 
 class LookAtFleet(Message):
@@ -52,7 +48,6 @@ class LookAtFleet(Message):
 
     kind: ClassVar[str] = "look-at-fleet"
     cloud: str
-    version: int = Field(ge=0)
 
 
 class LookAtWishes(Message):

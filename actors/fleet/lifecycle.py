@@ -4,8 +4,8 @@ The table is data, so that the README's diagram is drawn from it and every edge 
 not know in a state is refused with what was seen and what was allowed; the caller logs and counts it, and goes on.
 
 Two edges that are missing on purpose: nothing leads from `drained` back to `ready` (after Drained/Idle a slot keeps a
-retirement time of 0, so its next graceful drain would evict at once), and nothing leads to `ending` because something
-was not seen.
+retirement time of 0, so its next graceful drain would evict at once), and nothing leads to `ended` because something
+was not seen. Two that lead back from `ending` are for a host that died before it made the end call.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ TABLE: tuple[Edge, ...] = tuple(
         (State.DRAINED, Event.VERIFIED, State.ENDING, "the startd itself, or all schedds, say that no job is there"),
         (State.DRAINED, Event.FORGOT, State.DRAINING, "the startd restarted and forgot its drain: asked again"),
         (State.DRAINED, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
+        (State.ENDING, Event.JOINED, State.READY, "its startd joined before the end call was made"),
+        (State.ENDING, Event.FORGOT, State.DRAINING, "its startd forgot the drain before the end call was made"),
         (State.ENDING, Event.GONE, State.ENDED, "a complete listing says so"),
     )
 )

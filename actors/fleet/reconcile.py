@@ -1,19 +1,19 @@
 """What follows for each VM from what was seen: small steps in fixed order, pure, with time as an argument.
 
-Same VM, same world, same outcome. A step moves the VM along the lifecycle table, or asks for an act in the world (drain,
-look, end), or says nothing. Acts are idempotent and are asked for again until a reading or an answer shows that they
-worked; so a host may die between any two lines of this, and the next one goes on from the rows.
+Same VM, same world, same outcome. A step moves the VM along the lifecycle table or leaves it; then, what it is now asks
+for an act in the world (drain, verify, end). Acts are idempotent and are asked for again until a reading or an answer
+shows that they worked; so a host may die between any two lines of this, and the next one goes on from the rows.
 
 Three witnesses, never absence:
 - `ended` needs the cloud: the listing shows the instance stopped or terminated, or, once the end call was accepted, a
   complete listing begun after that does not show it any more.
-- `drained` needs the startd: every slot Drained, Idle and carrying our nonce. Right before the end call it is asked again.
+- `drained` needs the startd: every slot Drained, Idle and with our nonce. Right before the end call it is asked again.
 - `late` (never joined) needs a pool that was healthy for the whole deadline, and no unmatched startd of the queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ from actors.fleet.seen import Instance, Listed, Machine
 from actors.fleet.vm import State, Vm
 
 ASK_AGAIN_S = 60.0  # an end call without effect, or a refused drain, is repeated after this long
+FRESH_S = 5.0  # a verified VM whose end call was not made within this is verified again
 SETTLE_S = 15.0  # the collector trails the startd: an ad older than this after our drain still counts as "before"
 
 
@@ -34,12 +35,6 @@ class Act(StrEnum):
     VERIFY = "verify"  # drained: ask the startd itself, or all schedds, then release
     END = "end"
     END_UNJOINED = "end-unjoined"  # look for its ad once more, then end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
-    vm: Vm
-    act: Act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +53,7 @@ class World:
         return self.matched.machines.get(vm.id) if self.matched else None
 
 
-Step = Callable[[Vm, World], Vm | Todo | None]
+Step = Callable[[Vm, World], Vm | None]
 
 
 def died(vm: Vm, world: World) -> Vm | None:
@@ -67,7 +62,7 @@ def died(vm: Vm, world: World) -> Vm | None:
     if instance is None or not instance.dead or not vm.alive:
         return None
     told = f"the cloud says {instance.state}" + (f": {instance.reason}" if instance.reason else "")
-    lost = "" if vm.state is State.ENDING else told
+    lost = "" if vm.state in (State.DRAINED, State.ENDING) else told
     return move(vm, Event.GONE, world.now, told, lost=lost)
 
 
@@ -135,48 +130,35 @@ def forgot(vm: Vm, world: World) -> Vm | None:
     return ask_again(vm, "the startd shows no drain of ours: asked again")
 
 
-def request(vm: Vm, _world: World) -> Todo | None:
-    """A draining VM whose startd has not accepted our request yet."""
-    return Todo(vm=vm, act=Act.DRAIN) if vm.state is State.DRAINING and not vm.drain_asked else None
+STEPS: tuple[Step, ...] = (died, unlisted, joined, moved_house, late, unwanted, emptied, forgot)
 
 
-def verify(vm: Vm, _world: World) -> Todo | None:
-    return Todo(vm=vm, act=Act.VERIFY) if vm.state is State.DRAINED and not vm.held else None
-
-
-def end(vm: Vm, world: World) -> Todo | None:
-    """Ask the cloud to end it, again and again until a listing shows that it did."""
-    if vm.state is not State.ENDING or (vm.end_asked and world.now - vm.end_asked < ASK_AGAIN_S):
-        return None
-    return Todo(vm=vm, act=Act.END if vm.joined else Act.END_UNJOINED)
-
-
-STEPS: tuple[Step, ...] = (
-    died, unlisted, joined, moved_house, late, unwanted, emptied, forgot, request, verify, end,
-)  # fmt: skip
-
-
-def reconcile(vms: Iterable[Vm], world: World) -> tuple[list[Vm], list[Todo]]:
-    """The rows that change, and the acts to ask for. Each step sees what the steps before it made of the VM."""
-    changed: list[Vm] = []
-    todos: list[Todo] = []
-    for vm in vms:
-        after, acts = _walk(vm, world)
-        todos.extend(acts)
-        if after is not vm:
-            changed.append(after)
-    return changed, todos
-
-
-def _walk(vm: Vm, world: World) -> tuple[Vm, list[Todo]]:
-    acts = []
+def advance(vm: Vm, world: World) -> Vm:
+    """The VM after all steps; the same object if nothing changed. Each step sees what those before it made of it."""
     for step in STEPS:
-        outcome = step(vm, world)
-        if isinstance(outcome, Todo):
-            acts.append(outcome)
-        elif outcome is not None:
-            vm = outcome
-    return vm, acts
+        vm = step(vm, world) or vm
+    return vm
+
+
+def act(vm: Vm, now: float) -> Act | None:
+    """What a VM in this state asks for."""
+    match vm.state:
+        case State.DRAINING if not vm.drain_asked:
+            return Act.DRAIN
+        case State.DRAINED if not vm.held:
+            return Act.VERIFY
+        case State.ENDING:
+            return _end(vm, now)
+    return None
+
+
+def _end(vm: Vm, now: float) -> Act | None:
+    """Ask the cloud to end it, again and again until a listing shows that it did."""
+    if vm.end_asked:
+        return Act.END if now - vm.end_asked >= ASK_AGAIN_S else None
+    if not vm.joined:
+        return Act.END_UNJOINED
+    return Act.END if now - vm.since <= FRESH_S else Act.VERIFY
 
 
 def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from actors.fleet.matching import Matched
 from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import FleetView
@@ -17,30 +16,42 @@ def cancellable(vm: Vm, machine: Machine | None) -> bool:
     return ours and machine is not None and machine.busy
 
 
-def view(cloud: str, queue: str, vms: Iterable[Vm], matched: Matched | None, now: float) -> FleetView:
-    """`vms` are this queue's rows of this cloud; `matched` the last reading of its pool."""
-    machines = matched.machines if matched else {}
+def view(
+    cloud: str, queue: str, vms: Iterable[Vm], machines: Mapping[str, Machine], seen: frozenset[str], now: float
+) -> FleetView:
+    """`vms` are this queue's rows of this cloud; `machines` their startds as last seen, by VM id.
+
+    A VM that is not in `seen` (the newest readings) counts as what it was when it was last seen, and as suspect: a
+    collector that restarted must not make the scheduler buy for jobs that have their place.
+    """
     counts: Counter[str] = Counter()
     free: list[tuple[int, int, int, int]] = []
     for vm in vms:
         machine = machines.get(vm.id)
-        counts.update(_labels(vm, machine))
+        counts.update(_labels(vm, machine, vm.id in seen))
         if vm.state is State.READY and machine is not None:
             free.extend(_free(machine))
+            counts["claims"] += claims(machine)
     return FleetView(cloud=cloud, queue=queue, at=now, free=tuple(free), **counts)
 
 
-def _labels(vm: Vm, machine: Machine | None) -> list[str]:
+def _labels(vm: Vm, machine: Machine | None, seen: bool) -> list[str]:
     if not vm.alive:
         return []
     labels = ["unwanted" if vm.unwanted and vm.state is not State.DRAINING else vm.state.value]
     if vm.held:
         labels.append("held")
     if vm.state is State.READY:
-        labels.append("suspect" if machine is None else "busy" if machine.busy else "idle")
+        labels.append("busy" if machine is not None and machine.busy else "idle")
+        labels += [] if seen else ["suspect"]
     if cancellable(vm, machine):
         labels.append("cancellable")
     return labels
+
+
+def claims(machine: Machine) -> int:
+    """How many jobs are, or may be, on it."""
+    return sum(slot.children if slot.partitionable else int(slot.busy) for slot in machine.slots)
 
 
 def _free(machine: Machine) -> list[tuple[int, int, int, int]]:

@@ -6,7 +6,7 @@ the VMs that are busy. Draining VMs are no supply: when demand returns the want 
 drains back before the submitter buys.
 
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
-cloud that is not known or frozen keeps its want. So "no reading" and "no jobs" never look alike.
+cloud that is not known keeps its want, and a frozen one's may rise, never fall. So "no reading" and "no jobs" never look alike.
 """
 
 from __future__ import annotations
@@ -136,6 +136,8 @@ def _change(
         return Change(n=cloud.before, why=(f"{cloud.name}: {cloud.kept}; its want stays as it was",))
     target = cloud.supply - spare + new
     base = min(cloud.before, cloud.supply)
+    if cloud.frozen and target < cloud.before:
+        return Change(n=cloud.before, why=(f"{cloud.name}: frozen: {cloud.frozen}; its want does not fall",))
     if not complete and target < cloud.before:
         return Change(n=cloud.before, why=(f"{cloud.name}: not every schedd answered; its want does not fall",))
     if target >= base:

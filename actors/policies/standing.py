@@ -1,7 +1,7 @@
 """What a queue has on each cloud of its cascade, as far as it is known, and how far that may be trusted.
 
-Absence is never evidence, so three cases keep a cloud's want as it was: no view of its fleet, no view of the cloud, a
-frozen cloud. And a view that is older than the want's last change knows nothing of what that change started: the
+Absence is never evidence, so without a view of its fleet, or of the cloud, a cloud's want stays as it was; and a frozen
+cloud's want may rise, but not fall. And a view that is older than the want's last change knows nothing of what that change started: the
 difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice.
 """
 
@@ -19,7 +19,8 @@ from actors.policies.rules import CloudRules, QueueRules
 class Standing:
     """One cloud for one queue. Counts of VMs; `supply` = `flight` + `idle` + `busy` + `unseen`.
 
-    `kept` says why the want stays as it was, `full` why nothing may be added; both are empty when not so.
+    `kept` says why the want stays as it was, `frozen` why it does not fall, `full` why nothing may be added; each is empty
+    when not so.
     """
 
     rules: CloudRules
@@ -37,6 +38,7 @@ class Standing:
     slots_of_idle: tuple[Size, ...] = ()
     slots_of_busy: tuple[Size, ...] = ()
     kept: str = ""
+    frozen: str = ""
     full: str = ""
 
     @property
@@ -98,7 +100,8 @@ def _standing(
         seen_at=view.at,
         slots_of_idle=of_idle,
         slots_of_busy=of_busy,
-        kept=_kept(cloud),
+        kept="" if cloud else "how the cloud stands is not known",
+        frozen=cloud.frozen if cloud else "",
         full=_full(rules, view, cloud),
     )
 
@@ -109,14 +112,8 @@ def _split(free: tuple[Size, ...], of_idle: int) -> tuple[tuple[Size, ...], tupl
     return tuple(slots[:of_idle]), tuple(slots[of_idle:])
 
 
-def _kept(cloud: CloudView | None) -> str:
-    if cloud is None:
-        return "how the cloud stands is not known"
-    return f"frozen: {cloud.frozen}" if cloud.frozen else ""
-
-
 def _room(rules: CloudRules, view: FleetView, cloud: CloudView | None, unseen: int) -> int:
-    if cloud is None or cloud.frozen or cloud.closed:
+    if cloud is None or cloud.closed:
         return 0
     return max(0, min(cloud.room - unseen, rules.max_vms - view.supply - unseen))
 
@@ -124,8 +121,8 @@ def _room(rules: CloudRules, view: FleetView, cloud: CloudView | None, unseen: i
 def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
     if cloud is None:
         return "not known"
-    if cloud.closed or cloud.frozen:
-        return cloud.closed or cloud.frozen
+    if cloud.closed:
+        return cloud.closed
     if view.supply >= rules.max_vms:
         return f"{view.supply} of at most {rules.max_vms} VMs"
     return "no room" if cloud.room <= 0 else ""

@@ -1,0 +1,70 @@
+"""Calls to the world outside, off the actors' threads: bounded lanes, one call at a time for a key.
+
+An actor never waits for a cloud or a daemon. It starts a call and gets the answer as a message. Each kind of call has
+threads of its own, so that fifty dead startds delay no reading and no launch. A key that is under way is not started
+again: asking each round is safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Lane = Literal["look", "launch", "drain", "end"]
+SHARES: dict[Lane, float] = {"look": 0.25, "launch": 0.25, "drain": 0.25, "end": 0.25}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a call brought: a value, or the exception it raised. `then` says what the actor does with it."""
+
+    post: str
+    key: str
+    then: Callable[[Any], None]
+    value: Any = None
+    error: Exception | None = None
+
+
+class Calls:
+    """All calls of one host that are under way."""
+
+    def __init__(self, most: int) -> None:
+        self._lanes = {
+            lane: ThreadPoolExecutor(max_workers=max(1, int(most * share)), thread_name_prefix=f"call-{lane}")
+            for lane, share in SHARES.items()
+        }
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
+
+    def start(
+        self, lane: Lane, key: str, call: Callable[[], Any], answer: Callable[[Any, Exception | None], None]
+    ) -> bool:
+        """Start `call` unless `key` is under way; `answer(value, error)` runs on the call's thread. False: it is."""
+        with self._lock:
+            if key in self._under_way:
+                return False
+            self._under_way.add(key)
+        self._lanes[lane].submit(self._run, key, call, answer)
+        return True
+
+    def under_way(self, key: str) -> bool:
+        with self._lock:
+            return key in self._under_way
+
+    def close(self) -> None:
+        """Start nothing more. Calls under way end by their own time limits."""
+        for lane in self._lanes.values():
+            lane.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, key: str, call: Callable[[], Any], answer: Callable[[Any, Exception | None], None]) -> None:
+        value, error = None, None
+        try:
+            value = call()
+        except Exception as raised:  # noqa: BLE001 - it travels to the actor, which sorts it by remedy
+            error = raised
+        with self._lock:
+            self._under_way.discard(key)
+        answer(value, error)

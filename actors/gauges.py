@@ -1,0 +1,66 @@
+"""What one host measures, as Prometheus metrics. One place, so that every name is documented and tested.
+
+Counts of VMs are of the posts that this host holds: sum them over the hosts. Ages are in seconds.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
+from actors.fleet.vm import State
+from actors.fleet.want import CloudView, FleetView, Want
+
+
+class Gauges:
+    """All metrics of a host, in a registry of their own: several hosts can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reading_at = self._gauge("apf_reading_timestamp_seconds", "Redis time of the last good reading", "source")
+        self.reading_failed = self._gauge("apf_reading_failed", "1 while the last look at a source failed", "source")
+        self.jobs = self._gauge("apf_jobs", "Jobs of a queue by state, as last read", "queue", "state")
+        self.wants = self._gauge("apf_want_vms", "VMs of a cloud that a queue wants", "queue", "cloud")
+        self.vms = self._gauge("apf_vms", "VMs by state", "cloud", "queue", "state")
+        self.room = self._gauge("apf_cloud_room_vms", "VMs that a cloud may still start", "cloud")
+        self.closed = self._gauge("apf_cloud_closed", "1 while nothing may be started on a cloud", "cloud")
+        self.frozen = self._gauge("apf_cloud_frozen", "1 while nothing is released on a cloud", "cloud")
+        self.clamps = self._counter("apf_clamps", "Decisions in which a limit lowered what was needed", "queue")
+        self.refusals = self._counter("apf_refusals", "Events that the lifecycle table did not know", "cloud")
+        self.errors = self._counter("apf_cloud_errors", "Cloud calls that failed, by remedy", "cloud", "remedy")
+        self.drains_refused = self._counter("apf_drains_refused", "Drain requests that a startd refused", "cloud")
+        self.mail_dropped = self._counter("apf_mail_dropped", "Mails that could not be sent")
+        self.restarts = self._counter("apf_actor_restarts", "Actors that the supervisor started anew", "actor")
+        self.terms = self._gauge("apf_terms_held", "Posts that this host holds", "kind")
+        self.look_s = Histogram(
+            "apf_look_seconds", "How long an actor looked at a post", ["actor"], registry=self.registry
+        )
+
+    def reading(self, source: str, reading: JobsSeen | StartdsSeen | Listed | Failed) -> None:
+        failed = isinstance(reading, Failed) or (isinstance(reading, JobsSeen) and not reading.complete)
+        self.reading_failed.labels(source).set(failed)
+        if not isinstance(reading, Failed):
+            self.reading_at.labels(source).set(reading.at)
+
+    def demand(self, queue: str, reading: JobsSeen) -> None:
+        for state in ("idle", "young", "running", "held"):
+            self.jobs.labels(queue, state).set(sum(getattr(kind, state) for kind in reading.classes))
+
+    def want(self, want: Want) -> None:
+        self.wants.labels(want.queue, want.cloud).set(want.n)
+
+    def fleet(self, view: FleetView) -> None:
+        for state in (*State, "idle", "busy", "suspect", "unwanted", "held"):
+            if hasattr(view, state):
+                self.vms.labels(view.cloud, view.queue, str(state)).set(getattr(view, state))
+
+    def cloud(self, view: CloudView) -> None:
+        self.room.labels(view.cloud).set(view.room)
+        self.closed.labels(view.cloud).set(bool(view.closed))
+        self.frozen.labels(view.cloud).set(bool(view.frozen))
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)

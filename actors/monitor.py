@@ -1,0 +1,159 @@
+"""The monitor looks at the sources, pools and clouds, and writes what it saw. It alone queries them.
+
+One look is one call with a time limit, off this thread. Schedds are read before the collector, so that a job which
+starts in between is counted twice rather than not at all: errors over-count demand, never supply. Only when the schedds
+failed last time are the two asked at once, so that a frozen schedd does not hide the workers.
+
+A look that failed is written as failed. It never becomes an empty reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from actors.calls import Calls
+from actors.clouds.port import Cloud, CloudError
+from actors.config import Config
+from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
+from actors.gauges import Gauges
+from actors.messages import LookAtDemand, LookAtListing, LookAtStartds
+from actors.pools.port import Pool, PoolError
+from actors.post_office import PostOffice
+from actors.readings import DemandRows, write_listing, write_startds
+from actors.serving import Seat, Serving, Terms
+from broker.leases import Term
+from broker.table import Table
+
+log = structlog.get_logger("monitor")
+
+
+@dataclass(slots=True, kw_only=True)
+class PoolSeat:
+    demand: DemandRows
+    schedds_failed: bool = False
+    told: str = ""  # the failure that the log was told last
+
+
+@dataclass(slots=True, kw_only=True)
+class CloudSeat:
+    told: str = ""
+
+
+class Monitor(Serving):
+    title = "monitor"
+    answers_wake = False  # its answers are the readings: looking again at once would never end
+
+    def __init__(
+        self,
+        terms: Terms,
+        calls: Calls,
+        config: Config,
+        table: Table,
+        office: PostOffice,
+        pools: Mapping[str, Pool],
+        clouds: Mapping[str, Cloud],
+        now: Callable[[], float],
+        gauges: Gauges,
+    ) -> None:
+        super().__init__(terms, calls)
+        self._config, self._table, self._office = config, table, office
+        self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
+
+    def interval_s(self, seat: Seat) -> float:
+        pool = seat.post.startswith("pool/")
+        return self._config.pools[seat.name].interval_s if pool else self._config.clouds[seat.name].interval_s
+
+    def begin(self, seat: Seat, term: Term) -> PoolSeat | CloudSeat:
+        if seat.post.startswith("pool/"):
+            return PoolSeat(demand=DemandRows(self._table, seat.name))
+        return CloudSeat()
+
+    def look(self, seat: Seat, term: Term) -> None:
+        if isinstance(seat.state, CloudSeat):
+            self._ask_cloud(seat)
+            return
+        self._ask_schedds(seat)
+        if seat.state.schedds_failed:
+            self._ask_collector(seat)
+
+    def _ask_schedds(self, seat: Seat) -> None:
+        pool, now = self._pools[seat.name], self._now()
+        self.call(seat, "look", f"jobs {seat.name}", lambda: pool.jobs(now), lambda got: self._jobs(seat, got, now))
+
+    def _ask_collector(self, seat: Seat) -> None:
+        pool, now = self._pools[seat.name], self._now()
+        self.call(
+            seat, "look", f"startds {seat.name}", lambda: pool.startds(now), lambda got: self._startds(seat, got, now)
+        )
+
+    def _ask_cloud(self, seat: Seat) -> None:
+        cloud, now = self._clouds[seat.name], self._now()
+        self.call(
+            seat, "look", f"listing {seat.name}", lambda: cloud.listing(now), lambda got: self._listing(seat, got, now)
+        )
+
+    def _jobs(self, seat: Seat, got: Any, now: float) -> None:
+        reading: JobsSeen | Failed = _reading(got, seat.post, now)
+        failed = isinstance(reading, Failed) or not reading.complete
+        first = not seat.state.schedds_failed
+        seat.state.schedds_failed = failed
+        self._tell(seat, "jobs", _trouble(reading))
+        queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
+        changed = seat.state.demand.write(self.terms.need(seat.post), reading, queues)
+        self._gauges.reading(f"{seat.post}/jobs", reading)
+        for queue in changed:
+            self._office.send(f"scheduler@queue/{queue}", LookAtDemand(pool=seat.name))
+        if first:
+            self._ask_collector(seat)
+
+    def _startds(self, seat: Seat, got: Any, now: float) -> None:
+        reading: StartdsSeen | Failed = _reading(got, seat.post, now)
+        self._tell(seat, "startds", _trouble(reading))
+        clouds = self._clouds_of(seat.name)
+        write_startds(self._table, self.terms.need(seat.post), reading, clouds)
+        self._gauges.reading(f"{seat.post}/startds", reading)
+        for cloud in clouds:
+            self._office.send(f"retirement@cloud/{cloud}", LookAtStartds(pool=seat.name))
+
+    def _listing(self, seat: Seat, got: Any, now: float) -> None:
+        reading: Listed | Failed = _reading(got, seat.post, now)
+        self._tell(seat, "listing", _trouble(reading))
+        write_listing(self._table, self.terms.need(seat.post), reading)
+        self._gauges.reading(seat.post, reading)
+        for actor in ("submitter", "retirement"):
+            self._office.send(f"{actor}@{seat.post}", LookAtListing(cloud=seat.name))
+
+    def _clouds_of(self, pool: str) -> list[str]:
+        queues = {name for name, queue in self._config.queues.items() if queue.pool == pool}
+        return [cloud for cloud in self._config.clouds if queues & set(self._config.queues_of(cloud))]
+
+    def _tell(self, seat: Seat, what: str, trouble: str) -> None:
+        """Once when trouble begins or changes, once when it is over."""
+        key = f"{what}: {trouble}" if trouble else ""
+        if trouble and seat.state.told != key:
+            log.warning("reading failed", post=seat.post, what=what, why=trouble)
+        if not trouble and seat.state.told.startswith(what):
+            log.info("reading works again", post=seat.post, what=what)
+        if trouble or seat.state.told.startswith(what):
+            seat.state.told = key
+
+
+def _reading(got: Any, source: str, now: float) -> Any:
+    """What the call brought; a pool's or cloud's error becomes a failed reading, any other error is a bug."""
+    if isinstance(got, (PoolError, CloudError)):
+        return Failed(source=source, at=now, reason=f"{type(got).__name__}: {got}")
+    if isinstance(got, Exception):
+        raise got
+    return got
+
+
+def _trouble(reading: JobsSeen | StartdsSeen | Listed | Failed) -> str:
+    if isinstance(reading, Failed):
+        return reading.reason
+    if isinstance(reading, JobsSeen):
+        return "; ".join(f"{schedd.name}: {schedd.error}" for schedd in reading.schedds if schedd.error)
+    return ""

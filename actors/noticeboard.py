@@ -1,0 +1,74 @@
+"""What a cloud's holder tells the schedulers: how the cloud stands, and what each queue has there.
+
+Both of the actors that write VM rows call `show` after they wrote, so that a scheduler hears of a refusal at once and
+spills to the next tier. Views that say the same are not written again, but for their time once in a while: a scheduler
+trusts a view that is younger than its own last want.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from actors.config import Config
+from actors.fleet.want import CloudView, FleetView
+from actors.gauges import Gauges
+from actors.messages import LookAtFleet
+from actors.post_office import PostOffice
+from actors.registry import Closed, Registry
+from actors.views import CLOUD, fleet_views, publish, read_views
+from broker.leases import Term
+from broker.table import Table
+
+AGAIN_S = 20.0  # an unchanged view is written again after this long
+
+
+class Noticeboard:
+    def __init__(
+        self, config: Config, table: Table, office: PostOffice, now: Callable[[], float], gauges: Gauges
+    ) -> None:
+        self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
+        self._lock = threading.Lock()
+
+    def recall(self, registry: Registry) -> None:
+        """What the holder before us said last, so that a cloud that refused stays closed over a failover."""
+        cloud, _ = read_views(self._table, registry.cloud)
+        if cloud and cloud.closed_until and not registry.closed.why:
+            registry.closed = Closed(why=cloud.closed, until=cloud.closed_until)
+
+    def show(self, term: Term, registry: Registry, orphans: int = 0) -> None:
+        """Write what changed, and wake the schedulers that it concerns. Nothing before the pools were looked at."""
+        if not registry.looked:
+            return
+        with self._lock:
+            now = self._now()
+            views = self._views(registry, now, orphans)
+            self._forget_old(registry, now)
+            changed = publish(self._table, term, views, registry.published)
+        for seen in views:
+            self._gauges.cloud(seen) if isinstance(seen, CloudView) else self._gauges.fleet(seen)
+        queues = self._config.queues_of(registry.cloud)
+        for queue in queues if CLOUD in changed else (queue for queue in queues if queue in changed):
+            self._office.send(f"scheduler@queue/{queue}", LookAtFleet(cloud=registry.cloud))
+
+    def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
+        cloud = CloudView(
+            cloud=registry.cloud,
+            at=now,
+            room=room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in registry.vms()), orphans),
+            closed=registry.drained_by or registry.closed.why,
+            closed_until=0.0 if registry.drained_by else registry.closed.until,
+            frozen=registry.frozen,
+        )
+        return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now)]
+
+    def _forget_old(self, registry: Registry, now: float) -> None:
+        for key, seen in list(registry.published.items()):
+            if now - seen.at > AGAIN_S:
+                registry.published[key] = replace(seen, cloud="")  # differs from any view
+
+
+def room(max_vms: int, alive: int, orphans: int) -> int:
+    """VMs that may still be started. Instances that have our tags and no row yet count as ours."""
+    return max(0, max_vms - alive - orphans)

@@ -1,0 +1,175 @@
+"""Readings as rows: what the monitors saw, split by queue and cloud, so that each reader decodes only its part.
+
+| kind    | post       | key        | body |
+| ------- | ---------- | ---------- | ---- |
+| demand  | pool/NAME  | "@"        | DemandHead: when, which schedds, what failed |
+|         |            | a queue    | its job classes; written only when they changed |
+| startds | pool/NAME  | "@"        | StartdsHead |
+|         |            | a cloud    | the machines that say they are of this cloud |
+|         |            | "-"        | machines of no known cloud: strays that every cloud must look at |
+| listing | cloud/NAME | "@"        | ListingHead |
+|         |            | "all"      | its instances |
+
+A failed reading leaves the last good one in place and says in the head that, when and why it failed. Heads are small:
+who has seen a reading already looks at its head only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
+from actors.packing import pack, unpack
+from broker.leases import Term
+from broker.table import Put, Table
+
+HEAD = "@"
+STRAYS = "-"
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandHead:
+    at: float = 0.0  # of the last good reading; 0: there was none
+    schedds: tuple[ScheddSeen, ...] = ()
+    failed_at: float = 0.0  # of a failure after it; 0: none
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartdsHead:
+    at: float = 0.0
+    failed_at: float = 0.0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    classes: tuple[JobClass, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    machines: tuple[Machine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingHead:
+    at: float = 0.0
+    foreign: int = 0
+    failed_at: float = 0.0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instances:
+    instances: tuple[Instance, ...] = ()
+
+
+class DemandRows:
+    """Writer's side of `demand`, by the holder of a pool's post. Remembers what it wrote, to write only changes."""
+
+    def __init__(self, table: Table, pool: str) -> None:
+        self._table, self._post = table, f"pool/{pool}"
+        self._written: dict[str, bytes] = {}
+        self._head = DemandHead()
+
+    def write(self, term: Term, reading: JobsSeen | Failed, queues: Iterable[str]) -> tuple[str, ...]:
+        """Write the reading; returns the queues whose classes changed."""
+        if isinstance(reading, Failed):
+            head, bodies = replace(self._head, failed_at=reading.at, failed=reading.reason), {}
+        else:
+            head = DemandHead(at=reading.at, schedds=reading.schedds)
+            bodies = _by_queue(reading.classes, queues)
+        changed = {key: body for key, body in bodies.items() if self._written.get(key) != body}
+        rows = {HEAD: pack(head), **changed}
+        self._table.write(term, [_put("demand", key, body) for key, body in rows.items()])
+        self._written.update(changed)
+        self._head = head
+        return tuple(changed)
+
+
+def _by_queue(classes: Iterable[JobClass], queues: Iterable[str]) -> dict[str, bytes]:
+    by_queue: dict[str, list[JobClass]] = defaultdict(list)
+    for job_class in classes:
+        by_queue[job_class.queue].append(job_class)
+    return {queue: pack(Classes(classes=tuple(by_queue[queue]))) for queue in queues}
+
+
+def read_demand(table: Table, pool: str, queue: str) -> JobsSeen | Failed:
+    """The queue's part of the pool's last reading. Failed when there is none, or when the last look failed."""
+    post = f"pool/{pool}"
+    head_row, row = table.get("demand", post, HEAD), table.get("demand", post, queue)
+    head = unpack(DemandHead, head_row.body) if head_row else DemandHead()
+    if head.failed or not head.at or row is None:
+        return Failed(source=post, at=head.failed_at or head.at, reason=head.failed or "not read yet")
+    classes = unpack(Classes, row.body).classes
+    return JobsSeen(source=post, at=head.at, classes=classes, schedds=head.schedds)
+
+
+def write_startds(table: Table, term: Term, reading: StartdsSeen | Failed, clouds: Iterable[str]) -> None:
+    """By the holder of a pool's post. A failure is written into the head, and the machines stay as they were."""
+    if isinstance(reading, Failed):
+        row = table.get("startds", term.post, HEAD)
+        before = unpack(StartdsHead, row.body) if row else StartdsHead()
+        head = replace(before, failed_at=reading.at, failed=reading.reason)
+        table.write(term, [_put("startds", HEAD, pack(head))])
+        return
+    by_cloud: dict[str, list[Machine]] = {cloud: [] for cloud in (*clouds, STRAYS)}
+    for machine in reading.machines:
+        by_cloud[machine.cloud if machine.cloud in by_cloud else STRAYS].append(machine)
+    rows = {cloud: pack(Machines(machines=tuple(machines))) for cloud, machines in by_cloud.items()}
+    rows[HEAD] = pack(StartdsHead(at=reading.at))
+    table.write(term, [_put("startds", key, body) for key, body in rows.items()])
+
+
+def startds_head(table: Table, pool: str) -> StartdsHead:
+    row = table.get("startds", f"pool/{pool}", HEAD)
+    return unpack(StartdsHead, row.body) if row else StartdsHead()
+
+
+def read_startds(table: Table, pool: str, cloud: str) -> StartdsSeen | Failed:
+    """The cloud's machines and the strays, by the last reading. Failed when there is none, or the last look failed."""
+    post = f"pool/{pool}"
+    head = startds_head(table, pool)
+    if head.failed or not head.at:
+        return Failed(source=post, at=head.failed_at, reason=head.failed or "not read yet")
+    machines: list[Machine] = []
+    for key in (cloud, STRAYS):
+        row = table.get("startds", post, key)
+        machines.extend(unpack(Machines, row.body).machines if row else ())
+    return StartdsSeen(source=post, at=head.at, machines=tuple(machines))
+
+
+def write_listing(table: Table, term: Term, reading: Listed | Failed) -> None:
+    """By the holder of a cloud's post."""
+    if isinstance(reading, Failed):
+        before = listing_head(table, term.post.removeprefix("cloud/"))
+        head = replace(before, failed_at=reading.at, failed=reading.reason)
+        table.write(term, [_put("listing", HEAD, pack(head))])
+        return
+    body = pack(Instances(instances=reading.instances))
+    head = ListingHead(at=reading.at, foreign=reading.foreign)
+    table.write(term, [_put("listing", ALL, body), _put("listing", HEAD, pack(head))])
+
+
+def listing_head(table: Table, cloud: str) -> ListingHead:
+    """`at` is that of the last complete listing; 0: there was none."""
+    row = table.get("listing", f"cloud/{cloud}", HEAD)
+    return unpack(ListingHead, row.body) if row else ListingHead()
+
+
+def newer_listing(table: Table, cloud: str, seen: Listed | None) -> Listed | None:
+    """The last complete listing if it is newer than `seen`, else `seen` itself."""
+    head = listing_head(table, cloud)
+    if not head.at or (seen and seen.at >= head.at):
+        return seen
+    row = table.get("listing", f"cloud/{cloud}", ALL)
+    instances = unpack(Instances, row.body).instances if row else ()
+    return Listed(source=f"cloud/{cloud}", at=head.at, instances=instances, foreign=head.foreign)
+
+
+def _put(kind: str, key: str, body: bytes) -> Put:
+    return Put(kind=kind, key=key, body=body, expected_version=None)

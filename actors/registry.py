@@ -1,0 +1,144 @@
+"""The VM rows and launch intents of one cloud, as its holder keeps them.
+
+The rows in Redis are the truth; the holder is their only writer, so it keeps a copy in memory and never reads them
+again during its term. Two of its actors write (the submitter its launches, retirement the rest): each change names the
+row that it was decided on, and one whose row has moved meanwhile is dropped here, to be decided anew.
+
+Ended and failed rows are kept for an hour, so that a listing that trails behind adopts nothing that is gone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from actors.fleet.seen import Machine
+from actors.fleet.vm import Intent, Launch, Vm
+from actors.fleet.want import CloudView, FleetView
+from actors.packing import pack, unpack
+from broker.leases import Term
+from broker.table import Delete, Put, Table
+
+KEEP_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """Why nothing may be started on a cloud, and until when (Redis seconds). Empty: it is open."""
+
+    why: str = ""
+    until: float = 0.0
+
+
+log = structlog.get_logger("registry")
+
+
+class Registry:
+    """Thread-safe. One a term: made from the rows when the post is gained, thrown away when it is lost."""
+
+    def __init__(self, table: Table, term: Term, cloud: str) -> None:
+        self.cloud = cloud
+        self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
+        self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
+        self.looked = False  # whether retirement read every pool in this term; until then the last holder's views stand
+        self.frozen = ""  # why nothing is released, as retirement judged
+        self.closed = Closed()
+        self.drained_by = ""  # the operator's wish that closes this cloud
+        self.published: dict[str, FleetView | CloudView] = {}
+        self._table = table
+        self._lock = threading.RLock()  # held over the write too: two actors decide on one copy
+        self._vms = {key: unpack(Vm, row.body) for key, row in table.read("vm", term.post).items()}
+        self._intents = {key: unpack(Intent, row.body) for key, row in table.read("intent", term.post).items()}
+
+    def vms(self) -> list[Vm]:
+        with self._lock:
+            return list(self._vms.values())
+
+    def vm(self, vm_id: str) -> Vm | None:
+        with self._lock:
+            return self._vms.get(vm_id)
+
+    def intents(self) -> list[Intent]:
+        with self._lock:
+            return list(self._intents.values())
+
+    def launch(self, term: Term, intent: Intent, vms: Iterable[Vm]) -> None:
+        """Write the intent and its VMs' rows, all or nothing, before anything is sent."""
+        self._write(term, list(vms), [intent])
+
+    def change(self, term: Term, pairs: Iterable[tuple[Vm, Vm]], intents: Iterable[Intent] = ()) -> list[Vm]:
+        """Write each pair's second, where the first still is the row; returns what was written."""
+        with self._lock:
+            now = [after for before, after in pairs if self._vms.get(before.id) is before and after != before]
+            self._write(term, now, list(intents))
+        return now
+
+    def adopt(self, term: Term, vms: Iterable[Vm]) -> None:
+        with self._lock:
+            self._write(term, [vm for vm in vms if vm.id not in self._vms], [])
+
+    def forget(self, term: Term, now: float) -> None:
+        """Delete what ended more than KEEP_S ago, and resolved intents without a row."""
+        with self._lock:
+            old = [vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEEP_S]
+            left = {vm.intent for vm in self._vms.values() if vm.id not in old}
+            done = [i.id for i in self._intents.values() if i.state is not Launch.SENT and i.id not in left]
+            gone = [*(_delete("vm", key) for key in old), *(_delete("intent", key) for key in done)]
+            self._table.write(term, gone)
+            for key in old:
+                del self._vms[key]
+                self.machines.pop(key, None)
+            for key in done:
+                del self._intents[key]
+
+    def _write(self, term: Term, vms: list[Vm], intents: list[Intent]) -> None:
+        rows = [*(_put("vm", vm.id, pack(vm)) for vm in vms), *(_put("intent", i.id, pack(i)) for i in intents)]
+        with self._lock:
+            self._table.write(term, rows)
+            before = {vm.id: self._vms.get(vm.id) for vm in vms}
+            self._vms.update({vm.id: vm for vm in vms})
+            self._intents.update({intent.id: intent for intent in intents})
+        for vm in vms:
+            _tell(before[vm.id], vm)
+
+
+class Registries:
+    """One registry a cloud and term, shared by the actors of this host that serve the cloud's post."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[int, Registry]] = {}
+
+    def of(self, term: Term) -> Registry:
+        with self._lock:
+            fence, registry = self._kept.get(term.post, (0, None))
+            if registry is None or fence != term.fence:
+                registry = Registry(self._table, term, term.post.partition("/")[2])
+                self._kept[term.post] = (term.fence, registry)
+            return registry
+
+
+def _tell(before: Vm | None, vm: Vm) -> None:
+    """One line for each transition, with its reason."""
+    if before is not None and before.state is vm.state:
+        return
+    was = before.state.value if before else "-"
+    log.info("vm", vm=vm.id, cloud=vm.cloud, queue=vm.queue, was=was, now=vm.state.value, why=vm.reason)
+
+
+def _put(kind: str, key: str, body: bytes) -> Put:
+    return Put(kind=kind, key=key, body=body, expected_version=None)
+
+
+def _delete(kind: str, key: str) -> Delete:
+    return Delete(kind=kind, key=key, expected_version=None)
+
+
+def read_vms(table: Table, clouds: Iterable[str]) -> list[Vm]:
+    """The rows of several clouds, for those who only look."""
+    rows = table.read_many("vm", [f"cloud/{cloud}" for cloud in clouds])
+    return [unpack(Vm, row.body) for of_cloud in rows.values() for row in of_cloud.values()]

@@ -1,0 +1,105 @@
+"""The calls that retire a VM, as they run off the actors' threads. Each asks before it acts, and each may be repeated.
+
+A host may have died right after a call: so a drain is asked for only where the startd does not show ours yet, and a VM
+is ended only on an answer of the startd itself that is seconds old. When the startd does not answer, its job may still
+run: then all schedds, read completely, must say that they have none there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from actors.clouds.port import Cloud
+from actors.fleet.seen import Machine
+from actors.fleet.vm import Vm
+from actors.pools.port import Drain, Pool, PoolAway, PoolRefused
+
+REQUIRED_RETIREMENT_S = 30 * 86_400  # a worker whose MaxJobRetirementTime is less would evict: not one of ours
+
+
+class Verdict(StrEnum):
+    EMPTY = "empty"  # it may be ended
+    FORGOT = "forgot"  # its startd shows no drain of ours: it may have taken a job
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    verdict: Verdict
+    why: str
+
+
+def drain(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> str:
+    """The request id of the drain that carries the VM's nonce, asked for now or found there. Raises PoolError."""
+    seen = _itself(pool, vm)
+    if seen.draining_for(vm.nonce):
+        return seen.slots[0].request_id
+    allowed()
+    return pool.drain(_order(vm))
+
+
+def cancel(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> None:
+    """Take our drain back while its last job runs. Raises PoolRefused when that job has ended."""
+    seen = _itself(pool, vm)
+    if not seen.busy or not seen.draining_for(vm.nonce):
+        raise PoolRefused(f"{vm.machine}: {'its drain is not ours' if seen.busy else 'its last job has ended'}")
+    request = seen.slots[0].request_id or vm.request_id
+    allowed()
+    pool.cancel(_order(vm), request)
+
+
+def verify(pool: Pool, vm: Vm) -> Verified:
+    """Whether no job is there. Raises PoolAway when nobody can tell."""
+    try:
+        seen = _itself(pool, vm)
+    except PoolAway as away:
+        return _ask_schedds(pool, vm, str(away))
+    if seen.drained_for(vm.nonce):
+        return Verified(verdict=Verdict.EMPTY, why="its startd says Drained and Idle on every slot")
+    if seen.draining_for(vm.nonce):
+        return Verified(verdict=Verdict.WAIT, why="its startd says that a slot is not idle yet")
+    return Verified(verdict=Verdict.FORGOT, why="its startd shows no drain of ours: it restarted")
+
+
+def _ask_schedds(pool: Pool, vm: Vm, away: str) -> Verified:
+    jobs = pool.jobs_on((vm.machine,)).get(vm.machine, 0)
+    if jobs:
+        return Verified(
+            verdict=Verdict.WAIT, why=f"its startd does not answer ({away}), schedds have {jobs} jobs there"
+        )
+    return Verified(verdict=Verdict.EMPTY, why="its startd does not answer, and no schedd has a job there")
+
+
+def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:
+    allowed()
+    return cloud.end(ids)
+
+
+def end_unjoined(
+    pool: Pool, cloud: Cloud, vms: Sequence[Vm], now: float, allowed: Callable[[], object]
+) -> tuple[dict[str, Machine], tuple[str, ...]]:
+    """Look at the pool once more; end those that are still not there. Returns the ones that are, and the ended ids."""
+    seen = {machine.instance_id: machine for machine in pool.startds(now).machines}
+    there = {vm.id: seen[vm.instance_id] for vm in vms if vm.instance_id in seen}
+    allowed()
+    gone = [vm.instance_id for vm in vms if vm.id not in there]
+    return there, cloud.end(gone) if gone else ()
+
+
+def _itself(pool: Pool, vm: Vm) -> Machine:
+    seen = pool.look(vm.machine, vm.machine_address)
+    if seen.instance_id != vm.instance_id:
+        raise PoolRefused(f"{vm.machine} says it is instance {seen.instance_id or '(none)'}, not {vm.instance_id}")
+    return seen
+
+
+def _order(vm: Vm) -> Drain:
+    return Drain(
+        machine=vm.machine,
+        address=vm.machine_address,
+        instance_id=vm.instance_id,
+        nonce=vm.nonce,
+        min_retirement_s=REQUIRED_RETIREMENT_S,
+    )

@@ -1,0 +1,135 @@
+"""The scheduler decides how many VMs of each cloud its queue wants, and why. It alone.
+
+It reads rows (the queue's demand, what each cloud has for it, its own last wants), lets `policies.decide` decide,
+writes the wants that changed, and wakes the clouds. It never calls anything outside.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from actors.calls import Calls
+from actors.config import Config
+from actors.fleet.seen import Failed, JobsSeen
+from actors.fleet.want import Want
+from actors.gauges import Gauges
+from actors.messages import LookAtWant
+from actors.policies.decide import Decision, decide
+from actors.post_office import PostOffice
+from actors.readings import read_demand
+from actors.rules import Rules, rules_of
+from actors.serving import Seat, Serving, Terms
+from actors.views import read_view
+from actors.wants import Standing, read_wants, write_standing, write_wants
+from broker.leases import Term
+from broker.table import Table
+
+LOOK_S = 5.0
+OLD_READINGS = 4  # demand older than so many of its pool's intervals is not known any more
+
+log = structlog.get_logger("scheduler")
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueSeat:
+    rules: Rules
+    wants: dict[str, Want]
+    told: tuple[str, ...] = ()
+    standing: Standing | None = None
+
+
+class Scheduler(Serving):
+    title = "scheduler"
+
+    def __init__(
+        self,
+        terms: Terms,
+        calls: Calls,
+        config: Config,
+        table: Table,
+        office: PostOffice,
+        now: Callable[[], float],
+        gauges: Gauges,
+    ) -> None:
+        super().__init__(terms, calls)
+        self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
+
+    def interval_s(self, seat: Seat) -> float:
+        return LOOK_S
+
+    def begin(self, seat: Seat, term: Term) -> QueueSeat:
+        return QueueSeat(rules=rules_of(self._config, seat.name), wants=read_wants(self._table, seat.name))
+
+    def look(self, seat: Seat, term: Term) -> None:
+        state: QueueSeat = seat.state
+        now = self._now()
+        demand = self._demand(seat.name, now)
+        views = {cloud: read_view(self._table, cloud, seat.name) for cloud in state.rules.queue.clouds}
+        decision = decide(
+            state.rules.queue,
+            demand,
+            {cloud: fleet for cloud, (_, fleet) in views.items()},
+            state.rules.clouds,
+            {cloud: view for cloud, (view, _) in views.items()},
+            state.wants,
+            now,
+            uuid.uuid4().hex[:8],
+        )
+        self._write(seat, term, decision)
+        self._tell(seat, term, decision)
+        if isinstance(demand, JobsSeen):
+            self._gauges.demand(seat.name, demand)
+
+    def _demand(self, queue: str, now: float) -> JobsSeen | Failed:
+        pool = self._config.queues[queue].pool
+        demand = read_demand(self._table, pool, queue)
+        settings = self._config.pools[pool]
+        limit_s = OLD_READINGS * settings.interval_s + settings.timeout_s
+        if isinstance(demand, JobsSeen) and now - demand.at > limit_s:
+            return Failed(source=demand.source, at=demand.at, reason=f"last read {now - demand.at:.0f} s ago")
+        return demand
+
+    def _write(self, seat: Seat, term: Term, decision: Decision) -> None:
+        changed = [decision.wants[cloud] for cloud in decision.changed]
+        if not changed:
+            return
+        write_wants(self._table, term, changed)
+        for want in changed:
+            self._announce(seat.state.wants.get(want.cloud), want)
+        seat.state.wants = dict(decision.wants)
+
+    def _announce(self, before: Want | None, want: Want) -> None:
+        was = before.n if before else 0
+        self._gauges.want(want)
+        if want.n == was:
+            return
+        why = "; ".join(want.reasons)
+        log.info("want", queue=want.queue, cloud=want.cloud, was=was, now=want.n, decision=want.decision, why=why)
+        for actor in ("submitter", "retirement"):
+            self._office.send(f"{actor}@cloud/{want.cloud}", LookAtWant(queue=want.queue, cloud=want.cloud))
+
+    def _tell(self, seat: Seat, term: Term, decision: Decision) -> None:
+        """How the queue stands, for status: written when it says something else than before."""
+        demand = decision.demand
+        standing = Standing(
+            known=demand.known,
+            idle=demand.idle,
+            young=demand.young,
+            running=demand.running,
+            held=demand.held,
+            waiting=decision.waiting,
+            why=decision.why,
+        )
+        if standing != seat.state.standing:
+            write_standing(self._table, term, standing)
+            seat.state.standing = standing
+        unmet = tuple(one.why for one in decision.unmet)
+        if unmet != seat.state.told:
+            seat.state.told = unmet
+            (log.warning if unmet else log.info)(
+                "jobs that no cloud can run", queue=seat.name, why=unmet or "none any more"
+            )

@@ -1,0 +1,199 @@
+"""An actor that serves posts: what the four have in common, which is when to look, not what to do.
+
+In pykka an actor is a thread, and a factory has as many posts as queues, clouds and pools. So an actor of ours serves
+all posts of its kind that its host holds (schedulers: a share of them), and keeps what it knows of each in a `Seat`.
+Threads stay bounded, whatever the number of queues.
+
+It looks when mail says so, when a call has answered, and by itself at a steady, jittered interval, since mail may be
+lost. Several wakes in a row make one look. An exception that says "Redis is away" or "the term is over" ends that look
+and nothing else; any other kills the actor, and the supervisor starts it anew from the rows.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pykka
+import structlog
+
+from actors.calls import Answer, Calls, Lane
+from broker.envelope import Message
+from broker.errors import LeaseLost, StaleRow, Unreachable
+from broker.leases import Term
+
+log = structlog.get_logger("actor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """This host holds the post now: serve it."""
+
+    post: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """This host holds the post no more: forget it."""
+
+    post: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Look at whatever is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """Mail came for the post."""
+
+    post: str
+    message: Message
+
+
+class Terms:
+    """The terms that this host holds, renewed by ownership, read by the actors before every write and every call."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, Term] = {}
+        self._made: dict[tuple[str, str], float] = {}
+
+    def put(self, term: Term) -> None:
+        self._terms[term.post] = term
+
+    def remove(self, post: str) -> None:
+        self._terms.pop(post, None)
+        for key in [key for key in self._made if key[1] == post]:
+            self._made.pop(key, None)
+
+    def get(self, post: str) -> Term | None:
+        """The term of the post, if it can be trusted now."""
+        term = self._terms.get(post)
+        return term if term and term.trusted(time.monotonic()) else None
+
+    def need(self, post: str) -> Term:
+        """As `get`; raises LeaseLost where there is none, so that nothing is sent on the word of a stale host."""
+        term = self.get(post)
+        if term is None:
+            raise LeaseLost(post, "this host", 0, "not held, or not renewed in time")
+        return term
+
+    def progress(self, actor: str, post: str) -> None:
+        """An actor finished a look at this post. Terms are renewed only while this goes on."""
+        self._made[(actor, post)] = time.monotonic()
+
+    def stalled(self, actors: tuple[str, ...], post: str, limit_s: float) -> str:
+        """The actor that has not looked at the post for `limit_s`; empty when all have. A new post gets its time."""
+        now = time.monotonic()
+        for actor in actors:
+            if now - self._made.setdefault((actor, post), now) > limit_s:
+                return actor
+        return ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Seat:
+    """One post as an actor serves it. `due`: monotonic time of the next look."""
+
+    post: str
+    due: float = 0.0
+    state: Any = field(default=None)
+
+    @property
+    def name(self) -> str:
+        return self.post.partition("/")[2]
+
+
+class Serving(pykka.ThreadingActor):
+    """Subclasses say `title`, `interval_s`, `begin` and `look`; nothing here knows what they do."""
+
+    use_daemon_thread = True
+    title = ""
+    answers_wake = True  # whether an answered call makes the post due for a look
+
+    def __init__(self, terms: Terms, calls: Calls) -> None:
+        super().__init__()
+        self.terms, self.calls = terms, calls
+        self._seats: dict[str, Seat] = {}
+        self._tick_waits = False
+
+    def interval_s(self, seat: Seat) -> float:
+        """How long the post may go without a look."""
+        raise NotImplementedError
+
+    def begin(self, seat: Seat, term: Term) -> Any:
+        """What the actor keeps of a post, read from the rows."""
+        raise NotImplementedError
+
+    def look(self, seat: Seat, term: Term) -> None:
+        """Look at one post and do what follows. Must not wait for anything outside Redis."""
+        raise NotImplementedError
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case Hold(post=post):
+                self._seats[post] = Seat(post=post)
+            case Drop(post=post):
+                self._seats.pop(post, None)
+            case Wake(post=post) if post in self._seats:
+                self._seats[post].due = 0.0
+            case Answer(post=post) if post in self._seats:
+                self._take(self._seats[post], message)
+            case Tick():
+                self._tick_waits = False
+                self._look_at_due()
+                return
+        self._tick_soon()
+
+    def call(self, seat: Seat, lane: Lane, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        """Start a call; `then(value or exception)` runs on this actor's thread if the post is still served."""
+        post, ref = seat.post, self.actor_ref
+
+        def answer(value: Any, error: Exception | None) -> None:
+            if ref.is_alive():
+                ref.tell(Answer(post=post, key=key, then=then, value=value, error=error))
+
+        return self.calls.start(lane, key, call, answer)
+
+    def _take(self, seat: Seat, answer: Answer) -> None:
+        self._surviving(seat, lambda: answer.then(answer.error if answer.error is not None else answer.value))
+        if self.answers_wake:
+            seat.due = 0.0
+
+    def _tick_soon(self) -> None:
+        """Behind what already waits in the inbox, so that many wakes make one look."""
+        if not self._tick_waits:
+            self._tick_waits = True
+            self.actor_ref.tell(Tick())
+
+    def _look_at_due(self) -> None:
+        now = time.monotonic()
+        for seat in [seat for seat in self._seats.values() if seat.due <= now]:
+            seat.due = now + self.interval_s(seat) * random.uniform(0.9, 1.1)
+            self._surviving(seat, lambda seat=seat: self._look_at(seat))  # type: ignore[misc]
+            self.terms.progress(self.title, seat.post)
+
+    def _look_at(self, seat: Seat) -> None:
+        term = self.terms.get(seat.post)
+        if term is None:
+            return
+        if seat.state is None:
+            seat.state = self.begin(seat, term)
+        self.look(seat, term)
+
+    def _surviving(self, seat: Seat, work: Callable[[], None]) -> None:
+        """Expected trouble ends this look: the rows are there, the next look starts from them."""
+        try:
+            work()
+        except Unreachable as away:
+            log.warning("redis away", actor=self.title, post=seat.post, why=str(away))
+        except StaleRow as stale:
+            seat.due = 0.0
+            log.info("row moved on", actor=self.title, post=seat.post, why=str(stale))
+        except LeaseLost as lost:
+            seat.state = None
+            log.info("term over", actor=self.title, post=seat.post, why=str(lost))

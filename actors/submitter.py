@@ -1,0 +1,268 @@
+"""The submitter starts VMs: it alone. For each cloud, what its queues want and do not have.
+
+The order that makes a crash harmless: the intent and its VMs' rows are written, with the whole request frozen; then the
+request is sent, with the intent's token. After a crash, a time-out, a 5xx or a token mismatch the launch is *unknown*:
+it is looked up by token and tag, then the same request goes out again with the same token, which a cloud answers with
+the instances that it started the first time. A new token is never made for it.
+
+What retirement can take back (a VM that was given up while it boots, a drain whose last job still runs) is not bought.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from actors.calls import Calls
+from actors.clouds.port import Cloud, CloudError, NoCapacity, Order, Quota, Spent, Throttled, Unknown
+from actors.config import Config
+from actors.fleet.adoption import births, orphans, row_id, started
+from actors.fleet.lifecycle import Event, move
+from actors.fleet.seen import Instance, Listed
+from actors.fleet.supply import cancellable
+from actors.fleet.vm import Intent, Launch, State, Vm
+from actors.fleet.want import Want
+from actors.gauges import Gauges
+from actors.noticeboard import Noticeboard, room
+from actors.readings import newer_listing
+from actors.registry import Closed, Registries, Registry
+from actors.serving import Seat, Serving, Terms
+from actors.wants import wants_of_cloud
+from actors.worker_recipe import Recipe, RecipeFailed
+from broker.leases import Term
+from broker.table import Table
+
+LOOK_S = 5.0
+AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between tries of one launch
+RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
+
+log = structlog.get_logger("submitter")
+
+
+@dataclass(slots=True, kw_only=True)
+class CloudSeat:
+    began: float
+    listed: Listed | None = None
+    recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
+
+
+class Submitter(Serving):
+    title = "submitter"
+
+    def __init__(
+        self,
+        terms: Terms,
+        calls: Calls,
+        config: Config,
+        table: Table,
+        registries: Registries,
+        board: Noticeboard,
+        clouds: Mapping[str, Cloud],
+        recipe: Recipe,
+        now: Callable[[], float],
+        gauges: Gauges,
+    ) -> None:
+        super().__init__(terms, calls)
+        self._config, self._table, self._registries, self._board = config, table, registries, board
+        self._clouds, self._recipe, self._now, self._gauges = clouds, recipe, now, gauges
+
+    def interval_s(self, seat: Seat) -> float:
+        return LOOK_S
+
+    def begin(self, seat: Seat, term: Term) -> CloudSeat:
+        self._board.recall(self._registries.of(term))
+        return CloudSeat(began=self._now())
+
+    def look(self, seat: Seat, term: Term) -> None:
+        registry, now, before = self._registries.of(term), self._now(), seat.state.listed
+        listed = seat.state.listed = newer_listing(self._table, seat.name, before)
+        if listed and listed is not before:
+            self._note_births(registry, term, listed)
+        lost = len(orphans(registry.vms(), listed, seat.name, 0.0)) if listed else 0
+        self._reopen(registry, now)
+        self._resolve(seat, registry, now)
+        if listed and listed.at >= seat.state.began:  # before that, instances of a former life may be unknown
+            self._start_what_is_wanted(seat, term, registry, lost, now)
+        self._board.show(term, registry, lost)
+
+    def _note_births(self, registry: Registry, term: Term, listed: Listed) -> None:
+        born = births(registry.vms(), listed)
+        registry.change(term, [(before, vm) for vm in born if (before := registry.vm(vm.id))])
+
+    def _reopen(self, registry: Registry, now: float) -> None:
+        if registry.closed.why and registry.closed.until <= now:
+            log.info("cloud open again", cloud=registry.cloud, was=registry.closed.why)
+            registry.closed = Closed()
+
+    # --- deciding what to start
+
+    def _start_what_is_wanted(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
+        if registry.closed.why or registry.drained_by:
+            return
+        cloud, queues = self._config.clouds[seat.name], self._config.queues_of(seat.name)
+        wants = wants_of_cloud(self._table, seat.name, queues)
+        have = Counter(vm.queue for vm in registry.vms() if vm.supply)
+        back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
+        left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
+        for queue, want in wants.items():
+            missing = min(want.n - have[queue] - back[queue], left)
+            while missing > 0 and self._launch(seat, term, registry, want, min(missing, cloud.batch), now):
+                left -= min(missing, cloud.batch)
+                missing -= min(missing, cloud.batch)
+
+    def _may_come_back(self, vm: Vm, registry: Registry) -> bool:
+        if vm.unwanted and vm.state in (State.LAUNCHING, State.BOOTING):
+            return True
+        return cancellable(vm, registry.machines.get(vm.id))
+
+    def _launch(self, seat: Seat, term: Term, registry: Registry, want: Want, count: int, now: float) -> bool:
+        """Write the intent and its rows, then send. False: the worker's recipe is not there yet."""
+        user_data = self._user_data(seat, want.queue, now)
+        if user_data is None:
+            return False
+        intent = self._intent(seat.name, want, count, user_data, now)
+        cloud = self._config.clouds[seat.name]
+        why = f"{want.queue} wants {want.n}"
+        vms = [
+            Vm(
+                id=f"{intent.id}-{index}",
+                cloud=seat.name,
+                queue=want.queue,
+                state=State.LAUNCHING,
+                since=now,
+                born=now,
+                reason=why,
+                intent=intent.id,
+                usd_per_hour=cloud.usd_per_hour,
+            )
+            for index in range(count)
+        ]
+        registry.launch(term, intent, vms)
+        log.info("launch", cloud=seat.name, queue=want.queue, vms=count, intent=intent.id, decision=want.decision)
+        self._send(seat, intent, look_first=False)
+        return True
+
+    def _intent(self, cloud: str, want: Want, count: int, user_data: str, now: float) -> Intent:
+        intent = uuid.uuid4().hex[:12]
+        token = hashlib.sha256(f"{self._config.factory.name}/{cloud}/{want.queue}/{intent}".encode()).hexdigest()
+        order = Order(
+            intent=intent, queue=want.queue, count=count, token=token, user_data=user_data, decision=want.decision
+        )
+        request = self._clouds[cloud].prepare(order)
+        return Intent(
+            id=intent,
+            cloud=cloud,
+            queue=want.queue,
+            count=count,
+            token=token,
+            request=request,
+            written=now,
+            tried=now,
+            decision=want.decision,
+        )
+
+    def _user_data(self, seat: Seat, queue: str, now: float) -> str | None:
+        """The worker's recipe for a queue. It is made off this thread; an old one serves while a new one is made."""
+        made = seat.state.recipes.get(queue)
+        if made is None or now - made[1] > RECIPE_OLD_S:
+            self.call(
+                seat,
+                "launch",
+                f"recipe {seat.name} {queue}",
+                lambda: self._recipe(seat.name, queue),
+                lambda got: self._recipe_made(seat, queue, got),
+            )
+        return made[0] if made and now - made[1] <= 2 * RECIPE_OLD_S else None
+
+    def _recipe_made(self, seat: Seat, queue: str, got: Any) -> None:
+        if isinstance(got, RecipeFailed):
+            registry = self._registries.of(self.terms.need(seat.post))
+            self._close(registry, f"no worker can be made: {got}", self._config.clouds[seat.name].closed_s)
+            return
+        if isinstance(got, Exception):
+            raise got
+        seat.state.recipes[queue] = (got, self._now())
+
+    # --- sending, and learning what came of it
+
+    def _resolve(self, seat: Seat, registry: Registry, now: float) -> None:
+        """Launches without an answer: again, with the same token, each after its pause."""
+        for intent in registry.intents():
+            pause = AGAIN_S[min(intent.tries, len(AGAIN_S) - 1)]
+            if intent.state is Launch.SENT and now - intent.tried >= pause:
+                self._send(seat, intent, look_first=True)
+
+    def _send(self, seat: Seat, intent: Intent, look_first: bool) -> None:
+        cloud, terms, post = self._clouds[seat.name], self.terms, seat.post
+
+        def call() -> tuple[Instance, ...]:
+            terms.need(post)
+            found = cloud.find(intent.id, intent.token) if look_first else ()
+            if len(found) == intent.count:
+                return found
+            terms.need(post)
+            return cloud.launch(intent.request)
+
+        self.call(seat, "launch", f"launch {intent.id}", call, lambda got: self._answered(seat, intent, got))
+
+    def _answered(self, seat: Seat, intent: Intent, got: Any) -> None:
+        term = self.terms.need(seat.post)
+        registry, now = self._registries.of(term), self._now()
+        match got:
+            case tuple():
+                self._started(registry, term, intent, got, now)
+            case Throttled() | Unknown():
+                self._try_again(registry, term, intent, got, now)
+            case CloudError():
+                self._refused(registry, term, intent, got, now)
+            case Exception():
+                raise got
+
+    def _started(
+        self, registry: Registry, term: Term, intent: Intent, instances: tuple[Instance, ...], now: float
+    ) -> None:
+        """Rows that got an instance boot; where the cloud gave fewer than asked, it had no more."""
+        by_row = {row_id(instance): instance for instance in instances}
+        pairs = []
+        for vm in self._rows(registry, intent):
+            instance = by_row.get(vm.id)
+            short = f"the cloud had room for {len(instances)} of {intent.count}"
+            pairs.append((vm, started(vm, instance, now) if instance else move(vm, Event.REFUSED, now, short)))
+        done = replace(intent, state=Launch.DONE, request="", reason=f"{len(instances)} of {intent.count} started")
+        registry.change(term, pairs, [done])
+        if len(instances) < intent.count:
+            self._close(registry, "no capacity for more", self._config.clouds[registry.cloud].closed_s)
+
+    def _try_again(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
+        unknown = str(error) if isinstance(error, Unknown) else intent.unknown
+        registry.change(term, [], [replace(intent, unknown=unknown, tried=now, tries=intent.tries + 1)])
+        what = "launch unknown" if unknown else "launch throttled"
+        log.warning(what, cloud=registry.cloud, intent=intent.id, why=str(error), tries=intent.tries + 1)
+        self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
+        if isinstance(error, Throttled):
+            self._close(registry, f"throttled: {error}", AGAIN_S[-1])
+
+    def _refused(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
+        told = f"{type(error).__name__}: {error}"
+        pairs = [(vm, move(vm, Event.REFUSED, now, told)) for vm in self._rows(registry, intent)]
+        registry.change(term, pairs, [replace(intent, state=Launch.REFUSED, request="", reason=told)])
+        self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
+        if not isinstance(error, Spent):
+            self._close(registry, told, self._config.clouds[registry.cloud].closed_s)
+
+    def _rows(self, registry: Registry, intent: Intent) -> list[Vm]:
+        ids = [f"{intent.id}-{index}" for index in range(intent.count)]
+        rows = [registry.vm(vm_id) for vm_id in ids]
+        return [vm for vm in rows if vm is not None and vm.state is State.LAUNCHING]
+
+    def _close(self, registry: Registry, why: str, for_s: float) -> None:
+        """Nothing is started here for a while; the schedulers spill to the next tier at once."""
+        registry.closed = Closed(why=why, until=self._now() + for_s)
+        expected = why.startswith(("no capacity", NoCapacity.__name__, Quota.__name__))
+        (log.info if expected else log.warning)("cloud closed", cloud=registry.cloud, why=why, for_s=for_s)

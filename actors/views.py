@@ -1,0 +1,61 @@
+"""How a cloud stands, as rows for the schedulers: kind `fleet`, post `cloud/NAME`, key a queue, or "@": the cloud."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from actors.fleet.supply import view
+from actors.fleet.vm import Vm
+from actors.fleet.want import CloudView, FleetView
+from actors.packing import pack, unpack
+from actors.registry import Registry
+from broker.leases import Term
+from broker.table import Put, Table
+
+CLOUD = "@"
+
+
+def publish(
+    table: Table, term: Term, views: Iterable[FleetView | CloudView], before: dict[str, FleetView | CloudView]
+) -> tuple[str, ...]:
+    """Write the views that differ from `before` in more than their time, and note them there. Returns their keys."""
+    changed = {_key(seen): seen for seen in views if _timeless(seen) != _timeless(before.get(_key(seen)))}
+    rows = [Put(kind="fleet", key=key, body=pack(seen), expected_version=None) for key, seen in changed.items()]
+    table.write(term, rows)
+    before.update(changed)
+    return tuple(changed)
+
+
+def fleet_views(registry: Registry, queues: Iterable[str], now: float) -> list[FleetView]:
+    """One view a queue: those that the cloud serves, and those that still have VMs on it."""
+    by_queue: dict[str, list[Vm]] = defaultdict(list)
+    for vm in registry.vms():
+        by_queue[vm.queue].append(vm)
+    names = dict.fromkeys((*queues, *by_queue))
+    return [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now) for q in names]
+
+
+def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, FleetView]]:
+    rows = table.read("fleet", f"cloud/{cloud}")
+    head = rows.pop(CLOUD, None)
+    views = {queue: unpack(FleetView, row.body) for queue, row in rows.items()}
+    return (unpack(CloudView, head.body) if head else None), views
+
+
+def read_view(table: Table, cloud: str, queue: str) -> tuple[CloudView | None, FleetView | None]:
+    """What one queue's scheduler needs to know of one cloud."""
+    head, row = table.get("fleet", f"cloud/{cloud}", CLOUD), table.get("fleet", f"cloud/{cloud}", queue)
+    return (
+        unpack(CloudView, head.body) if head else None,
+        unpack(FleetView, row.body) if row else None,
+    )
+
+
+def _key(seen: FleetView | CloudView) -> str:
+    return seen.queue if isinstance(seen, FleetView) else CLOUD
+
+
+def _timeless(seen: FleetView | CloudView | None) -> FleetView | CloudView | None:
+    return replace(seen, at=0.0) if seen else None

@@ -1,0 +1,85 @@
+"""Wants and wishes as rows.
+
+A want (kind `want`, post `queue/NAME`, key the cloud) is written by the queue's scheduler alone. A wish (write-once row
+`wish`, key its id) is written by whichever host read the operator's mail first; the same id twice is one wish. Its
+outcome is a write-once row too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from actors.fleet.want import Want
+from actors.fleet.wish import Wish
+from actors.packing import pack, unpack
+from broker.leases import Term
+from broker.table import Put, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a wish: `accepted`, or `refused` and why."""
+
+    id: str
+    verdict: str
+    why: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a queue stands, in its scheduler's words. Counts are jobs; `waiting`: a cloud could run them, had it room."""
+
+    known: bool
+    idle: int = 0
+    young: int = 0
+    running: int = 0
+    held: int = 0
+    waiting: int = 0
+    why: tuple[str, ...] = ()
+
+
+def write_standing(table: Table, term: Term, standing: Standing) -> None:
+    table.write(term, [Put(kind="standing", key="@", body=pack(standing), expected_version=None)])
+
+
+def read_standing(table: Table, queue: str) -> Standing | None:
+    row = table.get("standing", f"queue/{queue}", "@")
+    return unpack(Standing, row.body) if row else None
+
+
+def write_wants(table: Table, term: Term, wants: Iterable[Want]) -> None:
+    table.write(term, [Put(kind="want", key=want.cloud, body=pack(want), expected_version=None) for want in wants])
+
+
+def read_wants(table: Table, queue: str) -> dict[str, Want]:
+    """A queue's wants by cloud."""
+    return {cloud: unpack(Want, row.body) for cloud, row in table.read("want", f"queue/{queue}").items()}
+
+
+def wants_of_cloud(table: Table, cloud: str, queues: Iterable[str]) -> dict[str, Want]:
+    """What each queue wants of a cloud; a queue that never said is absent."""
+    by_post = table.read_many("want", [f"queue/{queue}" for queue in queues])
+    rows = {post.removeprefix("queue/"): row[cloud] for post, row in by_post.items() if cloud in row}
+    return {queue: unpack(Want, row.body) for queue, row in rows.items()}
+
+
+def read_wishes(table: Table, now: float) -> tuple[Wish, ...]:
+    """The wishes that still live, the oldest first."""
+    wishes = [unpack(Wish, body) for body in table.read_once("wish").values()]
+    return tuple(sorted((wish for wish in wishes if wish.ends > now), key=lambda wish: (wish.at, wish.id)))
+
+
+def accept(table: Table, wish: Wish) -> None:
+    """Write the wish first, then its outcome: whoever sees the outcome finds the wish."""
+    table.put_once("wish", wish.id, pack(wish))
+    conclude(table, Outcome(id=wish.id, verdict="accepted", why="", at=wish.at))
+
+
+def conclude(table: Table, outcome: Outcome) -> None:
+    table.put_once("outcome", outcome.id, pack(outcome))
+
+
+def read_outcomes(table: Table) -> Mapping[str, Outcome]:
+    return {key: unpack(Outcome, body) for key, body in table.read_once("outcome").items()}

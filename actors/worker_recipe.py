@@ -1,0 +1,14 @@
+"""The user-data of a new worker: the cloud-init template filled in for one queue on one cloud, with a fresh token.
+
+The token may only advertise; the operator's command mints it, so the signing key is on no factory host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Recipe = Callable[[str, str], str]  # (cloud, queue) -> user-data; may take seconds; raises RecipeFailed
+
+
+class RecipeFailed(Exception):
+    """No worker can be made: the token command failed, or the template cannot be filled in. A person must act."""
