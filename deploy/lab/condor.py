@@ -136,8 +136,8 @@ def _sources(etc: Path) -> Iterator[tuple[list[str], str]]:
     """(suites, first URI) of each source of binary packages."""
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text()):
-            fields = dict(re.findall(r"^(Types|URIs|Suites): *(.+)$", stanza, re.MULTILINE))
-            if "URIs" in fields and "deb" in fields.get("Types", "").split():
+            fields = dict(re.findall(r"^(Types|URIs|Suites|Enabled): *(.+)$", stanza, re.MULTILINE))
+            if "URIs" in fields and fields.get("Enabled", "yes") == "yes" and "deb" in fields.get("Types", "").split():
                 yield fields.get("Suites", "").split(), fields["URIs"].split()[0]
     for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))]:
         text = path.read_text() if path.exists() else ""
@@ -148,7 +148,7 @@ def _sources(etc: Path) -> Iterator[tuple[list[str], str]]:
 def _debian_codename() -> str:
     release = Path("/etc/os-release")
     text = release.read_text() if release.exists() else ""
-    fields = dict(re.findall(r'^(ID|VERSION_CODENAME)="?([^"\n]*)"?$', text, re.MULTILINE))
+    fields: dict[str, str] = dict(re.findall(r'^(ID|VERSION_CODENAME)="?([^"\n]*)"?$', text, re.MULTILINE))
     if fields.get("ID") != "debian" or not shutil.which("apt-get"):
         raise NotDebian(f"this machine is {fields.get('ID', 'unknown')}, not Debian with apt-get")
     return fields.get("VERSION_CODENAME", "")
@@ -200,7 +200,7 @@ def _run(arguments: list[str], cwd: Path | None = None) -> str:
         raise CannotHave(f"{Path(arguments[0]).name} said: {last}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotHave(f"{Path(arguments[0]).name}: {error}") from error
-    return str(done.stdout)
+    return done.stdout
 
 
 def _make_readable(folder: Path) -> None:

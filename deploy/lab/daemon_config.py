@@ -110,3 +110,12 @@ ALLOW_ADVERTISE_SCHEDD = {identity}
 ALLOW_ADVERTISE_STARTD = {identity}, {WORKER}
 ALLOW_ADVERTISE_MASTER = {identity}, {WORKER}
 """
+
+
+def client_security(token_folder: Path) -> str:
+    """What a person's tools need: the tokens in a folder of their own."""
+    return f"""
+SEC_CLIENT_AUTHENTICATION_METHODS = IDTOKENS
+SEC_TOKEN_DIRECTORY = {token_folder}
+SEC_TOKEN_SYSTEM_DIRECTORY = {token_folder}
+"""

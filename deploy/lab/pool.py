@@ -76,7 +76,7 @@ class LabPool:
 
     def tokens(self, folder: Path) -> Path:
         """Make `folder` a client's token directory for the factory (look, drain)."""
-        return tokens.factory_token_directory(self._central, folder)
+        return tokens.token_directory(self._central, folder, daemon_config.FACTORY, tokens.FACTORY_MAY)
 
     @property
     def worker_token_command(self) -> list[str]:
@@ -87,10 +87,17 @@ class LabPool:
         """A token that may only look and advertise a worker."""
         return tokens.mint(self._central, daemon_config.WORKER, tokens.WORKER_MAY)
 
-    @property
     def environment(self) -> Mapping[str, str]:
-        """PATH and CONDOR_CONFIG for a person (or a test) to use HTCondor's tools on this pool."""
-        return self._central.environment()
+        """PATH and CONDOR_CONFIG for whoever runs this to use HTCondor's tools on the pool, with all rights."""
+        folder = self.directory / "person"
+        own = tokens.token_directory(self._central, folder / "tokens", self.user.identity)
+        config = folder / "condor_config"
+        config.write_text(
+            daemon_config.places(self.prefix, folder)
+            + daemon_config.network(self.collector)
+            + daemon_config.client_security(own)
+        )
+        return {"PATH": self._central.environment()["PATH"], "CONDOR_CONFIG": str(config)}
 
     def tool(self, *argv: str) -> str:
         """Run one of HTCondor's tools on the central manager; its output."""

@@ -70,8 +70,7 @@ class Site:
     def env(self) -> Mapping[str, str]:
         """What a person's shell needs to look with HTCondor's tools and with any EC2 client."""
         return {
-            "PATH": self.pool.environment["PATH"],
-            "CONDOR_CONFIG": self.pool.environment["CONDOR_CONFIG"],
+            **self.pool.environment(),
             "AWS_ENDPOINT_URL": self.cloud.endpoint,
             "AWS_DEFAULT_REGION": self._regions[0],
             "AWS_ACCESS_KEY_ID": "lab",

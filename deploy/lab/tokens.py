@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.lab.daemon_config import FACTORY, WORKER
+from deploy.lab.daemon_config import WORKER
 from deploy.lab.master import Master
 from deploy.lab.user import LabUser
 
@@ -40,13 +40,13 @@ def worker_token_command(master: Master) -> list[str]:
     return command
 
 
-def factory_token_directory(master: Master, folder: Path) -> Path:
-    """A client's token folder with the factory's token in it, owned by whoever runs this."""
+def token_directory(master: Master, folder: Path, identity: str, may: Sequence[str] = ()) -> Path:
+    """A client's token folder with one token in it, owned by whoever runs this: HTCondor uses no one else's."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    token = folder / "factory"
+    token = folder / identity.partition("@")[0]
     token.touch(0o600)
-    token.write_text(mint(master, FACTORY, FACTORY_MAY) + "\n")
+    token.write_text(mint(master, identity, may) + "\n")
     return folder
 
 

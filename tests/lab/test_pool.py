@@ -84,7 +84,7 @@ def test_the_factorys_token_can_drain_and_the_signing_key_stays_in_the_pool(
     node = plain_node(pool, "i-1")
     drain = subprocess.run(
         ["condor_drain", "-reason", "apf test", "slot1@i-1.lab"],
-        env={**_client(pool), "PATH": pool.environment["PATH"]},
+        env={**_client(pool), "PATH": pool.environment()["PATH"]},
         capture_output=True,
         text=True,
         timeout=30,
@@ -107,6 +107,21 @@ def _client(pool: LabPool) -> dict[str, str]:
         "TRUST_DOMAIN": "lab",
     }
     return {"CONDOR_CONFIG": "/dev/null", **{f"_CONDOR_{name}": value for name, value in knobs.items()}}
+
+
+def test_a_person_can_look_submit_and_remove_with_htcondors_own_tools(fresh_pool: PoolMaker) -> None:
+    pool = fresh_pool()
+    description = pool.directory / "person.sub"
+    description.write_text("executable = /bin/sleep\narguments = 1\ntransfer_executable = false\nqueue\n")
+    commands = (
+        ["condor_submit", "-name", pool.schedds[0], description],
+        ["condor_rm", "-name", pool.schedds[0], "1.0"],
+    )
+    for command in (["condor_status", "-schedd"], *commands):
+        done = subprocess.run(
+            command, env=pool.environment(), capture_output=True, text=True, timeout=30, cwd=pool.directory
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_worker_token_comes_from_a_command_line(fresh_pool: PoolMaker) -> None:
