@@ -1,0 +1,61 @@
+"""The START expression of a queue's workers. Pure text work, no ClassAd library.
+
+A queue says which jobs are its own by an expression over job ads: `MATCH_APF_QUEUE == "atlas"`. In a startd the same
+text means something else, since a name without a scope is looked up in the *slot's* ad first, and only then in the
+job's. A slot has a State, a Name, an Owner, a Rank and much more, so `JobUniverse == 5 && Rank > 0` would quietly ask
+the slot. Therefore each such name gets the scope TARGET, and `MY.` (the job, to who wrote it) becomes `TARGET.` too.
+
+The rule that START keeps, beside taking its queue's jobs: a job that asks for a shorter retirement than the worker
+gives is refused, because a graceful drain would evict it (measured: `nice_user` jobs ask for 0).
+"""
+
+from __future__ import annotations
+
+import re
+
+RETIREMENT_S = 315_360_000  # ten years: it counts from a job's start, so a day would evict day-old jobs
+
+_TOKEN = re.compile(
+    r"""(?P<space>(?:\s+|//[^\n]*|/\*.*?\*/)+)
+      | (?P<string>"(?:\\.|[^"\\])*")
+      | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?[A-Za-z]*|\.\d+(?:[eE][+-]?\d+)?)
+      | (?P<name>[A-Za-z_]\w*|'(?:\\.|[^'\\])*')
+      | (?P<mark>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORDS = frozenset({"true", "false", "undefined", "error", "is", "isnt", "target", "parent"})
+_CALL = re.compile(r"\s*\(")
+
+
+def about_the_job(expression: str) -> str:
+    """The same question, asked by a slot about a job: every name in it has a scope. On one line, without comments."""
+    parts: list[str] = []
+    before = ""  # the last token that was no space
+    for token in _TOKEN.finditer(expression):
+        text = " " if token["space"] else token[0]
+        if token["name"] and before != "." and not _CALL.match(expression, token.end()):
+            text = _scoped(text, expression[token.end() :])
+        parts.append(text)
+        before = before if token["space"] else text
+    return "".join(parts).strip()
+
+
+def start(jobs: str, further: str = "true") -> str:
+    """START: the queue's jobs, a further condition in the slot's own scope, and no short retirement."""
+    peaceful = "(TARGET.MaxJobRetirementTime =?= undefined || TARGET.MaxJobRetirementTime >= $(MAXJOBRETIREMENTTIME))"
+    return f"({_literal(about_the_job(jobs))}) && ({_literal(_one_line(further))}) && {peaceful}"
+
+
+def _scoped(name: str, rest: str) -> str:
+    if name.lower() == "my" and rest.lstrip().startswith("."):
+        return "TARGET"
+    return name if name.lower() in _WORDS else f"TARGET.{name}"
+
+
+def _one_line(expression: str) -> str:
+    return "".join(" " if token["space"] else token[0] for token in _TOKEN.finditer(expression)).strip()
+
+
+def _literal(expression: str) -> str:
+    """In HTCondor's configuration a dollar sign may begin a macro; `$(DOLLAR)` is one that stands for itself."""
+    return expression.replace("$", "$(DOLLAR)")

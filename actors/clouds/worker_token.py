@@ -1,0 +1,102 @@
+"""The worker's token, minted by a command of the operator's.
+
+Why a command: whoever has the pool's signing key can be anybody in the pool, so the key is not on the factory's hosts.
+The command runs where the key is (by ssh, a web service, sudo) and prints an IDTOKEN.
+
+The rules it keeps: the command has a time limit and ends with all that it started. What it prints is never part of a
+message or a log. A token that may do more than advertise a worker is refused: it goes to machines where users' jobs
+run. (An IDTOKEN without a scope may do all that its identity may.)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+MAY = frozenset({"READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER"})
+_NEEDED = "ADVERTISE_STARTD"
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_MOST_SAID = 300
+
+
+class TokenFailed(Exception):
+    """There is no token that can be given to a worker; the text says why, and never holds the token."""
+
+
+def mint(command: Sequence[str], timeout_s: float, now: float) -> str:
+    """Run the command and check what it prints. `now` is Unix time in seconds, to hold the token's end against."""
+    if not command:
+        raise TokenFailed("worker_token_command is not set: it has to print an IDTOKEN that may only advertise")
+    return checked(_output(command, timeout_s), now)
+
+
+def checked(text: str, now: float) -> str:
+    """The token in a command's output. TokenFailed: it is none, is too old, or may do too much or too little."""
+    token = text.strip()
+    if not _JWT.fullmatch(token):
+        raise TokenFailed(f"worker_token_command printed {len(text)} characters that are no token (three parts, dots)")
+    claims = _claims(token)
+    ends = claims.get("exp")
+    if isinstance(ends, int | float) and ends <= now:
+        raise TokenFailed(f"the worker's token ended {now - ends:.0f} s ago; mint one that lives as long as a worker")
+    _check_scope(str(claims.get("scope", "")))
+    return token
+
+
+def _check_scope(scope: str) -> None:
+    may = {word.removeprefix("condor:/") for word in scope.split()}
+    if not may:
+        raise TokenFailed(f"the worker's token is not limited; mint it with -authz {_NEEDED} -authz ADVERTISE_MASTER")
+    if extra := sorted(may - MAY):
+        raise TokenFailed(f"the worker's token may do {', '.join(extra)}; allowed are {', '.join(sorted(MAY))}")
+    if _NEEDED not in may:
+        raise TokenFailed(f"the worker's token may not do {_NEEDED}; mint it with -authz {_NEEDED}")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    middle = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (ValueError, binascii.Error):
+        claims = None
+    if not isinstance(claims, dict):
+        raise TokenFailed("worker_token_command printed three parts with dots, but the middle one is no JSON object")
+    return claims
+
+
+def _output(command: Sequence[str], timeout_s: float) -> str:
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # so that all that it starts can be ended with it
+        )
+    except OSError as error:
+        raise TokenFailed(f"worker_token_command {command[0]!r} cannot be run: {error}") from error
+    with child:
+        try:
+            said, complained = child.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise TokenFailed(f"worker_token_command did not end within {timeout_s:g} s and was killed") from error
+        finally:
+            _kill(child.pid)
+    if child.returncode != 0:
+        why = complained.decode(errors="replace").strip()[-_MOST_SAID:]
+        raise TokenFailed(f"worker_token_command ended with status {child.returncode}: {why or 'it said nothing'}")
+    return said.decode(errors="replace")
+
+
+def _kill(session: int) -> None:
+    try:
+        os.killpg(session, signal.SIGKILL)
+    except ProcessLookupError:
+        return
