@@ -60,7 +60,7 @@ def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget
     """Add VMs in one tier, as many as its room, `budget` and the waiting jobs allow. Returns how many."""
     added = 0
     while added < budget:
-        open_ = [cloud for cloud in tier if new[cloud.name] < cloud.room and waiting.of(cloud.name)]
+        open_ = [cloud for cloud in tier if new[cloud.name] < cloud.room and waiting.wants(cloud.name)]
         if not open_:
             break
         cloud = min(open_, key=lambda c: (c.supply + new[c.name] + 1) / c.rules.weight)
@@ -101,7 +101,7 @@ def _exchange(
     for cheap in standings:
         if cheap.tier >= dear.tier or could_go <= 0:
             break
-        if spare[cheap.name] and not load.suits[dear.name] & ~load.suits[cheap.name]:
+        if cheap.may_fall and spare[cheap.name] and not load.suits[dear.name] & ~load.suits[cheap.name]:
             moved = min(could_go, spare[cheap.name])
             spare[cheap.name] -= moved
             spare[dear.name] += moved
@@ -110,7 +110,7 @@ def _exchange(
 
 def _could_go(dear: Standing, load: Load, waiting: Waiting, places: Places, spare: dict[str, int]) -> int:
     """Busy VMs of a cloud that may be given up while cheaper ones stay."""
-    if dear.kept or places.new[dear.name] or load.suits[dear.name] & waiting.classes:
+    if not dear.may_fall or places.new[dear.name] or load.suits[dear.name] & waiting.classes:
         return 0
     busy = dear.busy - places.filled[dear.name]
     return max(0, min(busy, dear.supply - dear.held - spare[dear.name]))

@@ -6,7 +6,8 @@ the VMs that are busy. Draining VMs are no supply: when demand returns the want 
 drains back before the submitter buys.
 
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
-cloud that is not known keeps its want, and a frozen one's may rise, never fall. So "no reading" and "no jobs" never look alike.
+cloud that is not known keeps its want, and a frozen one's may rise, never fall. So "no reading" and "no jobs" never
+look alike.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _budget(queue: QueueRules, standing: Sequence[Standing], complete: bool) -> 
     if queue.max_vms is None:
         return NO_LIMIT
     return max(
-        0, queue.max_vms - sum(c.supply if complete and not c.kept else max(c.supply, c.before) for c in standing)
+        0, queue.max_vms - sum(c.supply if complete and c.may_fall else max(c.supply, c.before) for c in standing)
     )
 
 
@@ -169,13 +170,14 @@ def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s:
 def _clamp(queue: QueueRules, standing: Sequence[Standing], changes: dict[str, Change]) -> None:
     """Limits that the supply itself passes (they were lowered): the dearest goes first. Kept wants are left alone."""
     for cloud in standing:
-        if not cloud.kept:
-            _lower(changes, cloud.name, cloud.rules.max_vms, f"at most {cloud.rules.max_vms} VMs of this cloud")
+        limit = cloud.rules.max_vms
+        most = limit if cloud.may_fall else max(limit, cloud.before)
+        _lower(changes, cloud.name, most, f"at most {limit} VMs of this cloud")
     if queue.max_vms is None:
         return
     over = sum(change.n for change in changes.values()) - queue.max_vms
     for cloud in reversed(standing):
-        if over > 0 and not cloud.kept:
+        if over > 0 and cloud.may_fall:
             n = changes[cloud.name].n
             _lower(changes, cloud.name, max(0, n - over), f"at most {queue.max_vms} VMs for this queue")
             over -= n - changes[cloud.name].n

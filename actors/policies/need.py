@@ -21,6 +21,7 @@ from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules
 
 Size = tuple[int, int, int, int]
+Key = tuple[Shape, str, tuple[tuple[str, str], ...]]  # request, Requirements, attributes
 AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
 
 
@@ -34,15 +35,15 @@ class Unmet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A queue's demand, ready for packing. Lists run by class; `takers[i]` has a bit for each cloud of the queue.
+    """A queue's demand, ready for packing. Classes are numbered in packing order: those that the fewest clouds suit
+    first, then the largest first.
 
-    `left` counts waiting jobs; `present` has a bit for each class that has jobs waiting or running, and `suits[cloud]`
-    those of them that the cloud can run.
+    `left[i]` counts waiting jobs of class i that some cloud suits. `suits[cloud]` has bit i set when the cloud suits
+    class i and jobs of it wait or run.
     """
 
     asks: tuple[Size, ...]
     left: tuple[int, ...]
-    order: tuple[int, ...]  # classes with jobs left: those with the fewest clouds first, then the largest first
     suits: Mapping[str, int]
     idle: int = 0
     young: int = 0
@@ -51,56 +52,61 @@ class Load:
     unmet: tuple[Unmet, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """What does not change from round to round: the packing order of some classes, and which clouds suit them."""
+
+    order: tuple[int, ...]
+    asks: tuple[Size, ...]
+    suits: tuple[int, ...]  # by cloud
+    lost: tuple[int, ...]  # classes that no cloud suits
+
+
 def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> Load:
-    """What waits, by class. Classes that no cloud suits are left out of `order` and named in `unmet`."""
-    slots = tuple(cloud.slot for cloud in clouds)
-    sizes = tuple(cloud.size for cloud in clouds)
-    asks, left, takers = [], [], []
-    for job in demand.classes:
-        asks.append(_size(job.request))
-        left.append(job.idle + (job.held if queue.count_held else 0))
-        takers.append(suiting(job.request, job.requirements, job.attributes, slots, sizes))
-    waiting = [i for i, n in enumerate(left) if n > 0]
+    """What waits, by class. Classes that no cloud suits are only named, in `unmet`."""
+    classes = demand.classes
+    matching = _matching(
+        tuple((job.request, job.requirements, job.attributes) for job in classes),
+        tuple(cloud.slot for cloud in clouds),
+        tuple(cloud.size for cloud in clouds),
+    )
+    waiting = [job.idle + job.held for job in classes] if queue.count_held else [job.idle for job in classes]
+    present = sum(1 << at for at, i in enumerate(matching.order) if waiting[i] or classes[i].running)
     return Load(
-        asks=tuple(asks),
-        left=tuple(left),
-        order=_ordered([i for i in waiting if takers[i]], asks, takers, sizes),
-        suits=_suits(demand.classes, left, takers, clouds),
-        idle=sum(left),
-        young=sum(job.young for job in demand.classes),
-        running=sum(job.running for job in demand.classes),
-        held=sum(job.held for job in demand.classes),
+        asks=matching.asks,
+        left=tuple(waiting[i] for i in matching.order),
+        suits={cloud.name: suits & present for cloud, suits in zip(clouds, matching.suits, strict=True)},
+        idle=sum(waiting),
+        young=sum(job.young for job in classes),
+        running=sum(job.running for job in classes),
+        held=sum(job.held for job in classes),
         unmet=tuple(
-            Unmet(jobs=left[i], why=reason(demand.classes[i], clouds)) for i in waiting if not takers[i]
+            Unmet(jobs=waiting[i], why=reason(classes[i], waiting[i], clouds)) for i in matching.lost if waiting[i]
         ),
-    )  # fmt: skip
+    )
 
 
-def _size(shape: Shape) -> Size:
-    """A job always takes at least one cpu, so that no place holds jobs without end."""
-    return (max(1, shape.cpus), shape.memory_mib, shape.disk_mib, shape.gpus)
-
-
-def _ordered(waiting: list[int], asks: list[Size], takers: list[int], sizes: Sequence[Size]) -> tuple[int, ...]:
-    if len(waiting) < 2:
-        return tuple(waiting)
+@lru_cache(maxsize=8_192)
+def _matching(classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Size, ...]) -> Matching:
+    asks = [_size(request) for request, _, _ in classes]
+    takers = [suiting(*key, slots, sizes) for key in classes]
     largest = [max(1, *amounts) for amounts in zip(*sizes, strict=True)]
 
     def rank(i: int) -> tuple[int, float]:
         return takers[i].bit_count(), -max(ask / most for ask, most in zip(asks[i], largest, strict=True))
 
-    return tuple(sorted(waiting, key=rank))
+    order = sorted((i for i, taker in enumerate(takers) if taker), key=rank)
+    return Matching(
+        order=tuple(order),
+        asks=tuple(asks[i] for i in order),
+        suits=tuple(sum((takers[i] >> cloud & 1) << at for at, i in enumerate(order)) for cloud in range(len(slots))),
+        lost=tuple(i for i, taker in enumerate(takers) if not taker),
+    )
 
 
-def _suits(
-    classes: Sequence[JobClass], left: list[int], takers: list[int], clouds: Sequence[CloudRules]
-) -> dict[str, int]:
-    suits = [0] * len(clouds)
-    for i, (job, taker) in enumerate(zip(classes, takers, strict=True)):
-        if taker and (left[i] or job.running):
-            for at in range(len(suits)):
-                suits[at] |= (taker >> at & 1) << i
-    return {cloud.name: bits for cloud, bits in zip(clouds, suits, strict=True)}
+def _size(shape: Shape) -> Size:
+    """A job always takes at least one cpu, so that no place holds jobs without end."""
+    return (max(1, shape.cpus), shape.memory_mib, shape.disk_mib, shape.gpus)
 
 
 @lru_cache(maxsize=200_000)
@@ -150,9 +156,8 @@ def _slot_ad(text: str) -> classad2.ClassAd:
     return classad2.parseOne(text)
 
 
-def reason(job: JobClass, clouds: Sequence[CloudRules]) -> str:
+def reason(job: JobClass, jobs: int, clouds: Sequence[CloudRules]) -> str:
     """Why no cloud suits this class: what it asks for too much of, or what its Requirements want."""
-    jobs = job.idle or job.held
     noun = "1 job waits" if jobs == 1 else f"{jobs} jobs wait"
     if not clouds:
         return f"{noun}; this queue has no cloud"

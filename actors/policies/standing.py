@@ -1,8 +1,8 @@
 """What a queue has on each cloud of its cascade, as far as it is known, and how far that may be trusted.
 
 Absence is never evidence, so without a view of its fleet, or of the cloud, a cloud's want stays as it was; and a frozen
-cloud's want may rise, but not fall. And a view that is older than the want's last change knows nothing of what that change started: the
-difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice.
+cloud's want may rise, but not fall. A view that is older than the want's last change knows nothing of what that change
+started: the difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from actors.policies.rules import CloudRules, QueueRules
 class Standing:
     """One cloud for one queue. Counts of VMs; `supply` = `flight` + `idle` + `busy` + `unseen`.
 
-    `kept` says why the want stays as it was, `frozen` why it does not fall, `full` why nothing may be added; each is empty
-    when not so.
+    `kept` says why the want stays as it was, `frozen` why it does not fall, `full` why nothing may be added; each is
+    empty when not so.
     """
 
     rules: CloudRules
@@ -44,6 +44,10 @@ class Standing:
     @property
     def name(self) -> str:
         return self.rules.name
+
+    @property
+    def may_fall(self) -> bool:
+        return not self.kept and not self.frozen
 
 
 def standings(

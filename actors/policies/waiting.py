@@ -10,7 +10,7 @@ for the same amounts it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from actors.policies.need import Load, Size
 
@@ -21,69 +21,68 @@ class Waiting:
     def __init__(self, load: Load) -> None:
         self._asks = load.asks
         self._left = list(load.left)
-        self._order = load.order
         self._suits = load.suits
+        self.classes = sum(1 << i for i, n in enumerate(self._left) if n)  # a bit for each class with jobs left
 
     @property
     def jobs(self) -> int:
-        return sum(self._left[i] for i in self._order)
-
-    @property
-    def classes(self) -> int:
-        """A bit for each class that has jobs left."""
-        return sum(1 << i for i in self._order if self._left[i])
+        return sum(self._left)
 
     def forget(self, jobs: int) -> None:
         """Count off that many jobs, of the largest classes first: they have places that no reading shows yet."""
-        for i in sorted(self._order, key=lambda i: -self._left[i]):
+        while jobs > 0 and self.classes:
+            i = max(range(len(self._left)), key=self._left.__getitem__)
             gone = min(jobs, self._left[i])
-            self._left[i] -= gone
+            self._count_off(i, gone)
             jobs -= gone
 
-    def of(self, cloud: str) -> list[int]:
-        """The classes with jobs left that `cloud` suits, in packing order."""
-        suits = self._suits[cloud]
-        return [i for i in self._order if self._left[i] and suits >> i & 1]
+    def wants(self, cloud: str) -> bool:
+        """Whether jobs are left that `cloud` suits."""
+        return bool(self._suits[cloud] & self.classes)
 
     def take(self, cloud: str, size: Size, places: int, *, single: bool = False) -> int:
         """Fill up to `places` equal places of `cloud`; each holds one job if `single`. Returns how many were used."""
-        classes = self.of(cloud)
         used = 0
         while used < places:
-            filling = self._filling(size, classes, single)
+            filling = self._filling(self._suits[cloud] & self.classes, size, single)
             if not filling:
                 break
             times = min(places - used, min(self._left[i] // n for i, n in filling))
             for i, n in filling:
-                self._left[i] -= n * times
+                self._count_off(i, n * times)
             used += times
         return used
 
     def take_slots(self, cloud: str, slots: Iterable[Size], *, single: bool) -> int:
         """Fill slots of different sizes, the smallest first. Returns how many were used."""
-        used = 0
-        for size, places in sorted(Counter(slots).items()):
-            if size[0] > 0:
-                used += self.take(cloud, size, places, single=single)
-        return used
+        if not self.wants(cloud):
+            return 0
+        sizes = sorted(Counter(slots).items())
+        return sum(self.take(cloud, size, places, single=single) for size, places in sizes if size[0] > 0)
 
-    def _filling(self, size: Size, classes: Sequence[int], single: bool) -> list[tuple[int, int]]:
+    def _count_off(self, i: int, jobs: int) -> None:
+        self._left[i] -= jobs
+        if not self._left[i]:
+            self.classes &= ~(1 << i)
+
+    def _filling(self, classes: int, size: Size, single: bool) -> list[tuple[int, int]]:
+        """What one place of `size` takes: (class, jobs). `classes` are bits; the lowest is the first to be packed."""
         cpus, memory_mib, disk_mib, gpus = size
         filling = []
-        for i in classes:
-            n = self._left[i]
-            if not n:
+        while classes and cpus > 0:
+            lowest = classes & -classes
+            classes ^= lowest
+            i = lowest.bit_length() - 1
+            c, m, d, g = self._asks[i]
+            if c > cpus or m > memory_mib or d > disk_mib or g > gpus:
                 continue
-            ask = self._asks[i]
-            n = min(n, cpus // ask[0])
-            n = min(n, memory_mib // ask[1]) if ask[1] else n
-            n = min(n, disk_mib // ask[2]) if ask[2] else n
-            n = min(n, gpus // ask[3]) if ask[3] else n
-            if n <= 0:
-                continue
-            filling.append((i, 1 if single else n))
-            cpus -= n * ask[0]
-            memory_mib, disk_mib, gpus = memory_mib - n * ask[1], disk_mib - n * ask[2], gpus - n * ask[3]
-            if single or cpus <= 0:
-                break
+            if single:
+                return [(i, 1)]
+            n = _times(self._left[i], ((cpus, c), (memory_mib, m), (disk_mib, d), (gpus, g)))
+            filling.append((i, n))
+            cpus, memory_mib, disk_mib, gpus = cpus - n * c, memory_mib - n * m, disk_mib - n * d, gpus - n * g
         return filling
+
+
+def _times(most: int, amounts: Iterable[tuple[int, int]]) -> int:
+    return min(most, *(have // ask for have, ask in amounts if ask))

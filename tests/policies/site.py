@@ -60,8 +60,10 @@ class Site:
         return QueueRules(name="atlas", cascade=cascade, max_vms=self.max_vms, release_after_s=self.release_after_s)
 
     def decide(self, seen: JobsSeen | Failed | None, now: float = NOW) -> Decision:
-        fleet: dict[str, FleetView | None] = {name: has(cloud) for name, cloud in self.clouds.items()} | self.fleet
-        views: dict[str, CloudView | None] = {name: self._open(name, fleet) for name in self.clouds} | self.views
+        fleet: dict[str, FleetView | None] = {name: has(cloud) for name, cloud in self.clouds.items()}
+        fleet |= self.fleet
+        views: dict[str, CloudView | None] = {name: self._open(name, fleet) for name in self.clouds}
+        views |= self.views
         supplied = {name: want(name, view.supply) for name, view in fleet.items() if view}
         return decide(self.queue, seen, fleet, self.clouds, views, supplied | self.wants, now, "decision-1")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from actors.fleet.seen import Failed
-from actors.fleet.want import CloudView
+from actors.fleet.want import CloudView, FleetView
 from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
+Fleet = dict[str, FleetView | None]
 PRIVATE, SPOT, DEAR = cloud("private", 2), cloud("spot", 4, usd_per_hour=0.1), cloud("dear", 4, usd_per_hour=1.0)
 
 
@@ -157,12 +158,13 @@ def test_what_an_unknown_cloud_was_asked_for_a_moment_ago_is_not_bought_again_el
     assert numbers(site.decide(demand(jobs(3)))) == {"private": 2, "spot": 1, "dear": 0}
 
 
-def test_a_frozen_cloud_keeps_its_want() -> None:
+def test_a_frozen_clouds_want_may_rise_but_does_not_fall() -> None:
     frozen = CloudView(cloud="spot", at=NOW, room=4, frozen="the collector does not answer")
     site = cascade(fleet={"spot": has(SPOT, idle=3)}, views={"spot": frozen}, release_after_s=0.0)
     decision = site.decide(demand(jobs(0)))
     assert numbers(decision)["spot"] == 3
     assert "the collector does not answer" in " ".join(decision.why)
+    assert numbers(site.decide(demand(jobs(6))))["spot"] == 4
 
 
 def test_a_view_older_than_the_want_does_not_buy_twice() -> None:
@@ -219,7 +221,7 @@ def test_a_busy_dear_vm_is_not_given_up_for_a_cheap_one_that_had_to_be_bought() 
 
 def test_a_busy_vm_that_the_cheap_one_cannot_replace_stays() -> None:
     gpu = cloud("gpu", 4, gpus=1, usd_per_hour=3.0)
-    fleet = {"private": has(PRIVATE, idle=2), "gpu": has(gpu, busy=2)}
+    fleet: Fleet = {"private": has(PRIVATE, idle=2), "gpu": has(gpu, busy=2)}
     site = Site(((PRIVATE,), (gpu,)), fleet=fleet, release_after_s=0.0)
     assert numbers(site.decide(demand(jobs(0, running=2, gpus=1)))) == {"private": 0, "gpu": 2}
 
