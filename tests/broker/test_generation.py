@@ -1,0 +1,47 @@
+"""Loss of data is noticed, once, by each process that knew the data."""
+
+from pathlib import Path
+
+import pytest
+
+from broker.connect import Site
+from broker.embedded import EmbeddedServer
+from broker.errors import Unreachable
+from broker.generation import Generation, Lost, Restarted, Same
+
+
+def test_the_first_process_finds_nothing_and_the_next_finds_what_it_made(site: Site) -> None:
+    first, second = Generation(site.client(), site), Generation(site.client(), site)
+    made = first.check()
+    assert isinstance(made, Lost)
+    assert first.check() == Same(generation=made.generation)
+    assert second.check() == Same(generation=made.generation)
+
+
+def test_a_generation_that_is_gone_is_told_once_to_everyone(site: Site) -> None:
+    watchers = [Generation(site.client(), site) for _ in range(2)]
+    before = [watcher.check().generation for watcher in watchers]
+    site.client().delete(site.key("generation"))
+    for watcher in watchers:
+        found = watcher.check()
+        assert isinstance(found, Lost)
+        assert found.generation != before[0]
+        assert watcher.check() == Same(generation=found.generation)
+
+
+def test_a_restarted_server_with_our_data_is_told_from_an_empty_one(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    site = Site(address=server.start(), factory="f")
+    watcher = Generation(site.client(), site)
+    generation = watcher.check().generation
+    server.stop()
+    with pytest.raises(Unreachable):
+        watcher.check()
+    server.start()
+    found = watcher.check()
+    assert isinstance(found, Restarted)
+    assert found.generation == generation
+    assert isinstance(watcher.check(), Same)
+    site.client().flushall()
+    assert isinstance(watcher.check(), Lost)
+    server.stop()

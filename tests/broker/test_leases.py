@@ -1,0 +1,101 @@
+"""Terms against a real Redis. The races between hosts are in scenarios/."""
+
+import time
+
+import pytest
+
+from broker.connect import Site
+from broker.leases import Held, Leases, Renewal, Term
+
+
+def leases(site: Site, holder: str = "a#1", ttl_s: float = 60.0, clock: float | None = None) -> Leases:
+    monotonic = time.monotonic if clock is None else lambda: clock
+    return Leases(site.client(), site, holder, ttl_s, monotonic)
+
+
+def acquired(site_leases: Leases, post: str) -> Term:
+    term = site_leases.acquire(post)
+    assert isinstance(term, Term)
+    return term
+
+
+def test_trust_ends_a_fifth_before_the_lease_counted_from_the_asking(site: Site) -> None:
+    host = leases(site, ttl_s=15.0, clock=1000.0)
+    term = acquired(host, "queue/atlas")
+    assert term.trusted(1011.999)
+    assert not term.trusted(1012.0)
+    later = leases(site, ttl_s=15.0, clock=1010.0).renew([term]).renewed[0]
+    assert later.trusted(1021.999)
+    assert (later.post, later.holder, later.fence) == (term.post, term.holder, term.fence)
+
+
+def test_a_fence_is_at_least_the_time_in_ms_so_it_grows_even_when_leases_are_lost(site: Site) -> None:
+    before = acquired(leases(site), "queue/atlas")
+    seconds, _ = site.client().time()
+    assert before.fence >= (seconds - 2) * 1000
+    site.client().delete(site.key("leases"))
+    deadline = time.monotonic() + 5
+    after = acquired(leases(site, "b#2"), "queue/atlas")
+    while after.fence == before.fence:  # granted within the same ms, and the memory of the first is gone
+        assert time.monotonic() < deadline
+        site.client().delete(site.key("leases"))
+        after = acquired(leases(site, "b#2"), "queue/atlas")
+    assert after.fence > before.fence
+    lost = leases(site).renew([before])
+    assert lost.renewed == ()
+    assert "held by b#2" in lost.lost[0].seen
+
+
+def test_one_call_renews_some_and_names_the_lost(site: Site) -> None:
+    a, b = leases(site), leases(site, "b#2")
+    terms = [acquired(a, f"queue/{number}") for number in range(3)]
+    a.release(terms[1])
+    assert isinstance(b.acquire("queue/1"), Term)
+    renewal = a.renew(terms)
+    assert [term.post for term in renewal.renewed] == ["queue/0", "queue/2"]
+    assert [(lost.term, lost.seen.split(" with")[0]) for lost in renewal.lost] == [(terms[1], "held by b#2")]
+    assert a.renew([]) == Renewal(renewed=(), lost=())
+
+
+def test_a_thousand_terms_are_renewed_in_a_tenth_of_a_second(site: Site) -> None:
+    host = leases(site)
+    terms = [acquired(host, f"queue/{number}") for number in range(1000)]
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert len(host.renew(terms).renewed) == 1000
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.1
+
+
+def test_who_holds_what_is_listed(site: Site) -> None:
+    a = leases(site)
+    term = acquired(a, "cloud/b")
+    a.release(acquired(a, "cloud/a"))
+    free, held = a.owners()
+    assert (free.post, free.holder, free.expires_in_s) == ("cloud/a", None, 0.0)
+    assert (held.post, held.holder, held.fence) == ("cloud/b", "a#1", term.fence)
+    assert 50 < held.expires_in_s <= 60
+    assert abs(held.since * 1000 - term.fence) <= 1
+
+
+def test_another_host_is_told_who_holds_it_and_for_how_long(site: Site) -> None:
+    term = acquired(leases(site), "cloud/a")
+    held = leases(site, "b#2").acquire("cloud/a")
+    assert isinstance(held, Held)
+    assert (held.by, held.fence) == ("a#1", term.fence)
+    assert 50 < held.expires_in_s <= 60
+
+
+def test_two_factories_in_one_redis_do_not_meet(site: Site) -> None:
+    other = Site(address=site.address, factory=site.factory + "-other")
+    acquired(leases(site), "cloud/a")
+    acquired(leases(other, "b#2"), "cloud/a")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "line\nbreak", "ö", "x" * 201])
+def test_names_that_the_store_could_misread_are_refused(site: Site, name: str) -> None:
+    with pytest.raises(ValueError, match="allowed"):
+        leases(site).acquire(name)
+    with pytest.raises(ValueError, match="allowed"):
+        leases(site, holder=name)
