@@ -100,11 +100,11 @@ def plain_node() -> Iterator[NodeMaker]:
             pool: LabPool, name: str, *, cpus: int = 1, settings: dict[str, str] | None = None, joins: bool = True
         ) -> Node:
             node = Node(prefix=pool.prefix, directory=pool.directory / name, user=pool.user, name=name)
-            config = f'{PLAIN_WORKER}CloudInstanceID = "{name}"\n'
+            config = f'{PLAIN_WORKER}COLLECTOR_HOST = {pool.collector}\nCloudInstanceID = "{name}"\n'
             node.write("/etc/condor/config.d/50-apf.conf", config)
             node.write("/etc/condor/tokens.d/apf", pool.worker_token() + "\n", 0o600)
             stack.callback(node.kill)
-            node.start(collector=pool.collector, hardware=Hardware(cpus=cpus), pace=pool.pace, settings=settings)
+            node.start(hardware=Hardware(cpus=cpus), pace=pool.pace, settings=settings)
             if joins:
                 until(lambda: name in pool.tool("condor_status", "-af", "CloudInstanceID"), f"{name} joins")
             return node

@@ -28,8 +28,11 @@ _MARKER = ".whole"
 _DOWNLOAD_LIMIT_S = 240.0
 _KEYRINGS = ("debian-archive-keyring.gpg", "debian-archive-keyring.pgp")
 
-# The packages that HTCondor's programs link against, out of all that it depends on.
-_WANTED = re.compile(r"condor|zlib1g|lib.*")
+_PROGRAMS = ("condor", "curl")
+"""curl stands for what any machine image has: workers ask the metadata service with it."""
+
+# The packages that these programs link against, out of all that they depend on.
+_WANTED = re.compile(r"condor|curl|zlib1g|lib.*")
 _UNWANTED = re.compile(r"lib(perl|python|sqlite|boost-python|systemd-shared|c-gconv|js-|db5|sepol|gdbm).*|.*-perl")
 
 
@@ -50,14 +53,14 @@ def condor_prefix(suites: Sequence[str] = SUITES, cache: Path | None = None) -> 
     _debian_codename()
     home = cache or cache_directory()
     _make_readable(home)
-    with _locked(home / "htcondor.lock"):
+    with _locked(home / "programs.lock"):
         for suite in suites:
-            if (home / f"htcondor-{suite}" / _MARKER).exists():
-                return home / f"htcondor-{suite}"
+            if (home / f"programs-{suite}" / _MARKER).exists():
+                return home / f"programs-{suite}"
         reasons = []
         for suite in suites:
             try:
-                return _make(suite, home / f"htcondor-{suite}")
+                return _make(suite, home / f"programs-{suite}")
             except CannotHave as reason:
                 reasons.append(f"{suite}: {reason}")
     raise CannotHave("; ".join(reasons))
@@ -90,7 +93,7 @@ def _download(suite: str, scratch: Path) -> list[Path]:
     apt = _apt_options(suite, scratch)
     archives = scratch / "archives"
     _run(["apt-get", *apt, "-qq", "update"])
-    plan = _run(["apt-get", *apt, "--simulate", "install", "condor"])
+    plan = _run(["apt-get", *apt, "--simulate", "install", *_PROGRAMS])
     closure = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
     wanted = [name for name in closure if _WANTED.fullmatch(name) and not _UNWANTED.fullmatch(name)]
     _run(["apt-get", *apt, "-qq", "download", *wanted], cwd=archives)
@@ -196,8 +199,9 @@ def _run(arguments: list[str], cwd: Path | None = None) -> str:
             arguments, cwd=cwd, capture_output=True, text=True, timeout=_DOWNLOAD_LIMIT_S, check=True
         )
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise CannotHave(f"{Path(arguments[0]).name} said: {last}") from error
+        said = error.stderr.strip().splitlines() or ["nothing"]
+        reason = next((line for line in said if line.startswith("E:")), said[-1])
+        raise CannotHave(f"{Path(arguments[0]).name} said: {reason}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotHave(f"{Path(arguments[0]).name}: {error}") from error
     return done.stdout

@@ -66,18 +66,23 @@ LOCAL_CONFIG_DIR =
 
 
 def network(collector: str) -> str:
-    """One machine, loopback only. `collector` is host:port."""
+    """The pool's side: loopback only, one domain. `collector` is host:port."""
     return f"""
+{LOOPBACK}
 CONDOR_HOST = {collector.partition(":")[0]}
 COLLECTOR_HOST = {collector}
-NETWORK_INTERFACE = 127.0.0.1
-BIND_ALL_INTERFACES = false
-ENABLE_IPV6 = false
-NO_DNS = true
 DEFAULT_DOMAIN_NAME = {DOMAIN}
 UID_DOMAIN = {DOMAIN}
 FILESYSTEM_DOMAIN = {DOMAIN}
 TRUST_DOMAIN = {DOMAIN}
+"""
+
+
+LOOPBACK = """
+NETWORK_INTERFACE = 127.0.0.1
+BIND_ALL_INTERFACES = false
+ENABLE_IPV6 = false
+NO_DNS = true
 USE_SHARED_PORT = false
 """
 

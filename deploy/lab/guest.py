@@ -11,6 +11,7 @@ import base64
 import gzip
 import os
 import subprocess
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def decode(user_data: str) -> str:
     try:
         raw = base64.b64decode(user_data)
         return (gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).decode()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise BadUserData(f"neither text nor gzip in base64: {error}") from error
 
 
@@ -67,7 +68,7 @@ def _file(entry: Mapping[str, Any]) -> GuestFile:
     try:
         mode = int(str(entry.get("permissions", "0644")), 8)
         return GuestFile(path=entry["path"], text=_text(entry), mode=mode)
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, zlib.error) as error:
         raise BadUserData(f"write_files: {entry.get('path', 'an entry without a path')}: {error!r}") from error
 
 
@@ -76,10 +77,15 @@ def _text(entry: Mapping[str, Any]) -> str:
     if encoding in _PLAIN:
         return content
     if encoding in _BASE64:
-        return base64.b64decode(content).decode()
+        return _unbase64(content).decode()
     if encoding in _GZIP_BASE64:
-        return gzip.decompress(base64.b64decode(content)).decode()
+        return gzip.decompress(_unbase64(content)).decode()
     raise ValueError(f"unknown encoding {encoding}")
+
+
+def _unbase64(content: str) -> bytes:
+    """Strictly, but line breaks are allowed: YAML folds long lines."""
+    return base64.b64decode("".join(content.split()), validate=True)
 
 
 def configure(node: Node, files: Iterable[GuestFile], metadata: str) -> None:

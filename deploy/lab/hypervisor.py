@@ -162,7 +162,7 @@ class Hypervisor:
         files = guest.read_user_data(user_data)
         node = self._node(instance.instance_id)
         guest.configure(node, [self._tampered(instance, file) for file in files], address)
-        node.start(collector=self._pool.collector, hardware=hardware, pace=self._pool.pace)
+        node.start(hardware=hardware, pace=self._pool.pace)
         self.nodes[instance.instance_id] = node
 
     def _node(self, name: str) -> Node:

@@ -2,9 +2,10 @@
 
 Why: a worker configured by its user-data, and by nothing else, shows that the user-data is right.
 
-The rule it keeps: the node's own files are taken as they are. The lab adds one file, read last, that
-says only where things lie on this machine, how many cores the "machine" has, how fast to tell, and
-that powering off ends the node and not the computer that it runs on.
+The rule it keeps: the node's own files are taken as they are, and have to say by themselves which collector
+to join, with which token. The lab adds a file read first (a host name, which the node's may change), and one
+read last that says only where things lie on this machine, how many cores the "machine" has, how fast to tell,
+and that powering off ends the node and not the computer that it runs on.
 """
 
 import signal
@@ -21,7 +22,7 @@ CONFIG_FOLDER = "etc/condor/config.d"
 TOKEN_FOLDER = "etc/condor/tokens.d"
 POWER_OFF_FOLDER = "lab-commands"
 _POWER_OFF_COMMANDS = ("poweroff", "shutdown", "halt", "reboot", "systemctl")
-_LAST = "99-lab.conf"
+_FIRST, _LAST = "00-lab.conf", "99-lab.conf"
 
 
 class NoStartd(Exception):
@@ -53,8 +54,8 @@ class Node:
 
     @property
     def powered_off(self) -> bool:
-        """Whether the guest ended by itself: its power-off script ran, or its master is gone."""
-        return (self.directory / "powered-off").exists() or self.master.has_ended()
+        """Whether the guest powered itself off. A guest whose master is gone still runs, and costs."""
+        return (self.directory / "powered-off").exists()
 
     def environment(self) -> Mapping[str, str]:
         """What the guest's programs run with: its power-off commands stand before the machine's own."""
@@ -72,21 +73,22 @@ class Node:
     def start(
         self,
         *,
-        collector: str,
         hardware: Hardware,
         pace: Pace,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         """Boot: the guest's configuration, then the lab's. `settings` are read at the very end."""
+        first = f"NETWORK_HOSTNAME = {self.name}.{DOMAIN}\nDEFAULT_DOMAIN_NAME = {DOMAIN}\n"
         last = (
-            daemon_config.places(self.master.prefix, self.directory)
-            + daemon_config.network(collector)
+            daemon_config.places(self.master.prefix, self.directory).replace("LOCAL_CONFIG_DIR =\n", "")
+            + daemon_config.LOOPBACK
             + daemon_config.pace(pace)
-            + _machine(self.name, hardware, self.directory / POWER_OFF_FOLDER / "poweroff")
+            + _machine(hardware, self.directory / POWER_OFF_FOLDER / "poweroff")
             + _guest_tokens(self.directory)
             + "".join(f"{name} = {value}\n" for name, value in (settings or {}).items())
         )
-        self.write(f"{CONFIG_FOLDER}/{_LAST}", last.replace("LOCAL_CONFIG_DIR =\n", ""))
+        self.write(f"{CONFIG_FOLDER}/{_FIRST}", first)
+        self.write(f"{CONFIG_FOLDER}/{_LAST}", last)
         self.master.start(f"LOCAL_CONFIG_DIR = {self.directory}/{CONFIG_FOLDER}\n", self.environment())
 
     def kill(self) -> None:
@@ -111,14 +113,14 @@ class Node:
         processes.send(pid, number)
 
 
-def _machine(name: str, hardware: Hardware, power_off: Path) -> str:
+def _machine(hardware: Hardware, power_off: Path) -> str:
     return f"""
-DAEMON_LIST = MASTER, STARTD
-NETWORK_HOSTNAME = {name}.{DOMAIN}
 NUM_CPUS = {hardware.cpus}
 MEMORY = {hardware.memory_mib}
 DISK = {hardware.disk_mib * 1024}
-DEFAULT_MASTER_SHUTDOWN_SCRIPT = {power_off}
+if defined DEFAULT_MASTER_SHUTDOWN_SCRIPT
+  DEFAULT_MASTER_SHUTDOWN_SCRIPT = {power_off}
+endif
 STARTD_HAS_BAD_UTMP = true
 CONSOLE_DEVICES =
 BASE_CGROUP =

@@ -101,10 +101,17 @@ def test_a_guest_that_powers_itself_off_ends_its_instance(lab_site: Site, launch
 
 
 def test_an_unclaimed_worker_powers_off_by_htcondors_own_means(lab_site: Site, launch: Launch) -> None:
-    settings = "STARTD_NOCLAIM_SHUTDOWN = 2\nMASTER.DAEMON_SHUTDOWN_FAST = (STARTD_StartTime =?= 0)\nSTART = false\n"
+    settings = "STARTD_NOCLAIM_SHUTDOWN = 2\nSTART = false\nDEFAULT_MASTER_SHUTDOWN_SCRIPT = /sbin/poweroff\n"
     [instance_id] = launch(extra=settings)
     until(lambda: instance_id in _joined(lab_site), "it joins")
     until(lambda: _state(lab_site, instance_id) == "terminated", "the instance is terminated", 40)
+
+
+def test_a_guest_without_its_master_still_runs_and_costs(lab_site: Site, launch: Launch) -> None:
+    [instance_id] = launch(extra="STARTD_NOCLAIM_SHUTDOWN = 2\nSTART = false\n")
+    node = _node(lab_site, instance_id)
+    until(node.master.has_ended, "HTCondor has shut itself down", 40)
+    assert _state(lab_site, instance_id) == "running"
 
 
 def test_other_systemctl_commands_do_not_power_off(lab_site: Site, launch: Launch) -> None:

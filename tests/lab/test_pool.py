@@ -142,12 +142,13 @@ def test_a_killed_collector_comes_back_empty_and_stays_dead_if_told(
     assert pool.tool("condor_status", "-af", "Name") == ""
 
 
-def test_stock_pace_leaves_the_stock_intervals_alone(fresh_pool: PoolMaker) -> None:
+def test_stock_pace_leaves_htcondors_own_intervals_alone(fresh_pool: PoolMaker) -> None:
     pool = fresh_pool("stock")
-    names = ("UPDATE_INTERVAL", "NEGOTIATOR_INTERVAL", "SCHEDD_INTERVAL")
-    assert [pool.tool("condor_config_val", name).strip() for name in names] == ["300", "60", "300"]
-    with pytest.raises(ToolFailed, match="Not defined"):
-        pool.tool("condor_config_val", "CLASSAD_LIFETIME")
+    told = [pool.tool("condor_config_val", name).strip() for name in ("UPDATE_INTERVAL", "NEGOTIATOR_INTERVAL")]
+    assert told == ["300", "60"]
+    for name in ("CLASSAD_LIFETIME", "NEGOTIATOR_CYCLE_DELAY", "SCHEDD_INTERVAL"):
+        with pytest.raises(ToolFailed, match="Not defined"):
+            pool.tool("condor_config_val", name)
 
 
 def test_stopping_leaves_no_process_behind(fresh_pool: PoolMaker, plain_node: NodeMaker) -> None:

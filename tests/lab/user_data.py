@@ -7,27 +7,23 @@ from tests.condor_pool import PLAIN_WORKER
 
 WORKER_SCRIPT = """#!/bin/sh
 set -eu
-exec python3 - <<'PYTHON'
-import os, urllib.request
-base = os.environ["APF_METADATA"]
-def call(path, method="GET", **headers):
-    request = urllib.request.Request(f"{base}/latest/{path}", method=method, headers=headers)
-    return urllib.request.urlopen(request, timeout=5).read().decode()
-token = call("api/token", "PUT", **{"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-def ask(path):
-    return call(f"meta-data/{path}", **{"X-aws-ec2-metadata-token": token})
-with open(os.environ["APF_ROOT"] + "/etc/condor/config.d/60-instance.conf", "w") as file:
-    file.write(f'CloudInstanceID = "{ask("instance-id")}"\\n')
-    file.write(f'CloudZone = "{ask("placement/availability-zone")}"\\n')
-    file.write('STARTD_ATTRS = $(STARTD_ATTRS) CloudZone\\n')
-PYTHON
+token="$(curl -fsS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$APF_METADATA/latest/api/token")"
+ask() { curl -fsS -H "X-aws-ec2-metadata-token: $token" "$APF_METADATA/latest/meta-data/$1"; }
+{
+  echo "CloudInstanceID = \\"$(ask instance-id)\\""
+  echo "CloudZone = \\"$(ask placement/availability-zone)\\""
+  echo 'STARTD_ATTRS = $(STARTD_ATTRS) CloudZone'
+} >"$APF_ROOT/etc/condor/config.d/60-instance.conf"
 """
 
 
 def user_data(pool: LabPool, extra: str = "") -> str:
     """A worker for this pool; `extra` is added to its configuration. (JSON is YAML, too.)"""
     files = [
-        {"path": "/etc/condor/config.d/50-apf.conf", "content": PLAIN_WORKER + extra},
+        {
+            "path": "/etc/condor/config.d/50-apf.conf",
+            "content": f"{PLAIN_WORKER}COLLECTOR_HOST = {pool.collector}\n{extra}",
+        },
         {"path": "/etc/condor/tokens.d/apf", "permissions": "0600", "content": pool.worker_token() + "\n"},
         {"path": "/usr/local/sbin/apf-worker", "permissions": "0755", "content": WORKER_SCRIPT},
     ]
