@@ -1,8 +1,9 @@
 """The child's side of `children`: read a task, run it, write its answers, until the host is gone.
 
-main() is called with LIFE_FD REPLY_FD MODULE as arguments. Requests come on stdin, answers go to REPLY_FD: a
-length of 8 bytes, then a marshalled tuple (the same interpreter on both sides; plain values only). The first request is
-the settings for MODULE.begin(); each later one is (task, arguments) for one of MODULE.TASKS, a generator of answers.
+main() is called with LIFE_FD REPLY_FD MODULE as arguments. Requests come on stdin, answers go to REPLY_FD: a length of
+8 bytes, then a marshalled tuple (the same interpreter on both sides; plain values only). The first request is the
+settings for MODULE.begin(); each later one is (task, arguments) for one of MODULE.TASKS, a generator of answers.
+MODULE.rest() does what can wait until the answers are out.
 
 The rule it keeps: it ends when the host does. LIFE_FD is the reading end of a pipe; its hang-up brings SIGIO, and
 SIGIO's default action ends the process even while a library holds the interpreter's lock.
@@ -46,6 +47,7 @@ def main() -> None:
             _write(reply, ("done",))
         except Failure as failure:
             _write(reply, ("failed", failure.kind, str(failure)))
+        tasks.rest()
 
 
 def _end_with_the_host(life: int) -> None:

@@ -26,42 +26,43 @@ from actors.pools.condor_errors import LIBRARY_ERRORS, explained, failure, said
 from actors.pools.condor_startds import INSTANCE_ID, Row
 
 _NO_OP_FOR_ADMINISTRATORS = 60023
-_NAME, _SLOTS = 0, -1  # of a machine's row
-_SLOT_NAME, _SLOT_REASON, _SLOT_REQUEST = 0, 9, 11  # of a slot's row
+_NAME, _INSTANCE_ID, _RETIREMENT_S, _SLOT, _REASON, _REQUEST = 0, 2, 6, 8, 17, 19  # of a row
 
 
-def look(machine: str, address: str) -> Iterator[Row]:
-    """The machine's row, from the startd at this address."""
+def look(machine: str, address: str) -> Iterator[list[Row]]:
+    """The rows of the machine's slots, from the startd at this address."""
     yield _asked(machine, address)
 
 
 def drain(machine: str, address: str, instance_id: str, nonce: str, min_retirement_s: int) -> Iterator[str]:
     """The request id. Asking again with the nonce of a drain that the startd has taken gives that drain's id."""
-    row = _asked(machine, address)
-    if taken := _request_of(row, nonce):
+    rows = _asked(machine, address)
+    if taken := _request_of(rows, nonce):
         yield taken
         return
-    _become_administrator(machine, row[_SLOTS][0][_SLOT_NAME])
+    _become_administrator(machine, rows[0][_SLOT])
     startd = htcondor2.Startd(ClassAd({"MyAddress": address}))
     try:
-        yield startd.drainJobs(
+        request_id = startd.drainJobs(
             htcondor2.DrainType.Graceful,
             htcondor2.CompletionType.Nothing,
             check_expr=_check(instance_id, min_retirement_s),
             reason=f"apf {nonce}",
         )
     except LIBRARY_ERRORS as error:
-        raise _refusal(machine, address, instance_id, min_retirement_s, error) from error
+        why = _why(_asked(machine, address), instance_id, min_retirement_s, error)
+        raise Failure("refused", f"startd {machine} refused to drain: {why}") from error
+    yield str(request_id)
 
 
 def cancel(machine: str, address: str, nonce: str, request_id: str) -> Iterator[bool]:
     """Take the drain with this nonce and this id back."""
-    row = _asked(machine, address)
-    shown = _request_of(row, nonce)
+    rows = _asked(machine, address)
+    shown = _request_of(rows, nonce)
     if shown != request_id:
-        there = f"it shows request {shown}" if shown else f"its drain reason is {_reasons(row) or 'empty'}"
+        there = f"it shows request {shown}" if shown else f"its drain reason is {_reasons(rows) or 'empty'}"
         raise Failure("refused", f"startd {machine} does not show our drain {nonce} as request {request_id}: {there}")
-    _become_administrator(machine, row[_SLOTS][0][_SLOT_NAME])
+    _become_administrator(machine, rows[0][_SLOT])
     try:
         htcondor2.Startd(ClassAd({"MyAddress": address})).cancelDrainJobs(request_id)
     except LIBRARY_ERRORS as error:
@@ -71,36 +72,41 @@ def cancel(machine: str, address: str, nonce: str, request_id: str) -> Iterator[
 
 def may_administer(machine: str, address: str) -> Iterator[bool]:
     """True when the startd takes our commands; else the Failure says why not."""
-    _become_administrator(machine, _asked(machine, address)[_SLOTS][0][_SLOT_NAME])
+    _become_administrator(machine, _asked(machine, address)[0][_SLOT])
     yield True
 
 
-def _asked(machine: str, address: str) -> Row:
-    """A worker that lets only known users read answers once we have an administrator's session with it."""
+def _asked(machine: str, address: str) -> list[Row]:
+    """At least one row. A worker that lets only known users read answers in an administrator's session."""
+    what = f"startd {machine} was asked at {address}"
     said()
     try:
         rows = condor_startds.at(address)
     except LIBRARY_ERRORS as error:
-        first = failure(f"startd {machine} was asked at {address}", error)
+        first = failure(what, error)
         if first.kind != "denied":
             raise first from error
         _become_administrator(machine, _name_in_collector(machine, address))
-        with explained(f"startd {machine} was asked at {address}"):
+        with explained(what):
             rows = condor_startds.at(address)
-    for row in rows:
-        if str(row[_NAME]).lower() == machine.lower():
-            return row
-    others = ", ".join(str(row[_NAME]) for row in rows) or "nobody"
-    raise Failure("away", f"startd {machine} was asked at {address}, and {others} answered")
+    if any(_is(machine, row[_NAME]) for row in rows):
+        return [row for row in rows if _is(machine, row[_NAME])]
+    others = ", ".join(sorted({str(row[_NAME]) for row in rows})) or "nobody"
+    raise Failure("away", f"{what}, and {others} answered")
+
+
+def _is(machine: str, name: str) -> bool:
+    return machine.lower() == name.lower()
 
 
 def _name_in_collector(machine: str, address: str) -> str:
+    """The name of a slot of this startd."""
     with explained(f"the collector was asked for startd {machine}"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
         ads = collector.query(htcondor2.AdType.Startd, f"MyAddress =?= {quote(address)}", ["Name"])
-    for ad in ads:
-        if condor_startds.startd_name(str(ad.get("Name", ""))).lower() == machine.lower():
-            return str(ad["Name"])
+    for name in (str(ad.get("Name", "")) for ad in ads):
+        if _is(machine, condor_startds.startd_name(name)):
+            return name
     raise Failure("away", f"the collector knows no startd {machine} at {address}")
 
 
@@ -117,27 +123,24 @@ def _check(instance_id: str, min_retirement_s: int) -> str:
     return f"{shown} =?= {quote(instance_id)} && MaxJobRetirementTime >= {min_retirement_s}"
 
 
-def _request_of(row: Row, nonce: str) -> str:
+def _request_of(rows: list[Row], nonce: str) -> str:
     """The request id that all slots show with this nonce, or nothing."""
-    slots = row[_SLOTS]
-    ids = {slot[_SLOT_REQUEST] for slot in slots if f"apf {nonce}" == slot[_SLOT_REASON]}
-    ours = ids and all(f"apf {nonce}" == slot[_SLOT_REASON] for slot in slots)
-    return str(ids.pop()) if ours and len(ids) == 1 else ""
+    if any(row[_REASON] != f"apf {nonce}" for row in rows):
+        return ""
+    ids = {str(row[_REQUEST]) for row in rows}
+    return ids.pop() if len(ids) == 1 else ""
 
 
-def _reasons(row: Row) -> str:
-    return ", ".join(sorted({repr(slot[_SLOT_REASON]) for slot in row[_SLOTS] if slot[_SLOT_REASON]}))
+def _reasons(rows: list[Row]) -> str:
+    return ", ".join(sorted({repr(row[_REASON]) for row in rows if row[_REASON]}))
 
 
-def _refusal(machine: str, address: str, instance_id: str, min_retirement_s: int, error: BaseException) -> Failure:
-    row = _asked(machine, address)
-    shown, retirement_s = row[2], row[6]
+def _why(rows: list[Row], instance_id: str, min_retirement_s: int, error: BaseException) -> str:
+    shown, retirement_s = rows[0][_INSTANCE_ID], min(row[_RETIREMENT_S] for row in rows)
     if shown != instance_id:
-        why = f"it is instance {shown or 'without an id'}, not {instance_id}"
-    elif retirement_s < min_retirement_s:
-        why = f"its MaxJobRetirementTime is {retirement_s} s, a drain needs {min_retirement_s} s or more"
-    elif reasons := _reasons(row):
-        why = f"it is draining already, for {reasons}"
-    else:
-        why = f"it did not say why ({error}); a running job may have set MaxJobRetirementTime"
-    return Failure("refused", f"startd {machine} refused to drain: {why}")
+        return f"it is instance {shown or 'without an id'}, not {instance_id}"
+    if retirement_s < min_retirement_s:
+        return f"its MaxJobRetirementTime is {retirement_s} s, a drain needs {min_retirement_s} s or more"
+    if reasons := _reasons(rows):
+        return f"it is draining already, for {reasons}"
+    return f"it did not say why ({error}); a running job may have set its own MaxJobRetirementTime"

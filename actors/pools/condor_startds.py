@@ -4,13 +4,17 @@ Only ads that carry an instance id or a queue of a factory are asked for, withou
 says how many children it has. An instance id is looked for in the order of INSTANCE_ID: HTCondor's own cloud feature
 publishes the first, Annex and older APF the second, our user-data the third.
 
-The ads go through JSON: one library call an ad, instead of one an attribute (measured: half the time).
+Speed (10,000 ads, of which the query itself takes 0.25 s): one library call an ad, to JSON, takes 0.04 s where one an
+attribute takes 0.15 s; parsing takes 0.06 s more, and is saved for ads that did not change since the last reading.
+
+The rule it keeps: ads are a worker's word. A value of a wrong type, or an ad that cannot be decoded, spoils only
+itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,44 +26,45 @@ from actors.pools.condor_errors import explained
 INSTANCE_ID = ("CloudInstanceID", "EC2InstanceID", "APFInstanceID")
 OURS = " || ".join(f"{name} =!= undefined" for name in (*INSTANCE_ID, "APFQueue"))
 SLOTS = 'SlotType =!= "Dynamic"'
+CONSTRAINT = f"({SLOTS}) && ({OURS})"
 PROJECTION = [
     *INSTANCE_ID, "Name", "MyAddress", "APFQueue", "APFCloud", "AuthenticatedIdentity", "MaxJobRetirementTime",
     "DaemonStartTime", "State", "Activity", "SlotType", "PartitionableSlot", "NumDynamicSlots", "Cpus", "Memory",
     "Disk", "GPUs", "DrainReason", "Draining", "DrainingRequestId",
 ]  # fmt: skip
-MACHINES_AT_ONCE = 500
+ADS_AT_ONCE = 1000
+CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
 Row = tuple[Any, ...]
+"""One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
+activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id."""
+
+_rows: dict[str, Row] = {}  # of the last reading, by the ad's text
+_ads: list[ClassAd] = []  # of the last reading: freeing 10,000 of them takes 0.03 s, after the answer is out
 
 
 def startds() -> Iterator[list[Row]]:
-    """Machines (see `machines`), in lists of at most MACHINES_AT_ONCE."""
+    """All slots of startds of interest, in lists of at most ADS_AT_ONCE."""
+    global _rows, _ads
     with explained("the collector was asked for startds"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = collector.query(htcondor2.AdType.Startd, f"({SLOTS}) && ({OURS})", PROJECTION)
-    rows = machines(ads)
-    for start in range(0, len(rows), MACHINES_AT_ONCE):
-        yield rows[start : start + MACHINES_AT_ONCE]
+        ads = collector.query(htcondor2.AdType.Startd, CONSTRAINT, PROJECTION)
+    _ads = ads
+    seen: dict[str, Row] = {}
+    for start in range(0, len(ads), ADS_AT_ONCE):
+        yield _remembered(ads[start : start + ADS_AT_ONCE], seen)
+    _rows = seen
+
+
+def forget_ads() -> None:
+    global _ads
+    _ads = []
 
 
 def at(address: str) -> list[Row]:
-    """What the startd at this address says of itself (see `machines`). Raises the library's errors."""
-    ads = htcondor2.Collector(ClassAd({"MyAddress": address})).query(htcondor2.AdType.Startd, SLOTS, PROJECTION)
-    return machines(ad for ad in ads if ad.get("SlotType") != "Dynamic")
-
-
-def machines(ads: Iterable[ClassAd]) -> list[Row]:
-    """One row a startd: name, address, instance id, queue, cloud, identity, retirement s, start time, slots."""
-    found: dict[tuple[str, str], list[Any]] = {}
-    for ad in ads:
-        told = _told(ad)
-        name, address = startd_name(told.get("Name", "")), told.get("MyAddress", "")
-        machine = found.get((name, address))
-        if machine is None:
-            found[name, address] = [name, address, *_machine(told), [_slot(told)]]
-        else:
-            _join(machine, _machine(told), _slot(told))
-    return [(*machine[:-1], tuple(machine[-1])) for machine in found.values()]
+    """What the startd at this address says of its slots. Raises the library's errors."""
+    collector = htcondor2.Collector(ClassAd({"MyAddress": address}))
+    return [row_of(ad) for ad in collector.query(htcondor2.AdType.Startd, SLOTS, PROJECTION) if not _dynamic(ad)]
 
 
 def startd_name(slot: str) -> str:
@@ -67,74 +72,84 @@ def startd_name(slot: str) -> str:
     return slot.partition("@")[2] or slot
 
 
-def _told(ad: ClassAd) -> dict[str, Any]:
-    """The ad's values by name. Expressions are evaluated; what cannot be decoded is left out, the rest still counts."""
-    try:
-        told: dict[str, Any] = json.loads(ad.printJson(), strict=False)
-    except ValueError:
-        return _one_by_one(ad)
-    for name, value in told.items():
-        if isinstance(value, str) and value.startswith("/Expr("):
-            told[name] = _plain(ad.eval(name))
-    return told
+def _dynamic(ad: ClassAd) -> bool:
+    return bool(ad.get("SlotType") == "Dynamic")
 
 
-def _plain(value: object) -> object:
-    """Undefined and error are integers in Python (Value is an IntEnum); here they are nothing."""
-    return None if isinstance(value, Value) else value
+def _remembered(ads: Sequence[ClassAd], seen: dict[str, Row]) -> list[Row]:
+    rows = []
+    for ad in ads:
+        try:
+            text = ad.printJson()
+        except ValueError:
+            rows.append(row_of(ad))
+            continue
+        row = seen[text] = _rows.get(text) or row_of(ad, text)
+        rows.append(row)
+    return rows
 
 
-def _one_by_one(ad: ClassAd) -> dict[str, Any]:
-    told = {}
-    for name in PROJECTION:
-        with suppress(ValueError, KeyError):
-            told[name] = _plain(ad.eval(name))
-    return told
-
-
-def _machine(told: dict[str, Any]) -> tuple[str, str, str, str, int, int]:
-    instance = next((told[name] for name in INSTANCE_ID if name in told), "")
+def row_of(ad: ClassAd, text: str = "") -> Row:
+    """`text` is the ad as JSON, where it is at hand."""
+    told = _told(ad, text)
+    slot = _text(told, "Name")
     return (
-        _text(instance),
-        _text(told.get("APFQueue", "")),
-        _text(told.get("APFCloud", "")),
-        _text(told.get("AuthenticatedIdentity", "")),
-        _whole(told.get("MaxJobRetirementTime", 0)),
-        _whole(told.get("DaemonStartTime", 0)),
-    )
-
-
-def _slot(told: dict[str, Any]) -> Row:
-    """name, state, activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id."""
-    return (
-        _text(told.get("Name", "")),
-        _text(told.get("State", "")),
-        _text(told.get("Activity", "")),
+        startd_name(slot),
+        _text(told, "MyAddress"),
+        next((_text(told, name) for name in INSTANCE_ID if name in told), ""),
+        _text(told, "APFQueue"),
+        _text(told, "APFCloud"),
+        _text(told, "AuthenticatedIdentity"),
+        _whole(told, "MaxJobRetirementTime"),
+        _whole(told, "DaemonStartTime"),
+        slot,
+        _text(told, "State"),
+        _text(told, "Activity"),
         told.get("PartitionableSlot") is True or told.get("SlotType") == "Partitionable",
-        _whole(told.get("NumDynamicSlots", 0)),
-        _whole(told.get("Cpus", 0)),
-        _whole(told.get("Memory", 0)),
-        _whole(told.get("Disk", 0)) // 1024,
-        _whole(told.get("GPUs", 0)),
-        _text(told.get("DrainReason", "")),
+        _whole(told, "NumDynamicSlots"),
+        _whole(told, "Cpus"),
+        _whole(told, "Memory"),
+        _whole(told, "Disk") // 1024,
+        _whole(told, "GPUs"),
+        _text(told, "DrainReason"),
         told.get("Draining") is True,
         str(told.get("DrainingRequestId", "")),
     )
 
 
-def _join(machine: list[Any], later: tuple[str, str, str, str, int, int], slot: Row) -> None:
-    """Another slot of a startd. The smallest retirement time counts: a job below it may be evicted."""
-    for at, text in enumerate(later[:4], start=2):
-        machine[at] = machine[at] or text
-    machine[6] = min(machine[6], later[4])
-    machine[7] = max(machine[7], later[5])
-    machine[8].append(slot)
+def _told(ad: ClassAd, text: str) -> dict[str, Any]:
+    """The ad's values by name; what cannot be decoded is left out, expressions are evaluated."""
+    try:
+        told: dict[str, Any] = json.loads(text or ad.printJson(), strict=False)
+    except ValueError:
+        return _one_by_one(ad, PROJECTION)
+    if "/Expr(" in text or not text:
+        told.update(_one_by_one(ad, [name for name, value in told.items() if _is_expression(value)]))
+    if not all(name in told for name in (*CUSTOM, INSTANCE_ID[0])):
+        told.update(_one_by_one(ad, [name for name in (*CUSTOM, *INSTANCE_ID) if name not in told]))
+    return told
 
 
-def _text(value: object) -> str:
+def _is_expression(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/Expr(")
+
+
+def _one_by_one(ad: ClassAd, names: Sequence[str]) -> dict[str, Any]:
+    """Undefined and error are integers in Python (Value is an IntEnum); here they are nothing."""
+    told = {}
+    for name in names:
+        with suppress(ValueError, KeyError):
+            value = ad.eval(name)
+            told[name] = None if isinstance(value, Value) else value
+    return told
+
+
+def _text(told: dict[str, Any], name: str) -> str:
+    value = told.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _whole(value: object) -> int:
-    """A worker's word may be of any type; what is no number counts as 0."""
+def _whole(told: dict[str, Any], name: str) -> int:
+    """What is no number counts as 0."""
+    value = told.get(name)
     return int(value) if isinstance(value, int | float) and abs(value) < 1e18 else 0

@@ -18,10 +18,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
+from actors.clouds.finding import Finding
 from actors.config import Config, HtcondorPool
-from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, Slot, StartdsSeen
+from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.children import ChildFailed, Lane, TaskFailed
+from actors.pools.condor_check import check
+from actors.pools.machines import MachineMemory
+from actors.pools.machines import machine as machine_of
 from actors.pools.port import Drain, PoolAway, PoolDenied, PoolError, PoolRefused
 
 _TASKS = "actors.pools.htcondor_child"
@@ -46,6 +50,8 @@ class Htcondor:
         self._startd_lane = Lane(_TASKS, settings, most=children, limit_s=limit_s)
         self._threads = ThreadPoolExecutor(max(2, children) + 1, thread_name_prefix=f"pool-{name}")
         self._lock = threading.Lock()
+        self._one_reading = threading.Lock()
+        self._memory = MachineMemory()
         self._known: dict[str, str] = {}
         self._asked_again: dict[str, Answer] = {}
 
@@ -72,11 +78,9 @@ class Htcondor:
         return JobsSeen(source=self.name, at=now, classes=classes, schedds=tuple(seen))
 
     def startds(self, now: float) -> StartdsSeen:
-        machines: list[Machine] = []
-        with _remedied("startds"):
-            for part in self._collector_lane.stream("startds"):
-                machines.extend(map(_machine, part))
-        return StartdsSeen(source=self.name, at=now, machines=tuple(machines))
+        with self._one_reading, _remedied("startds"):
+            machines = self._memory.reading(self._collector_lane.stream("startds"))
+        return StartdsSeen(source=self.name, at=now, machines=machines)
 
     def drain(self, order: Drain) -> str:
         return str(self._startd("drain", order, order.instance_id, order.nonce, order.min_retirement_s))
@@ -86,7 +90,7 @@ class Htcondor:
 
     def look(self, machine: str, address: str) -> Machine:
         with _remedied(f"startd {machine} at {address}"):
-            return _machine(self._startd_lane.call("look", machine, address, key=address))
+            return machine_of(tuple(self._startd_lane.call("look", machine, address, key=address)))
 
     def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
         found = dict.fromkeys(machines, 0)
@@ -96,6 +100,15 @@ class Htcondor:
             for machine, jobs in answer[0].items():
                 found[machine] += jobs
         return found
+
+    def check(self) -> tuple[Finding, ...]:
+        """For `apf check --live`: who answers, what each queue finds, and whether we may drain."""
+        return check(self, tuple(name for name, *_ in self._queues))
+
+    def may_administer(self, machine: Machine) -> None:
+        """Returns if this startd takes our drains; else a PoolError says why not. Changes nothing."""
+        with _remedied(f"startd {machine.name} at {machine.address}"):
+            self._startd_lane.call("may_administer", machine.name, machine.address, key=machine.address)
 
     def close(self) -> None:
         for lane in (self._schedd_lane, self._collector_lane, self._startd_lane):
@@ -191,34 +204,4 @@ def _job_class(kind: tuple[Any, ...], counts: Counts) -> JobClass:
         young=young,
         running=running,
         held=held,
-    )
-
-
-def _machine(row: tuple[Any, ...]) -> Machine:
-    name, address, instance_id, queue, cloud, identity, retirement_s, started_at, slots = row
-    return Machine(
-        name=name,
-        address=address,
-        instance_id=instance_id,
-        queue=queue,
-        cloud=cloud,
-        identity=identity,
-        max_retirement_s=retirement_s,
-        started_at=started_at,
-        slots=tuple(map(_slot, slots)),
-    )
-
-
-def _slot(row: tuple[Any, ...]) -> Slot:
-    name, state, activity, partitionable, children, cpus, memory, disk, gpus, reason, draining, request_id = row
-    return Slot(
-        name=name,
-        state=state,
-        activity=activity,
-        partitionable=partitionable,
-        children=children,
-        free=Shape(cpus=cpus, memory_mib=memory, disk_mib=disk, gpus=gpus),
-        drain_reason=reason,
-        draining=draining,
-        request_id=request_id,
     )

@@ -8,6 +8,7 @@ token alike), but it logs the cause to the standard error. So that is a file in 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -39,5 +40,12 @@ def begin(collector: str, token_directory: str, trust_domain: str, timeout_s: fl
         param["SEC_TOKEN_DIRECTORY"] = os.path.expanduser(token_directory)
     if trust_domain:
         param["TRUST_DOMAIN"] = trust_domain
+    gc.disable()  # rest() does it, between tasks: 10,000 ads set it off again and again
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     condor_errors.listen()
+
+
+def rest() -> None:
+    """What can wait until the answer is out."""
+    condor_startds.forget_ads()
+    gc.collect()
