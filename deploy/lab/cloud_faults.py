@@ -14,7 +14,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 HYPERVISOR_KEY = "lab-hypervisor"  # the key id of the lab's own calls: they meet no faults and use none up
-Kind = Literal["refuse", "delay", "fail_after", "garbage_after", "drop_before", "drop_after", "hide_newest"]
+Kind = Literal[
+    "refuse", "delay", "fail_after", "garbage_after", "page_after", "drop_before", "drop_after", "hide_newest"
+]
 
 
 class Strict(BaseModel):
@@ -25,9 +27,9 @@ class Fault(Strict):
     """One thing that goes wrong, `times` times.
 
     `refuse`: an error with `code`, nothing is done. `delay`: done, then the answer waits `seconds`. `fail_after`: done,
-    then HTTP 500. `garbage_after`: done, then 200 with a text that is no XML. `drop_before`, `drop_after`: the
-    connection is closed without an answer, before or after the work. `hide_newest`: a listing without the `count`
-    newest instances.
+    then HTTP 500. `garbage_after`: done, then 200 with a text that is no XML; `page_after`: with one that is, but is a
+    web page. `drop_before`, `drop_after`: the connection is closed without an answer, before or after the work.
+    `hide_newest`: a listing without the `count` newest instances.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class Settings(Strict):
     access_keys: tuple[str, ...] = ()  # the key ids that are let in; none: all
     pending_s: float = 0.0  # an instance stays `pending` for so long
     ending_s: float = 0.0  # and `shutting-down` for so long
+    heeds_dry_run: bool = True  # there are clouds that do what they were asked only to check
 
 
 class Faults:

@@ -8,10 +8,7 @@ The rule it keeps: moto's models are touched only under the shim's lock, since m
 
 from __future__ import annotations
 
-import os
 from typing import Any
-
-os.environ.setdefault("MOTO_ENABLE_AMI_VALIDATION", "true")  # an image that is not there is refused, as on EC2
 
 import moto.autoscaling  # imported by moto at the first TerminateInstances, which would take seconds
 import moto.elbv2

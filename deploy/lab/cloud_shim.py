@@ -31,7 +31,10 @@ Answer = tuple[int, bytes]
 _INSTANCE_ID = re.compile(rb"<instanceId>(i-[0-9a-f]+)</instanceId>")
 _SCOPE = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/")
 _BEFORE = ("refuse", "drop_before")
-_GARBAGE = b"<html>a proxy in between says sorry"
+_SPOILT = {
+    "garbage_after": b"<html>a proxy in between says sorry",
+    "page_after": b"<html><body>a proxy in between says sorry</body></html>",
+}
 
 
 def error(code: str, message: str, status: int = 400) -> Answer:
@@ -123,7 +126,7 @@ class Shim:
             self._drop(call)
         if fault.kind == "fail_after":
             return error(fault.code, fault.message, 500)
-        return (200, _GARBAGE) if fault.kind == "garbage_after" else answer
+        return (200, _SPOILT[fault.kind]) if fault.kind in _SPOILT else answer
 
     def _drop(self, call: Call) -> None:
         """Close the connection without an answer."""
@@ -131,6 +134,8 @@ class Shim:
         raise ConnectionResetError("dropped, as asked for by the lab")
 
     def _work(self, call: Call) -> Answer:
+        if not self.settings.heeds_dry_run:
+            call.form.pop("DryRun", None)
         dry = call.form.get("DryRun") == "true"
         if call.action == "RunInstances" and not dry:
             return self._run(call)
