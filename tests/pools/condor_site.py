@@ -1,0 +1,76 @@
+"""The conformance suite's Site on a real HTCondor pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.config import HtcondorPool
+from actors.pools.htcondor import Htcondor
+from deploy.lab.access_point import LabJob
+from deploy.lab.node import Node
+from deploy.lab.pool import LabPool
+from deploy.lab.user import DOMAIN
+from tests.condor_pool import NodeMaker, until
+
+QUEUES = (
+    ("atlas", 'MATCH_APF_QUEUE == "atlas"', "true", 0.0),
+    ("cms", 'MATCH_APF_QUEUE == "cms"', "true", 0.0),
+)
+
+
+def factory_pool(
+    lab: LabPool,
+    tokens: Path,
+    *,
+    queues: tuple[tuple[str, str, str, float], ...] = QUEUES,
+    schedds: tuple[str, ...] = (),
+    timeout_s: float = 5.0,
+) -> Htcondor:
+    """The adapter under test, with the factory's token and the library's defaults otherwise."""
+    config = HtcondorPool(
+        collector=lab.collector,
+        schedds=schedds,
+        token_directory=str(lab.tokens(tokens)),
+        trust_domain=DOMAIN,
+        timeout_s=timeout_s,
+    )
+    return Htcondor("lab", config, queues)
+
+
+class CondorSite:
+    def __init__(self, lab: LabPool, tokens: Path, boot: NodeMaker, **settings: object) -> None:
+        self.lab = lab
+        self.pool = factory_pool(lab, tokens, **settings)  # type: ignore[arg-type]
+        self._boot = boot
+        self.nodes: dict[str, Node] = {}
+
+    def boot(self, *, cpus: int = 1, retirement_s: int = 315_360_000, **settings: str) -> str:
+        name = f"i-{len(self.nodes)}-{id(self):x}"
+        given = {"MAXJOBRETIREMENTTIME": str(retirement_s), **settings}
+        self.nodes[name] = self._boot(self.lab, name, cpus=cpus, settings=given, joins=False)
+        return name
+
+    def submit(self, queue: str, jobs: int, seconds: float, cpus: int = 1, **more: str) -> None:
+        attributes = {name: text for name, text in more.items() if name[0].isupper()}
+        submit = {name: text for name, text in more.items() if not name[0].isupper()}
+        job = LabJob(seconds=seconds, queue=queue, cpus=cpus, attributes=attributes, submit=submit)
+        self.lab.submit([job] * jobs)
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        until(condition, what)
+
+    def close(self) -> None:
+        """Leave the shared pool as it was found."""
+        for point in self.lab.access_points:
+            if point.queue():
+                point.remove()
+        for node in self.nodes.values():
+            node.kill()
+        self.pool.close()
+        until(lambda: not self.lab.queue(), "the queue is empty")
+        self.lab.tool("condor_advertise", "INVALIDATE_STARTD_ADS", str(self._all_startds()))
+
+    def _all_startds(self) -> Path:
+        ad = 'MyType = "Query"\nTargetType = "Machine"\nRequirements = true\n'
+        return self.lab.user.write(self.lab.directory / "invalidate", ad)

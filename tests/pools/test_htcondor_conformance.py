@@ -1,0 +1,22 @@
+"""The real thing keeps what every pool promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.lab.pool import LabPool
+from tests.condor_pool import NodeMaker, condor, lab_pool, plain_node  # noqa: F401
+from tests.pools.condor_site import CondorSite
+from tests.pools.conformance import *  # noqa: F403
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def site(lab_pool: LabPool, plain_node: NodeMaker, tmp_path: Path) -> Iterator[CondorSite]:  # noqa: F811
+    made = CondorSite(lab_pool, tmp_path / "tokens", plain_node)
+    yield made
+    made.close()
