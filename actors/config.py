@@ -31,30 +31,31 @@ class Limits(Section):
 class Console(Section):
     """Where /metrics and /healthz answer. Port 0 takes a free one; empty `listen` turns it off."""
 
-    listen: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 9618 + 1000
+    listen: str = "127.0.0.1"  # the address; "" turns it off
+    port: Annotated[int, Field(ge=0, le=65535)] = 9618 + 1000  # 0 takes a free one
 
 
 class Factory(Section):
     """`name` marks every key, tag and mailbox: two factories with different names never touch each other's VMs."""
 
-    name: Name
+    name: Name  # marks every key, tag and mailbox of the factory
+    # "embedded" is started by `apf run`, for one host; else redis://, rediss:// or sentinel://
     redis: Annotated[str, Field(pattern=r"^(embedded$|rediss?://|sentinels?://)")] = "embedded"
-    redis_username: Secret | None = None
-    redis_password: Secret | None = None
+    redis_username: Secret | None = None  # for Redis with ACLs
+    redis_password: Secret | None = None  # never in the URL
     directory: str = "~/.local/state/apf"  # embedded Redis, logs of child processes; one a factory
     ttl_s: Annotated[float, Field(ge=1, le=300)] = 15.0  # a dead host's posts are free after this long
     tick_s: Annotated[float, Field(ge=0.1, le=60)] = 3.0  # how often a host beats and renews; at most a third of ttl_s
-    actors: Limits = Limits()
-    console: Console = Console()
+    actors: Limits = Limits()  # bounds of one host
+    console: Console = Console()  # metrics and health
 
 
 class HtcondorPool(Section):
-    kind: Literal["htcondor"] = "htcondor"
+    kind: Literal["htcondor"] = "htcondor"  # what answers there
     collector: Annotated[str, Field(min_length=1)]  # HOST or HOST:PORT
     schedds: tuple[str, ...] = ()  # names; none: every schedd that the collector knows when asked
     token_directory: str | None = None  # IDTOKENS of the factory (0700)
-    trust_domain: str | None = None
+    trust_domain: str | None = None  # of the IDTOKENS
     interval_s: Annotated[float, Field(ge=1, le=3600)] = 15.0  # between readings
     timeout_s: Annotated[float, Field(ge=1, le=300)] = 20.0  # of one call; the child process is killed then
     worker_collector: str | None = None  # the collector as workers reach it, when they reach it by another address
@@ -65,36 +66,36 @@ class HtcondorPool(Section):
 class SimulatedPool(Section):
     """A pool in the memory of a world process, for trying things out where there is no HTCondor."""
 
-    kind: Literal["simulated"]
+    kind: Literal["simulated"]  # what answers there
     world: str  # HOST:PORT or a path of a socket
-    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
-    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0
-    worker_token_command: tuple[str, ...] = ()
+    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # between readings
+    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0  # of one call
+    worker_token_command: tuple[str, ...] = ()  # as for an HTCondor pool
 
 
 class Ec2Account(Section):
     """Credentials, shared by the clouds that name this account. Without keys boto3's own chain is asked."""
 
-    kind: Literal["ec2"] = "ec2"
-    access_key_id: Secret | None = None
-    secret_access_key: Secret | None = None
-    session_token: Secret | None = None
-    profile: str | None = None
+    kind: Literal["ec2"] = "ec2"  # what answers there
+    access_key_id: Secret | None = None  # of the key that may start, list and end instances
+    secret_access_key: Secret | None = None  # its other half
+    session_token: Secret | None = None  # for keys that live for a while only
+    profile: str | None = None  # of boto3's own files, instead of keys
 
 
 class ShapeOf(Section):
-    cpus: Annotated[int, Field(ge=1)]
-    memory_mib: Annotated[int, Field(ge=1)]
-    disk_mib: Annotated[int, Field(ge=1)] = 10_000
-    gpus: Count = 0
+    cpus: Annotated[int, Field(ge=1)]  # cores
+    memory_mib: Annotated[int, Field(ge=1)]  # memory that the worker gives to jobs
+    disk_mib: Annotated[int, Field(ge=1)] = 10_000  # scratch space
+    gpus: Count = 0  # devices
 
 
 class AnyCloud(Section):
     """What every kind of cloud has."""
 
-    shape: ShapeOf
-    max_vms: Count
-    usd_per_hour: Annotated[float, Field(ge=0)] = 0.0
+    shape: ShapeOf  # what jobs find on one VM
+    max_vms: Count  # of this cloud, over all queues and hosts
+    usd_per_hour: Annotated[float, Field(ge=0)] = 0.0  # the price of a VM
     weight: Annotated[float, Field(gt=0)] = 1.0  # share inside its tier
     boot_deadline_s: Annotated[float, Field(ge=10)] = 900.0  # from launch to the startd's ad
     interval_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # between listings
@@ -102,47 +103,48 @@ class AnyCloud(Section):
     closed_s: Annotated[float, Field(ge=1)] = 120.0  # no launches for so long after "no capacity" or "quota"
     batch: Annotated[int, Field(ge=1, le=500)] = 20  # VMs in one launch call, at most
     unclaimed_poweroff_s: Annotated[float, Field(ge=60)] = 1800.0  # the dead man's switch of a worker
+    attributes: dict[str, str] = {}  # ClassAd expressions: what its workers advertise beyond the standard attributes
     worker_config: str = ""  # HTCondor configuration lines added to the worker's
     user_data: str | None = None  # path of a template of your own instead of the one that comes along
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = {}  # on every VM, beside ours
 
 
 class Ec2Cloud(AnyCloud):
-    kind: Literal["ec2"] = "ec2"
-    account: Name | None = None
-    region: Annotated[str, Field(min_length=1)]
+    kind: Literal["ec2"] = "ec2"  # what answers there
+    account: Name | None = None  # which credentials; none: boto3's own chain
+    region: Annotated[str, Field(min_length=1)]  # where; part of the signature
     endpoint: str | None = None  # for clouds that speak EC2 and are not Amazon
-    image: str | None = None
-    instance_type: str | None = None
-    market: Literal["on-demand", "spot"] = "on-demand"
+    image: str | None = None  # AMI id; not needed with a launch template
+    instance_type: str | None = None  # not needed with a launch template
+    market: Literal["on-demand", "spot"] = "on-demand"  # how it is paid
     max_usd_per_hour: Annotated[float, Field(gt=0)] | None = None  # spot: the most to pay; none: the on-demand price
-    key_pair: str | None = None
-    subnet: str | None = None
-    security_groups: tuple[str, ...] = ()
-    iam_profile: str | None = None
-    zone: str | None = None
+    key_pair: str | None = None  # for operators who log in
+    subnet: str | None = None  # its id
+    security_groups: tuple[str, ...] = ()  # their ids
+    iam_profile: str | None = None  # name or ARN; workers need none
+    zone: str | None = None  # availability zone
     launch_template: str | None = None  # ID or NAME, or either with ":VERSION"
     request: dict[str, object] = {}  # passed on to RunInstances as it is, e.g. EbsOptimized = true
 
 
 class SimulatedCloud(AnyCloud):
-    kind: Literal["simulated"]
-    world: str
-    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    kind: Literal["simulated"]  # what answers there
+    world: str  # as for a simulated pool
+    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # between listings
 
 
 class Queue(Section):
     """A workload: which jobs, of which pool, on which clouds."""
 
-    pool: Name
+    pool: Name  # where its jobs wait
     jobs: Annotated[str, Field(min_length=1)]  # a ClassAd expression over job ads
     cascade: tuple[tuple[Name, ...], ...]  # tiers of clouds, the cheapest first
-    min_idle_age_s: Seconds = 0.0
+    min_idle_age_s: Seconds = 0.0  # younger idle jobs do not count yet
     count_held: bool = False  # whether held jobs ask for VMs too
-    max_vms: Count | None = None
+    max_vms: Count | None = None  # over all its clouds
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     start: str = "true"  # a further ClassAd condition of the workers' START
-    slots: Literal["partitionable", "static"] = "partitionable"
+    slots: Literal["partitionable", "static"] = "partitionable"  # static: one slot for each cpu
 
 
 class Config(Section):

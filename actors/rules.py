@@ -41,6 +41,7 @@ def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:
         max_vms=cloud.max_vms,
         slots=queue.slots,
         start=queue.start,
+        attributes=tuple(cloud.attributes.items()),
         usd_per_hour=cloud.usd_per_hour,
         weight=cloud.weight,
         boot_deadline_s=cloud.boot_deadline_s,

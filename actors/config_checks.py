@@ -1,0 +1,138 @@
+"""What no single key shows: names that must fit together, expressions that must parse, limits that depend on others.
+
+The checks run on the raw tables, so that they find their mistakes even while others stand in the way. Whatever has the
+wrong type is passed over: the schema has said so.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import classad2
+
+from actors.config import Factory
+from actors.config_lines import Path, line_of
+from actors.config_mistakes import MISSING, Mistake, did_you_mean, place_of, shown
+
+Raw = Mapping[str, Any]
+
+
+def checks(raw: Raw, places: Mapping[Path, int]) -> Iterator[Mistake]:
+    """All mistakes that the schema cannot see."""
+    for path, said, hint in (*_numbers(raw, ()), *_factory(raw), *_clouds(raw), *_queues(raw)):
+        yield Mistake(line=line_of(places, path), place=place_of(path), said=said, hint=hint)
+
+
+Found = tuple[Path, str, str]
+
+
+def _table(raw: Any, *names: str) -> Raw:
+    for name in names:
+        raw = raw.get(name) if isinstance(raw, dict) else None
+    return raw if isinstance(raw, dict) else {}
+
+
+def _numbers(value: Any, path: Path) -> Iterator[Found]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, f"seen {value}; allowed: a finite number", ""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from _numbers(inner, (*path, key))
+
+
+def _factory(raw: Raw) -> Iterator[Found]:
+    factory = _table(raw, "factory")
+    url = factory.get("redis")
+    if isinstance(url, str) and re.match(r"[a-z]+://[^/@]*:[^/@]+@", url):
+        yield (
+            ("factory", "redis"),
+            "a password in plain",
+            'leave it out of the URL, and set redis_password = "env:NAME"',
+        )
+    tick_s = factory.get("tick_s", Factory.model_fields["tick_s"].default)
+    ttl_s = factory.get("ttl_s", Factory.model_fields["ttl_s"].default)
+    if isinstance(tick_s, int | float) and isinstance(ttl_s, int | float) and tick_s > ttl_s / 3:
+        at = "tick_s" if "tick_s" in factory else "ttl_s"
+        yield (
+            ("factory", at),
+            f"tick_s {tick_s:g} is more than a third of ttl_s {ttl_s:g}",
+            (f"tick_s = {ttl_s / 3:g} or less, or ttl_s = {3 * tick_s:g} or more: one lost beat must not lose a post"),
+        )
+
+
+def _clouds(raw: Raw) -> Iterator[Found]:
+    for name, cloud in _table(raw, "clouds").items():
+        path: Path = ("clouds", name)
+        if not isinstance(cloud, dict):
+            continue
+        if "account" in cloud:
+            yield from _named((*path, "account"), "account", cloud["account"], _table(raw, "accounts"))
+        if cloud.get("kind", "ec2") == "ec2" and "launch_template" not in cloud:
+            for key in ("image", "instance_type"):
+                if key not in cloud:
+                    yield (*path, key), MISSING, "an EC2 cloud needs image and instance_type, or a launch_template"
+        if "max_usd_per_hour" in cloud and cloud.get("market", "on-demand") != "spot":
+            yield (*path, "max_usd_per_hour"), "only spot instances have a most to pay", 'set market = "spot" too'
+        for key, text in _table(cloud, "attributes").items():
+            yield from _expression((*path, "attributes", key), text)
+
+
+def _queues(raw: Raw) -> Iterator[Found]:
+    for name, queue in _table(raw, "queues").items():
+        path: Path = ("queues", name)
+        if not isinstance(queue, dict):
+            continue
+        if "pool" in queue:
+            yield from _named((*path, "pool"), "pool", queue["pool"], _table(raw, "pools"))
+        for key in ("jobs", "start"):
+            if key in queue:
+                yield from _expression((*path, key), queue[key])
+        yield from _cascade((*path, "cascade"), queue.get("cascade"), _table(raw, "clouds"))
+
+
+def _named(path: Path, what: str, name: Any, known: Raw) -> Iterator[Found]:
+    if isinstance(name, str) and name not in known:
+        yield path, f"there is no {what} {name!r}", did_you_mean(name, known) or f"no [{what}s.NAME] is in the file"
+
+
+def _cascade(path: Path, cascade: Any, clouds: Raw) -> Iterator[Found]:
+    if not isinstance(cascade, list):
+        return
+    if not cascade:
+        yield path, "empty", 'a list of tiers, each a list of clouds: [["private"], ["spot"]]'
+    first: dict[str, Path] = {}
+    for tier, names in enumerate(cascade):
+        if isinstance(names, str):
+            yield (*path, tier), f"seen {names!r}; allowed: a tier, which is a list of clouds", f'write ["{names}"]'
+        elif names == []:
+            yield (*path, tier), "an empty tier", "name a cloud in it or leave it out"
+        for at, name in enumerate(names if isinstance(names, list) else []):
+            here: Path = (*path, tier, at)
+            yield from _named(here, "cloud", name, clouds)
+            if isinstance(name, str) and name in first:
+                yield here, f"{name!r} is in this cascade already, at {place_of(first[name])}", "name each cloud once"
+            elif isinstance(name, str):
+                first[name] = here
+
+
+def _expression(path: Path, text: Any) -> Iterator[Found]:
+    """`text` must be one whole ClassAd expression. The parentheses find what a parser would leave unread."""
+    if not isinstance(text, str) or not text.strip():
+        return
+    try:
+        classad2.ExprTree(f"({text})")
+    except classad2.ClassAdException:
+        lone = re.search(r"(?<![=!<>?])=(?![=?!])", text)
+        hint = "to compare write ==, one = assigns" if lone else _balance(text)
+        yield path, f"not a ClassAd expression: {shown(path, text)}", hint
+
+
+def _balance(text: str) -> str:
+    if text.count('"') % 2:
+        return 'a " is not closed'
+    if text.count("(") != text.count(")"):
+        return f"{text.count('(')} ( and {text.count(')')} )"
+    return ""

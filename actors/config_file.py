@@ -1,0 +1,115 @@
+"""Read the configuration file. Either it is right, or all its mistakes are told at once, each with its line and a hint.
+
+Unknown keys are mistakes: a key that is silently passed over is a limit that is not there.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path as File
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from actors.config import Config, Secret
+from actors.config_checks import checks
+from actors.config_lines import Path, lines_of
+from actors.config_mistakes import MISSING, BadConfig, Mistake
+from actors.config_schema import mistake_of
+from actors.secrets_file import NoSecret, secret
+
+DEFAULT_KINDS = {"pools": "htcondor", "accounts": "ec2", "clouds": "ec2"}
+ANYWHERE = 0
+
+
+def load(path: str | File) -> Config:
+    """The configuration in `path`. Raises BadConfig with every mistake."""
+    file = File(path).expanduser()
+    return parse(_read(file), str(path))
+
+
+def parse(text: str, name: str = "configuration") -> Config:
+    """The configuration in `text` (TOML). Raises BadConfig with every mistake; `name` is the file's in messages."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise BadConfig(name, [_syntax(str(wrong), text)]) from wrong
+    places = lines_of(text)
+    mistakes = list(checks(raw, places))
+    raw = _with_kinds(raw)
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as wrong:
+        found = [mistake_of(error, raw, places) for error in wrong.errors(include_url=False)]
+        raise BadConfig(name, _once(mistakes, found)) from None  # pydantic's own text would show secrets
+    if mistakes:
+        raise BadConfig(name, mistakes)
+    return config
+
+
+def _read(file: File) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as wrong:
+        said = f"cannot be read: {wrong.strerror or wrong}"
+    except UnicodeDecodeError as wrong:
+        said = f"is not UTF-8 text: byte {wrong.start} is not"
+    raise BadConfig(str(file), [Mistake(line=ANYWHERE, place="the file", said=said)])
+
+
+def _syntax(message: str, text: str) -> Mistake:
+    found = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    line = int(found[1]) if found else text.count("\n") + 1
+    column = f", column {found[2]}" if found else ""
+    said = re.sub(r"\s*\(at .*\)$", "", message)
+    return Mistake(line=line, place=f"not TOML{column}", said=said[:1].lower() + said[1:])
+
+
+def _with_kinds(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables with the kind that is meant when none is said."""
+    whole = copy.deepcopy(dict(raw))
+    for group, kind in DEFAULT_KINDS.items():
+        tables = whole.get(group)
+        for table in tables.values() if isinstance(tables, dict) else ():
+            if isinstance(table, dict):
+                table.setdefault("kind", kind)
+    return whole
+
+
+def _once(mistakes: list[Mistake], found: list[Mistake]) -> list[Mistake]:
+    """One mistake a place: what the checks say is more telling. And a mistyped key is not missing too."""
+    told = {mistake.place for mistake in mistakes}
+    meant = {_meant(mistake) for mistake in found}
+    return mistakes + [
+        one for one in found if one.place not in told and not (one.said == MISSING and one.place in meant)
+    ]
+
+
+def _meant(mistake: Mistake) -> str:
+    """The place of the key that a mistyped one probably means."""
+    suggested = re.fullmatch(r"did you mean '(.+)'\?", mistake.hint)
+    return f"{mistake.place.rpartition('.')[0]}.{suggested[1]}" if suggested else ""
+
+
+def missing_secrets(config: Config) -> tuple[str, ...]:
+    """References that lead nowhere on this host, as sentences: "factory.redis_password: the file X cannot be read"."""
+    return tuple(_missing(config, ()))
+
+
+def _missing(section: BaseModel, path: Path) -> Iterator[str]:
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            yield from _missing(value, (*path, key))
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                if isinstance(inner, BaseModel):
+                    yield from _missing(inner, (*path, key, name))
+        elif isinstance(value, str) and Secret in (field.annotation, *get_args(field.annotation)):
+            try:
+                secret(value)
+            except NoSecret as wrong:
+                yield f"{'.'.join(str(part) for part in (*path, key))}: {wrong}"
