@@ -160,7 +160,7 @@ class Serving(pykka.ThreadingActor):
         return self.calls.start(lane, key, call, answer)
 
     def _take(self, seat: Seat, answer: Answer) -> None:
-        self._surviving(seat, lambda: answer.then(answer.error if answer.error is not None else answer.value))
+        self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value))
         if self.answers_wake:
             seat.due = 0.0
 
@@ -172,9 +172,10 @@ class Serving(pykka.ThreadingActor):
 
     def _look_at_due(self) -> None:
         now = time.monotonic()
-        for seat in [seat for seat in self._seats.values() if seat.due <= now]:
-            seat.due = now + self.interval_s(seat) * random.uniform(0.9, 1.1)
-            self._surviving(seat, lambda seat=seat: self._look_at(seat))  # type: ignore[misc]
+        for seat in list(self._seats.values()):
+            if seat.due <= now:
+                seat.due = now + self.interval_s(seat) * random.uniform(0.9, 1.1)
+                self._surviving(seat, self._look_at)
             self.terms.progress(self.title, seat.post)
 
     def _look_at(self, seat: Seat) -> None:
@@ -185,10 +186,10 @@ class Serving(pykka.ThreadingActor):
             seat.state = self.begin(seat, term)
         self.look(seat, term)
 
-    def _surviving(self, seat: Seat, work: Callable[[], None]) -> None:
+    def _surviving(self, seat: Seat, work: Callable[[Seat], None]) -> None:
         """Expected trouble ends this look: the rows are there, the next look starts from them."""
         try:
-            work()
+            work(seat)
         except Unreachable as away:
             log.warning("redis away", actor=self.title, post=seat.post, why=str(away))
         except StaleRow as stale:

@@ -35,11 +35,13 @@ class Matched:
 
 
 def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str, ...] = ()) -> Matched:
-    """`identities` are globs of who may advertise a worker; none: not checked."""
-    by_instance = {vm.instance_id: vm for vm in vms if vm.instance_id and vm.alive}
+    """`identities` are globs of who may advertise a worker; none: not checked. Ads of ended VMs linger: no strays."""
+    by_instance = {vm.instance_id: vm for vm in vms if vm.instance_id}
     claims: dict[str, list[Machine]] = defaultdict(list)
     strays: list[Stray] = []
     for machine in machines:
+        if machine.instance_id in by_instance and not by_instance[machine.instance_id].alive:
+            continue
         why = _why_not(machine, by_instance, identities)
         if why:
             strays.append(Stray(machine=machine, why=why))

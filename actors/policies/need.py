@@ -130,6 +130,11 @@ def _fits(ask: Size, size: Size) -> bool:
     return all(a <= s for a, s in zip(ask, size, strict=True))
 
 
+# The first match of a process registers HTCondor's own ClassAd functions (versionGE, split, ...) too late for itself:
+# it answers false where every later one answers true (classad2 25.14). HTCondor writes versionGE into jobs' Requirements.
+classad2.parseOne("Requirements = true").symmetricMatch(classad2.parseOne("Requirements = true"))
+
+
 @lru_cache(maxsize=100_000)
 def matches(request: Shape, requirements: str, attributes: tuple[tuple[str, str], ...], slot: str) -> bool:
     """Whether both Requirements hold. Requirements that cannot be parsed match nothing."""

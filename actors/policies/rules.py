@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from actors.fleet.shape import Shape
 
 
+CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements
+ABILITIES = (  # what every Linux startd advertises and jobs' Requirements may ask for
+    "HasJICLocalConfig", "HasJICLocalStdin", "HasJobDeferral", "HasPerFileEncryption",
+    "HasReconnect", "HasRemoteSyscalls", "HasTDP",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudRules:
     """One cloud as one queue sees it. `slot` is the ClassAd text of an unclaimed slot of its workers (see `prototype`).
@@ -90,7 +97,9 @@ def prototype(
         "TotalDisk": disk_mib * 1024,
         "GPUs": gpus,
         "TotalGPUs": gpus,
+        "CondorVersion": CONDOR_VERSION,
         "HasFileTransfer": "true",
+        **dict.fromkeys(ABILITIES, "true"),
         "PartitionableSlot": str(partitionable).lower(),
         "SlotType": '"Partitionable"' if partitionable else '"Static"',
         "State": '"Unclaimed"',

@@ -1,0 +1,190 @@
+"""Which posts this host holds: it beats, takes its share, renews what makes progress, and gives the rest back.
+
+Rendezvous shares say who *should* hold a post, the lease says who *does*. A post is taken when it is ours by share and
+free. One that is ours no longer by share is given up at once: intents make abandoning safe, and its next holder goes on
+from the rows. A term is renewed only while every actor of its post goes on looking at it: so a hung holder loses its
+posts, whatever hangs. And when Redis was cut off for too long, terms are over before another host may take them: trust
+runs from when we asked.
+
+When Redis has lost rows (its generation key is gone), every post is given up, and nothing is taken for one TTL, so that
+whoever else held terms has noticed too. Then the posts are taken anew, and the first complete listing of each cloud
+adopts what is running before anything is started or ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from actors.serving import Terms
+from broker.clock import RedisClock
+from broker.errors import Unreachable
+from broker.generation import Generation, Lost, Restarted
+from broker.hosts import Beat, HostInfo, Hosts
+from broker.leases import Leases, Term
+from broker.shares import shares
+
+ACTORS_OF = {"pool": ("monitor",), "queue": ("scheduler",), "cloud": ("monitor", "submitter", "retirement")}
+SYNC_S = 30.0
+
+log = structlog.get_logger("ownership")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """`stalled_s`: an actor that has not come round to a post for so long makes no progress."""
+
+    ttl_s: float
+    tick_s: float
+    stalled_s: float
+    alone: bool = False  # nobody else can have held terms in this Redis: an empty one needs no waiting
+
+
+class Ownership:
+    """Runs in a thread of its own; `gained` and `lost` are told in that thread."""
+
+    def __init__(
+        self,
+        posts: Sequence[str],
+        hosts: Hosts,
+        host: HostInfo,
+        leases: Leases,
+        terms: Terms,
+        clock: RedisClock,
+        generation: Generation,
+        rhythm: Rhythm,
+        gained: Callable[[str], None],
+        lost: Callable[[str], None],
+    ) -> None:
+        self._posts, self._hosts, self._host, self._leases, self._terms = tuple(posts), hosts, host, leases, terms
+        self._clock, self._generation, self._rhythm = clock, generation, rhythm
+        self._gained, self._lost = gained, lost
+        self._held: dict[str, Term] = {}
+        self._take_from = 0.0  # monotonic: no post is taken before this
+        self._synced = -SYNC_S
+        self._away = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ownership", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give every post up, so that another host need not wait for the leases to end."""
+        self._stop.set()
+        if self._thread.ident:
+            self._thread.join(timeout=self._rhythm.ttl_s)
+        for post in list(self._held):
+            self._give_up(post, "this host stops")
+        try:
+            self._hosts.leave(self._host)
+        except Unreachable as away:
+            log.info("not said good-bye", why=str(away))
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        return tuple(self._held)
+
+    @property
+    def away(self) -> str:
+        """Why Redis is not reached; empty while it is."""
+        return self._away
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self.tick()
+                self._note_away("")
+            except Unreachable as away:
+                self._note_away(str(away))
+                self._drop_untrusted()
+            self._stop.wait(max(0.05, self._rhythm.tick_s - (time.monotonic() - began)))
+
+    def tick(self) -> None:
+        """One round. Raises Unreachable."""
+        if time.monotonic() - self._synced >= SYNC_S:
+            self._clock.sync()
+            self._synced = time.monotonic()
+        self._check_generation()
+        mine = self._share(self._hosts.beat(self._host, within_s=self._rhythm.ttl_s))
+        self._renew()
+        for post in [post for post in self._held if post not in mine]:
+            self._give_up(post, "it is another host's share now")
+        if time.monotonic() >= self._take_from:
+            self._take([post for post in self._posts if post in mine and post not in self._held])
+
+    def _share(self, beat: Beat) -> set[str]:
+        """The posts that this host should hold. All hosts compute it from the same facts."""
+        live = {one.info.name: one.info.posts for one in beat.live}
+        holders = {owner.post: owner.holder for owner in self._leases.owners() if owner.holder}
+        return {post for post, host in shares(self._posts, live, holders).items() if host == self._host.name}
+
+    def _check_generation(self) -> None:
+        match self._generation.check():
+            case Lost(seen=seen):
+                log.warning("redis is empty", why=seen)
+                self._start_over()
+            case Restarted(seen=seen):
+                log.warning("redis restarted", why=seen)
+
+    def _start_over(self) -> None:
+        for post in list(self._held):
+            self._give_up(post, "Redis lost rows")
+        wait_s = 0.0 if self._rhythm.alone else self._rhythm.ttl_s
+        self._take_from = time.monotonic() + wait_s
+
+    def _renew(self) -> None:
+        going = [term for post, term in self._held.items() if self._goes_on(post)]
+        renewal = self._leases.renew(going)
+        for term in renewal.renewed:
+            self._held[term.post] = term
+            self._terms.put(term)
+        for gone in renewal.lost:
+            self._forget(gone.term.post, gone.seen)
+        self._drop_untrusted()
+
+    def _goes_on(self, post: str) -> bool:
+        actors = ACTORS_OF[post.partition("/")[0]]
+        stalled = self._terms.stalled(actors, post, self._rhythm.stalled_s)
+        if stalled:
+            log.error("post makes no progress", post=post, actor=stalled, for_s=self._rhythm.stalled_s)
+        return not stalled
+
+    def _take(self, posts: Sequence[str]) -> None:
+        for post in posts:
+            answer = self._leases.acquire(post)
+            if isinstance(answer, Term):
+                self._held[post] = answer
+                self._terms.put(answer)
+                log.info("post taken", post=post, fence=answer.fence)
+                self._gained(post)
+
+    def _give_up(self, post: str, why: str) -> None:
+        term = self._held[post]
+        self._forget(post, why)
+        try:
+            self._leases.release(term)
+        except Unreachable as away:
+            log.info("lease not released", post=post, why=str(away))
+
+    def _drop_untrusted(self) -> None:
+        now = time.monotonic()
+        for post, term in list(self._held.items()):
+            if not term.trusted(now):
+                self._forget(post, "not renewed in time")
+
+    def _forget(self, post: str, why: str) -> None:
+        log.info("post given up", post=post, why=why)
+        del self._held[post]
+        self._terms.remove(post)
+        self._lost(post)
+
+    def _note_away(self, why: str) -> None:
+        if bool(why) != bool(self._away):
+            (log.error if why else log.info)("redis away" if why else "redis back", why=why or self._away)
+        self._away = why
