@@ -51,6 +51,7 @@ class LabPool:
         tokens.make_signing_key(self.directory / "secrets", self.user)
         self.collector = f"127.0.0.1:{_free_port()}"
         self._central.start(self._central_config())
+        self._mint_own_token()
         _until(self._collector_answers, "the collector", self._central)
         for point in self.access_points:
             point.master.start(self._access_point_config(point))
@@ -159,11 +160,12 @@ class LabPool:
         names = f"SCHEDD_NAME = {point.name}\nSCHEDD_ADDRESS_FILE = {point.address_file}\n"
         return self._shared_config(point.master.directory) + _ACCESS_POINT + names
 
+    def _mint_own_token(self) -> None:
+        """What the pool's daemons show each other. It is minted with the configuration that `start` has written."""
+        token = tokens.mint(self._central, self.user.identity)
+        self.user.write(self.directory / "secrets/tokens/pool", token + "\n", 0o600)
+
     def _collector_answers(self) -> bool:
-        """It has a token to answer to, too: the daemons' own is made as soon as the key is there."""
-        own = self.directory / "secrets/tokens/pool"
-        if not own.exists():
-            self.user.write(own, tokens.mint(self._central, self.user.identity) + "\n", 0o600)
         return bool(_said(self._central, "condor_status", "-collector", "-af", "Name"))
 
     def _schedds_are_seen(self) -> bool:
