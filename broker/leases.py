@@ -58,22 +58,23 @@ return {1, fence}
 """
 )
 
-# KEYS: leases. ARGV: ttl_ms, then post, holder, fence for each term. -> for each {1} or {0, fence, holder, ms left}
+# KEYS: leases. ARGV: ttl_ms, then all terms in one text, a line "post holder fence" each.
+# -> the lost ones only: {which, counted from 0, fence, holder, ms left}
 RENEW = (
     NOW
-    + PARSE
     + """
-local answers = {}
-for i = 2, #ARGV, 3 do
-  local fence, holder, since, expires = lease(ARGV[i])
-  if holder == ARGV[i + 1] and fence == tonumber(ARGV[i + 2]) and expires > now then
-    keep(ARGV[i], fence, holder, since, now + ARGV[1])
-    answers[#answers + 1] = {1}
+local until_ms, lost, which = string.format(' %.0f', now + ARGV[1]), {}, 0
+for post, holder, fence in string.gmatch(ARGV[2], '(%S+) (%S+) (%d+)\\n') do
+  local text = redis.call('HGET', KEYS[1], post) or '0 - 0 0'
+  local fence_now, holder_now, since, expires = string.match(text, '^(%d+) (%S+) (%d+) (%d+)$')
+  if holder == holder_now and fence == fence_now and tonumber(expires) > now then
+    redis.call('HSET', KEYS[1], post, fence .. ' ' .. holder .. ' ' .. since .. until_ms)
   else
-    answers[#answers + 1] = {0, fence, holder, expires - now}
+    lost[#lost + 1] = {which, tonumber(fence_now), holder_now, tonumber(expires) - now}
   end
+  which = which + 1
 end
-return answers
+return lost
 """
 )
 
@@ -181,15 +182,15 @@ class Leases:
         asked_terms = tuple(terms)
         if not asked_terms:
             return Renewal(renewed=(), lost=())
-        args = [self._ttl_ms(), *(part for term in asked_terms for part in (term.post, term.holder, term.fence))]
+        text = "".join(f"{term.post} {term.holder} {term.fence}\n" for term in asked_terms)
         asked = self._monotonic()
         with reaching():
-            answers: Any = self._renew(keys=self._keys, args=args)
+            answer: Any = self._renew(keys=self._keys, args=[self._ttl_ms(), text])
         until = self._trust(asked)
-        pairs = list(zip(asked_terms, answers, strict=True))
+        seen = {which: _seen(fence, holder, left_ms) for which, fence, holder, left_ms in answer}
         return Renewal(
-            renewed=tuple(replace(term, trusted_until=until) for term, answer in pairs if answer[0]),
-            lost=tuple(Lost(term=term, seen=_seen(*answer[1:])) for term, answer in pairs if not answer[0]),
+            renewed=tuple(replace(term, trusted_until=until) for i, term in enumerate(asked_terms) if i not in seen),
+            lost=tuple(Lost(term=asked_terms[which], seen=text) for which, text in seen.items()),
         )
 
     def release(self, term: Term) -> bool:

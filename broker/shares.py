@@ -6,7 +6,7 @@ they take, and who holds what now. Nobody leads.
 The rules it keeps, for hosts that take the same posts:
 
 - No host has more than the mean rounded up, none less than the mean rounded down, from a fresh start.
-- A post stays with its holder unless the holder is gone or over its share. So a join or a leave moves at most
+- A post stays with its holder unless the holder is gone or over its share, or must feed one below it. So a join or a leave moves at most
   ceil(posts / hosts) + 2.
 - A free post goes where rendezvous hashing ranks highest among hosts with room: all hosts agree without talking.
 
@@ -31,8 +31,9 @@ def shares(posts: Iterable[str], hosts: Hosts, holders: Mapping[str, str] = NOBO
     owners: dict[str, str] = {}
     loads = dict.fromkeys(hosts, 0)
     for takers, group in _groups(posts, hosts):
-        low, high = _levels([loads[host] for host in takers], len(group))
-        kept = _kept(group, takers, holders, loads, high)
+        low, spare = _level([loads[host] for host in takers], len(group))
+        high = low + (spare > 0)
+        kept = _kept(group, takers, holders, loads, low, spare)
         for post in kept:
             owners[post] = holders[post]
         for post in group:
@@ -59,24 +60,31 @@ def _groups(posts: Iterable[str], hosts: Hosts) -> list[tuple[tuple[str, ...], l
     return sorted(groups.items(), key=lambda group: (len(group[0]), group[0]))
 
 
-def _levels(loads: Sequence[int], count: int) -> tuple[int, int]:
-    """Pour `count` posts over these loads: the level that all reach, and the one that none need exceed."""
+def _level(loads: Sequence[int], count: int) -> tuple[int, int]:
+    """Pour `count` posts over these loads: the level that all reach, and how many posts are left above it."""
     ordered = sorted(loads)
     for width in range(1, len(ordered) + 1):
         total = sum(ordered[:width]) + count
         if width == len(ordered) or total <= ordered[width] * width:
-            return total // width, -(-total // width)
+            return divmod(total, width)
     raise ValueError("no host takes these posts")
 
 
 def _kept(
-    group: Sequence[str], takers: Sequence[str], holders: Mapping[str, str], loads: dict[str, int], high: int
+    group: Sequence[str],
+    takers: Sequence[str],
+    holders: Mapping[str, str],
+    loads: dict[str, int],
+    low: int,
+    spare: int,
 ) -> set[str]:
-    """The posts that stay where they are, up to `high` a host: those that rank highest there. Counts them."""
+    """The posts that stay where they are: those that rank highest there, and only `spare` hosts above `low`."""
     held = [post for post in group if holders.get(post) in takers]
     kept = set()
     for post in sorted(held, key=lambda post: _rank(post, holders[post]), reverse=True):
-        if loads[holders[post]] < high:
+        load = loads[holders[post]]
+        if load < low or (load == low and spare > 0):
+            spare -= load == low
             loads[holders[post]] += 1
             kept.add(post)
     return kept

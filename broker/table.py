@@ -31,8 +31,8 @@ from broker.leases import NOW, PARSE, POST, Term, leases_key
 KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MOST_CHANGES = 20_000  # in one call; Redis answers nobody else meanwhile (10,000 small rows: some 50 ms)
 
-# KEYS: leases, then one hash for each kind. ARGV: post, holder, fence, then for each change five:
-# 'put' or 'delete', index of its hash in KEYS, key, expected version or '', body.
+# KEYS: leases, then one hash for each kind. ARGV: post, holder, fence, then two for each change:
+# "put|delete, index of its hash in KEYS, expected version or -, key" with spaces between, and the body.
 # -> {0, versions} | {1, fence, holder, ms left}: no lease | {2, which change, version seen}: stale
 #    | {3, which, fence seen}: newer than ours | {4, which}: not a row
 WRITE = (
@@ -43,11 +43,11 @@ local fence, holder, since, expires = lease(ARGV[1])
 if holder ~= ARGV[2] or fence ~= tonumber(ARGV[3]) or expires <= now then
   return {1, fence, holder, expires - now}
 end
-local versions, seen = {}, {}
-for i = 4, #ARGV, 5 do
-  local which = (i - 4) / 5
-  local hash, key, expected = KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], ARGV[i + 3]
-  local place = ARGV[i + 1] .. ' ' .. key
+local changes, versions, seen = {}, {}, {}
+for i = 4, #ARGV, 2 do
+  local which = (i - 4) / 2
+  local what, index, expected, key = string.match(ARGV[i], '^(%l+) (%d+) (%S+) (.*)$')
+  local hash, place = KEYS[tonumber(index)], index .. ' ' .. key
   local version = seen[place]
   if version == nil then
     local row = redis.call('HGET', hash, key)
@@ -59,17 +59,19 @@ for i = 4, #ARGV, 5 do
       if tonumber(f) > fence then return {3, which, tonumber(f)} end
     end
   end
-  if expected ~= '' and tonumber(expected) ~= version then return {2, which, version} end
-  if ARGV[i] == 'put' then version = version + 1 else version = 0 end
+  if expected ~= '-' and tonumber(expected) ~= version then return {2, which, version} end
+  if what == 'put' then version = version + 1 else version = 0 end
   seen[place] = version
   versions[which + 1] = version
+  changes[which + 1] = {hash, key}
 end
-for i = 4, #ARGV, 5 do
-  local hash, key = KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2]
-  if ARGV[i] == 'put' then
-    redis.call('HSET', hash, key, string.format('%.0f %.0f\\n', versions[(i - 4) / 5 + 1], fence) .. ARGV[i + 4])
+for which, change in ipairs(changes) do
+  local version = versions[which]
+  if version > 0 then
+    local head = string.format('%.0f %.0f\\n', version, fence)
+    redis.call('HSET', change[1], change[2], head .. ARGV[2 * which + 3])
   else
-    redis.call('HDEL', hash, key)
+    redis.call('HDEL', change[1], change[2])
   end
 end
 return {0, versions}
@@ -206,11 +208,11 @@ def _row(kind: str, post: str, key: str, packed: bytes) -> Row:
     return Row(key=key, version=int(version), fence=int(fence), body=body)
 
 
-def _arguments(change: Put | Delete, place: int) -> list[Any]:
-    expected = "" if change.expected_version is None else change.expected_version
+def _arguments(change: Put | Delete, place: int) -> tuple[str, bytes]:
+    expected = "-" if change.expected_version is None else change.expected_version
     if isinstance(change, Put):
-        return ["put", place, change.key, expected, change.body]
-    return ["delete", place, change.key, expected, b""]
+        return f"put {place} {expected} {change.key}", change.body
+    return f"delete {place} {expected} {change.key}", b""
 
 
 def _refusal(answer: Sequence[Any], term: Term, changes: Sequence[Put | Delete]) -> BrokerError:

@@ -195,6 +195,15 @@ def test_handing_a_mailbox_over_while_mail_flows_loses_nothing(site: Site) -> No
     second.close()
 
 
+def test_mail_that_comes_just_after_leaving_a_mailbox_is_put_back(post: Post) -> None:
+    post.room.subscribe("q")
+    post.still_lives("q")
+    post.room.unsubscribe("q")
+    post.mailer.send("q", Look(row=5))  # the consumer's pop is still under way
+    wait_for(lambda: post.client.llen(post.site.mailbox("q")) == 1, deadline_s=8)
+    assert 5 not in post.rows("q")
+
+
 def test_closing_while_mail_flows_loses_nothing(site: Site) -> None:
     first, second = Post(site), Post(site)
     first.room.subscribe("q")
@@ -241,6 +250,7 @@ def test_mail_held_by_a_consumer_that_is_killed_is_delivered_again(post: Post) -
     finally:
         other.kill()
         other.communicate()
+    wait_for(lambda: post.client.llen(post.site.mailbox("q")) == 1)  # nobody consumes: this is the janitor's work
     post.room.subscribe("q")
     wait_for(lambda: post.rows("q") == [42])
 

@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from math import ceil, floor
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.shares import shares, unowned
@@ -32,6 +32,7 @@ def test_every_post_has_a_host_and_no_share_is_far_from_the_mean(posts: set[str]
     assert min(sizes(owners, hosts)) >= floor(mean)
 
 
+@settings(max_examples=500, deadline=None)
 @given(POSTS, HOSTS, st.data())
 def test_a_join_or_a_leave_moves_few_posts(posts: set[str], names: set[str], data: st.DataObject) -> None:
     owners = shares(posts, everywhere(names))
@@ -41,6 +42,7 @@ def test_a_join_or_a_leave_moves_few_posts(posts: set[str], names: set[str], dat
         after = shares(posts, everywhere(changed), owners)
         moved = sum(after[post] != owners[post] for post in posts)
         assert moved <= ceil(len(posts) / min(len(names), len(changed))) + 2
+        assert min(sizes(after, everywhere(changed))) >= floor(len(posts) / len(changed))
         if changed < names:
             assert all(after[post] == owners[post] for post in posts if owners[post] in changed)
         names, owners = changed, after
