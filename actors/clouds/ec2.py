@@ -28,9 +28,9 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from actors.clouds import ec2_errors, ec2_request, ec2_seen
-from actors.clouds.finding import Finding
 from actors.clouds.port import CloudError, Order, Refused, Unknown
 from actors.config import Ec2Account, Ec2Cloud
+from actors.finding import Finding
 from actors.fleet.seen import Instance, Listed
 
 if TYPE_CHECKING:

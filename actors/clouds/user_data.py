@@ -86,9 +86,8 @@ def render(text: str, facts: Worker) -> str:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise TemplateMistake(f"the user-data template is no YAML: {error}") from error
-    return "#cloud-config\n" + yaml.dump(
-        _fill_all(document, known), Dumper=_Readable, sort_keys=False, allow_unicode=True, width=4096
-    )
+    filled = _fill_all(document, known)
+    return "#cloud-config\n" + yaml.dump(filled, Dumper=_Readable, sort_keys=False, width=4096)
 
 
 def values(facts: Worker) -> dict[str, str]:

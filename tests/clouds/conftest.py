@@ -13,7 +13,7 @@ from deploy.lab.cloud_api import IMAGE, CloudApi
 from deploy.lab.cloud_control import Control
 from deploy.lab.cloud_faults import Settings
 from tests.clouds import conformance
-from tests.condor_pool import condor, lab_pool  # noqa: F401
+from tests.condor_pool import condor  # noqa: F401
 
 MakeEc2 = Callable[..., Ec2]
 
