@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from actors.policies.steps import make
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _step(settings: dict[str, object]) -> dict[str, object]:
+    make(settings)
+    return settings
+
+
+StepOf = Annotated[dict[str, object], AfterValidator(_step)]
 
 
 class Section(BaseModel):
@@ -144,6 +154,10 @@ class Queue(Section):
     max_vms: Count | None = None  # over all its clouds
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     start: str = "true"  # a further ClassAd condition of the workers' START
+    steps: tuple[
+        StepOf, ...
+    ] = ()  # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}
+    cycle_s: Annotated[float, Field(gt=0)] = 60.0  # what steps call a cycle
     slots: Literal["partitionable", "static"] = "partitionable"  # static: one slot for each cpu
 
 

@@ -69,6 +69,8 @@ def _said(error: ErrorDetails, path: Path, raw: Mapping[str, Any]) -> tuple[str,
     if kind == "literal_error":
         known = re.findall(r"'([^']+)'", str(context["expected"]))
         return f"seen {shown(path, error['input'])}; allowed: {' or '.join(known)}", ""
+    if kind == "value_error":
+        return error["msg"].removeprefix("Value error, "), ""
     seen = shown(path, error["input"])
     return f"seen {seen}; allowed: {_allowed(kind, context, error['msg'])}", unit_hint(key, error["input"])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from actors.config import Config, Queue
 from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
+from actors.policies.steps import make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ def rules_of(config: Config, queue: str) -> Rules:
             max_vms=found.max_vms,
             release_after_s=found.release_after_s,
             count_held=found.count_held,
+            steps=tuple(make(settings) for settings in found.steps),
+            cycle_s=found.cycle_s,
         ),
         clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
     )

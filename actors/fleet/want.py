@@ -17,6 +17,8 @@ class Want:
     at: float = 0.0  # Redis time of the decision
     changed: float = 0.0  # when n last changed
     surplus: tuple[tuple[float, int], ...] = ()  # (since, VMs): at least so many were not needed ever since
+    cycle_since: float = 0.0  # when the cycle began in which n last changed
+    cycle_from: int = 0  # what n was before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,28 @@ class Places:
         return self.filled[cloud] + self.idle[cloud] + self.flight[cloud]
 
 
+@dataclass(slots=True, kw_only=True)
+class Settled:
+    """What the jobs alone would have: places for them, `spare` VMs by cloud that none needs, jobs without a place."""
+
+    places: Places
+    spare: dict[str, int]
+    waiting: Waiting
+
+    @property
+    def n(self) -> int:
+        """The change in VMs."""
+        return sum(self.places.new.values()) - sum(self.spare.values())
+
+
+def settle(standings: Sequence[Standing], load: Load, matched: int, budget: int) -> Settled:
+    """Places for the waiting jobs, less `matched` ones that have a place already, with up to `budget` new VMs."""
+    waiting = Waiting(load)
+    waiting.forget(matched)
+    places = place(standings, waiting, budget)
+    return Settled(places=places, spare=take_away(standings, load, waiting, places), waiting=waiting)
+
+
 def place(standings: Sequence[Standing], waiting: Waiting, budget: int) -> Places:
     """Give waiting jobs the capacity there is, then up to `budget` new VMs. What is left in `waiting` has no place."""
     places = Places()

@@ -17,14 +17,16 @@ from dataclasses import dataclass, replace
 
 from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.cascade import Places, place, take_away
+from actors.policies.adjust import adjust
+from actors.policies.cascade import Places, Settled, settle
 from actors.policies.need import Load, Unmet, load
 from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.standing import Standing, standings
+from actors.policies.steps import Counts, run
 from actors.policies.surplus import less, old_enough, remember
-from actors.policies.waiting import Waiting
 
 NO_LIMIT = 1 << 40
+NOTHING_COUNTED = Counts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,26 +78,49 @@ def decide(
     before: Mapping[str, Want],
     now: float,
     decision: str,
+    counts: Counts = NOTHING_COUNTED,
 ) -> Decision:
-    """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds."""
+    """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds.
+
+    `counts` gives the queue's steps what lies outside of this decision: started, factory, ended, short, status.
+    """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
         changes = {cloud: Change(n=_n(before, cloud), why=(unknown,)) for cloud in queue.clouds}
         return _decision(queue, Demand(known=False), changes, before, (unknown,), now, decision)
     standing = standings(queue, clouds, fleet, views, before, now)
     wanted = load(queue, demand, [cloud.rules for cloud in standing])
-    waiting = Waiting(wanted)
-    waiting.forget(_just_matched(standing, wanted, demand))
-    places = place(standing, waiting, _budget(queue, standing, demand.complete))
-    spare = take_away(standing, wanted, waiting, places)
+    matched, budget = _just_matched(standing, wanted, demand), _budget(queue, standing, demand.complete)
+    settled = settle(standing, wanted, matched, budget)
+    why: tuple[str, ...] = ()
+    if queue.steps:
+        n, why = run(queue.steps, settled.n, _counts(counts, queue, wanted, standing, before, now))
+        settled = adjust(standing, wanted, matched, budget, settled, n)
     changes = {
-        cloud.name: _change(queue, cloud, places, spare[cloud.name], demand.complete, before.get(cloud.name), now)
-        for cloud in standing
+        cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
     }
     _clamp(queue, standing, changes)
-    why = _queue_why(wanted, places, waiting, standing, demand)
+    why = _queue_why(wanted, settled, standing, demand) + why
     result = _decision(queue, _summary(wanted, demand), changes, before, why, now, decision)
-    return replace(result, unmet=wanted.unmet, waiting=waiting.jobs)
+    return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
+
+
+def _counts(
+    outside: Counts,
+    queue: QueueRules,
+    wanted: Load,
+    standing: Sequence[Standing],
+    before: Mapping[str, Want],
+    now: float,
+) -> Counts:
+    in_cycle = [want for want in before.values() if now - want.cycle_since < queue.cycle_s]
+    return replace(
+        outside,
+        ready=wanted.idle,
+        pending=sum(cloud.flight for cloud in standing),
+        running=sum(cloud.supply - cloud.flight for cloud in standing),
+        grown=sum(want.n - want.cycle_from for want in in_cycle),
+    )
 
 
 def _n(before: Mapping[str, Want], cloud: str) -> int:
@@ -130,9 +155,9 @@ def _budget(queue: QueueRules, standing: Sequence[Standing], complete: bool) -> 
 
 
 def _change(
-    queue: QueueRules, cloud: Standing, places: Places, spare: int, complete: bool, want: Want | None, now: float
+    queue: QueueRules, cloud: Standing, settled: Settled, complete: bool, want: Want | None, now: float
 ) -> Change:
-    new = places.new[cloud.name]
+    new, spare = settled.places.new[cloud.name], settled.spare[cloud.name]
     if cloud.kept:
         return Change(n=cloud.before, why=(f"{cloud.name}: {cloud.kept}; its want stays as it was",))
     target = cloud.supply - spare + new
@@ -142,7 +167,7 @@ def _change(
     if not complete and target < cloud.before:
         return Change(n=cloud.before, why=(f"{cloud.name}: not every schedd answered; its want does not fall",))
     if target >= base:
-        return Change(n=target, why=(_grown(cloud, places, new),))
+        return Change(n=target, why=(_grown(cloud, settled.places, new),))
     steps = remember(want.surplus if want else (), base - target, now)
     released = old_enough(steps, now, queue.release_after_s)
     why = _shrunk(cloud, base - target, released, now - steps[0][0], queue.release_after_s)
@@ -189,18 +214,16 @@ def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
         changes[cloud] = Change(n=most, why=(*change.why, f"{cloud}: {change.n} lowered to {most}: {why}"))
 
 
-def _queue_why(
-    wanted: Load, places: Places, waiting: Waiting, standing: Sequence[Standing], demand: JobsSeen
-) -> tuple[str, ...]:
-    new = sum(places.new.values())
+def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Standing], demand: JobsSeen) -> tuple[str, ...]:
+    new = sum(settled.places.new.values())
     jobs = f"{wanted.idle} waiting and {wanted.running} running jobs"
     why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: no new VM needed"]
     if not demand.complete:
         missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
         why.append(f"demand is incomplete, without {missing or 'any schedd'}")
-    if waiting.jobs:
+    if settled.waiting.jobs:
         full = "; ".join(f"{cloud.name}: {cloud.full or 'its share is used up'}" for cloud in standing)
-        why.append(f"{waiting.jobs} jobs wait for room ({full})")
+        why.append(f"{settled.waiting.jobs} jobs wait for room ({full})")
     return (*why, *(unmet.why for unmet in wanted.unmet))
 
 
@@ -239,6 +262,7 @@ def _want(
         if old.surplus == change.surplus:
             return old, False
         return replace(old, surplus=change.surplus, at=now), True
+    goes_on = old is not None and now - old.cycle_since < queue.cycle_s
     reasons = why + tuple(sentence for sentence in change.why if sentence not in why)
     want = Want(
         queue=queue.name,
@@ -249,5 +273,7 @@ def _want(
         at=now,
         changed=now,
         surplus=change.surplus,
+        cycle_since=old.cycle_since if old and goes_on else now,
+        cycle_from=old.cycle_from if old and goes_on else old.n if old else 0,
     )
     return want, True

@@ -131,7 +131,7 @@ def _fits(ask: Size, size: Size) -> bool:
 
 
 # The first match of a process registers HTCondor's own ClassAd functions (versionGE, split, ...) too late for itself:
-# it answers false where every later one answers true (classad2 25.14). HTCondor writes versionGE into jobs' Requirements.
+# it answers false where every later one answers true (classad2 25.14). HTCondor writes versionGE into Requirements.
 classad2.parseOne("Requirements = true").symmetricMatch(classad2.parseOne("Requirements = true"))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.fleet.shape import Shape
-
+from actors.policies.steps import Step
 
 CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements
 ABILITIES = (  # what every Linux startd advertises and jobs' Requirements may ask for
@@ -37,13 +37,15 @@ class CloudRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRules:
-    """One queue. `cascade`: tiers of cloud names, the cheapest first."""
+    """One queue. `cascade`: tiers of cloud names, the cheapest first. `cycle_s`: what steps call a cycle."""
 
     name: str
     cascade: tuple[tuple[str, ...], ...]
     max_vms: int | None = None
     release_after_s: float = 60.0
     count_held: bool = False
+    steps: tuple[Step, ...] = ()
+    cycle_s: float = 60.0
 
     @property
     def clouds(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from actors.clouds.finding import Finding
+from actors.finding import Finding
 from actors.fleet.seen import JobsSeen, Machine, StartdsSeen
 from actors.pools.port import PoolError
 

@@ -22,7 +22,7 @@ from htcondor2.htcondor2_impl import _send_command
 
 from actors.pools import condor_startds
 from actors.pools.child import Failure
-from actors.pools.condor_errors import LIBRARY_ERRORS, explained, failure, said
+from actors.pools.condor_errors import LIBRARY_ERRORS, asked_twice, explained, failure, said
 from actors.pools.condor_startds import INSTANCE_ID, Row
 
 _NO_OP_FOR_ADMINISTRATORS = 60023
@@ -103,7 +103,8 @@ def _name_in_collector(machine: str, address: str) -> str:
     """The name of a slot of this startd."""
     with explained(f"the collector was asked for startd {machine}"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = collector.query(htcondor2.AdType.Startd, f"MyAddress =?= {quote(address)}", ["Name"])
+        here = f"MyAddress =?= {quote(address)}"
+        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, here, ["Name"]))
     for name in (str(ad.get("Name", "")) for ad in ads):
         if _is(machine, condor_startds.startd_name(name)):
             return name
@@ -113,7 +114,8 @@ def _name_in_collector(machine: str, address: str) -> str:
 def _become_administrator(machine: str, slot: str) -> None:
     """Have this process hold an administrator's session with the startd of this slot."""
     with explained(f"startd {machine} was asked to let us administer it"):
-        _send_command(ClassAd({"Name": slot})._handle, htcondor2.DaemonType.Startd, _NO_OP_FOR_ADMINISTRATORS, None)
+        startd, no_op = htcondor2.DaemonType.Startd, _NO_OP_FOR_ADMINISTRATORS
+        asked_twice(lambda: _send_command(ClassAd({"Name": slot})._handle, startd, no_op, None))
 
 
 def _check(instance_id: str, min_retirement_s: int) -> str:

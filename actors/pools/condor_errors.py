@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import htcondor2
+from classad2 import ClassAdException
 
 from actors.pools.child import Failure
 
-LIBRARY_ERRORS = (htcondor2.HTCondorException, OSError, RuntimeError)
+LIBRARY_ERRORS = (htcondor2.HTCondorException, ClassAdException, OSError, RuntimeError)
 
+T = TypeVar("T")
 _DENIED = re.compile(r"AUTHENTICATE:|authentication with .* failed|PERMISSION[ _]DENIED|not authorized|SECMAN:2010")
 _NOISE = re.compile(r"Can't find (address|CondorVersion|CondorPlatform) in classad")
 _STAMP = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (\([^)]*\) )?")
@@ -30,12 +33,15 @@ def listen() -> None:
 
 def said() -> str:
     """What the library logged since it was last asked, in one line."""
-    size = os.lseek(2, 0, os.SEEK_END)
-    text = os.pread(2, size, 0).decode(errors="replace")
+    text = _log()
     os.ftruncate(2, 0)
     os.lseek(2, 0, os.SEEK_SET)
     lines = [_STAMP.sub("", line).strip() for line in text.splitlines()]
     return "; ".join(line for line in lines if line and not _NOISE.search(line))
+
+
+def _log() -> str:
+    return os.pread(2, os.lseek(2, 0, os.SEEK_END), 0).decode(errors="replace")
 
 
 @contextmanager
@@ -46,6 +52,17 @@ def explained(what: str) -> Iterator[None]:
         yield
     except LIBRARY_ERRORS as error:
         raise failure(what, error) from error
+
+
+def asked_twice(ask: Callable[[], T]) -> T:
+    """Ask; and once more if the daemon was restarted: it rejects the session of its former life, and forgets it then."""
+    try:
+        return ask()
+    except LIBRARY_ERRORS:
+        if "rejected our session id" not in _log():
+            raise
+    said()
+    return ask()
 
 
 def failure(what: str, error: BaseException) -> Failure:

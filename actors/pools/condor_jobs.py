@@ -24,7 +24,7 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd, ExprTree, Value, quote
 
-from actors.pools.condor_errors import explained
+from actors.pools.condor_errors import asked_twice, explained
 from actors.pools.condor_startds import startd_name
 
 IDLE, RUNNING, HELD, LEAVING, SUSPENDED = 1, 2, 5, 6, 7
@@ -43,7 +43,7 @@ def schedds(wanted: tuple[str, ...]) -> Iterator[list[tuple[str, str]]]:
     """(name, address) of the schedds that the collector knows, or of those wanted; names are compared without case."""
     with explained("the collector was asked for schedds"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress"])
+        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress"]))
     known = [(str(ad.get("Name", "")), str(ad.get("MyAddress", ""))) for ad in ads]
     if wanted:
         names = {name.lower() for name in wanted}
@@ -66,7 +66,7 @@ def jobs_on(name: str, address: str, machines: tuple[str, ...]) -> Iterator[dict
     asked = ["RemoteHost", "AllRemoteHosts", "JobStatus"]
     constraint = f"JobStatus == {RUNNING} || JobStatus == {LEAVING} || JobStatus == {SUSPENDED}"
     with explained(f"schedd {name} was asked for running jobs"):
-        groups = _schedd(address).query(constraint, asked, opts=htcondor2.QueryOpt.GroupBy)
+        groups = _groups(_schedd(address), constraint, asked)
     wanted = {machine.lower(): machine for machine in machines}
     found: Counter[str] = Counter()
     for ad in groups:
@@ -79,6 +79,10 @@ def jobs_on(name: str, address: str, machines: tuple[str, ...]) -> Iterator[dict
 
 def _schedd(address: str) -> htcondor2.Schedd:
     return htcondor2.Schedd(ClassAd({"MyAddress": address, "CondorVersion": ""}))
+
+
+def _groups(schedd: htcondor2.Schedd, constraint: str, asked: list[str]) -> list[ClassAd]:
+    return asked_twice(lambda: schedd.query(constraint, asked, opts=htcondor2.QueryOpt.GroupBy))
 
 
 class _Census:
@@ -122,8 +126,7 @@ class _Census:
 def _census(schedd: htcondor2.Schedd, queues: tuple[QueueSpec, ...]) -> _Census:
     census = _Census(queues)
     named = {name for _, jobs, start, _ in queues for name in relevant(jobs, start)}
-    groups = schedd.query(f"{HERE} && ({_any_of(queues)})", sorted({*ASKED, *named}), opts=htcondor2.QueryOpt.GroupBy)
-    for ad in groups:
+    for ad in _groups(schedd, f"{HERE} && ({_any_of(queues)})", sorted({*ASKED, *named})):
         census.add(ad)
     aged = tuple(queue for queue in queues if queue[3] > 0)
     if aged:

@@ -21,7 +21,7 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd, Value
 
-from actors.pools.condor_errors import explained
+from actors.pools.condor_errors import asked_twice, explained
 
 INSTANCE_ID = ("CloudInstanceID", "EC2InstanceID", "APFInstanceID")
 OURS = " || ".join(f"{name} =!= undefined" for name in (*INSTANCE_ID, "APFQueue"))
@@ -48,7 +48,7 @@ def startds() -> Iterator[list[Row]]:
     global _rows, _ads
     with explained("the collector was asked for startds"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = collector.query(htcondor2.AdType.Startd, CONSTRAINT, PROJECTION)
+        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, CONSTRAINT, PROJECTION))
     _ads = ads
     seen: dict[str, Row] = {}
     for start in range(0, len(ads), ADS_AT_ONCE):
@@ -64,7 +64,8 @@ def forget_ads() -> None:
 def at(address: str) -> list[Row]:
     """What the startd at this address says of its slots. Raises the library's errors."""
     collector = htcondor2.Collector(ClassAd({"MyAddress": address}))
-    return [row_of(ad) for ad in collector.query(htcondor2.AdType.Startd, SLOTS, PROJECTION) if not _dynamic(ad)]
+    ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, SLOTS, PROJECTION))
+    return [row_of(ad) for ad in ads if not _dynamic(ad)]
 
 
 def startd_name(slot: str) -> str:

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-from actors.clouds.finding import Finding
+from actors.finding import Finding
 from actors.config import Config, HtcondorPool
 from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape

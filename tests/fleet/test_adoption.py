@@ -1,0 +1,48 @@
+"""Instances with our tags and no row."""
+
+from actors.fleet.adoption import SETTLE_S, births, orphans
+from actors.fleet.vm import State
+from tests.fleet.made import NOW, instance, listed, vm
+
+
+def adopted(*vms, listing=None):  # type: ignore[no-untyped-def]
+    return orphans(vms, listing or listed(instance()), "private", 0.5)
+
+
+def test_a_living_instance_without_a_row_is_adopted_with_the_clouds_birth_time() -> None:
+    (found,) = adopted()
+    assert (found.state, found.born, found.instance_id, found.queue) == (State.BOOTING, 9_000.0, "i-1", "atlas")
+    assert found.usd_per_hour == 0.5
+
+
+def test_one_with_a_row_is_not() -> None:
+    assert adopted(vm()) == []
+
+
+def test_one_whose_launch_is_still_being_resolved_is_not() -> None:
+    assert adopted(vm(State.LAUNCHING)) == []
+
+
+def test_one_whose_launch_was_thought_refused_is() -> None:
+    assert len(adopted(vm(State.FAILED, instance_id=""))) == 1
+
+
+def test_dead_and_dying_ones_are_not() -> None:
+    assert adopted(listing=listed(instance("terminated"))) == []
+    assert adopted(listing=listed(instance("ending"))) == []
+
+
+def test_a_listing_that_trails_behind_an_ended_row_adopts_nothing() -> None:
+    assert adopted(vm(State.ENDED, since=NOW - SETTLE_S)) == []
+    assert len(adopted(vm(State.ENDED, since=NOW - SETTLE_S - 1))) == 1
+
+
+def test_a_launching_vm_that_the_listing_shows_is_born() -> None:
+    (born,) = births([vm(State.LAUNCHING)], listed(instance()))
+    assert (born.state, born.instance_id) == (State.BOOTING, "i-1")
+
+
+def test_instances_of_a_batch_are_told_apart_by_their_index() -> None:
+    batch = [vm(State.LAUNCHING, id="x-0"), vm(State.LAUNCHING, id="x-1")]
+    (born,) = births(batch, listed(instance(id="i-2", index=1)))
+    assert (born.id, born.instance_id) == ("x-1", "i-2")

@@ -1,0 +1,53 @@
+"""What a cloud has for a queue, as its scheduler is told."""
+
+from actors.fleet.shape import Shape
+from actors.fleet.supply import cancellable, view
+from actors.fleet.vm import State
+from tests.fleet.made import NOW, draining_slot, machine, slot, vm
+
+SEEN = frozenset({"x-0"})
+BUSY = machine(slot("Claimed", "Busy"))
+
+
+def seen(one, its=None, ids=SEEN):  # type: ignore[no-untyped-def]
+    return view("private", "atlas", [one], {"x-0": its} if its else {}, ids, NOW)
+
+
+def test_states_are_counted_and_what_ended_is_not() -> None:
+    vms = [vm(state, id=str(state)) for state in State]
+    counts = view("private", "atlas", vms, {}, frozenset(), NOW)
+    alive = (counts.launching, counts.booting, counts.ready, counts.draining, counts.drained, counts.ending)
+    assert alive == (1, 1, 1, 1, 1, 1)
+    assert counts.supply == 3
+
+
+def test_a_given_up_vm_is_no_supply() -> None:
+    counts = seen(vm(State.BOOTING, unwanted=NOW))
+    assert (counts.supply, counts.unwanted) == (0, 1)
+
+
+def test_claimed_and_idle_is_busy() -> None:
+    assert seen(vm(), machine(slot("Claimed", "Idle"))).busy == 1
+
+
+def test_a_vm_that_the_reading_misses_is_what_it_was_and_suspect() -> None:
+    counts = seen(vm(), BUSY, frozenset())
+    assert (counts.busy, counts.suspect) == (1, 1)
+
+
+def test_free_capacity_is_the_rest_of_a_partitionable_slot_and_all_of_a_free_static_one() -> None:
+    rest = slot("Unclaimed", partitionable=True, children=2, free=Shape(cpus=6, memory_mib=100))
+    counts = seen(vm(), machine(rest, slot("Claimed", "Busy"), slot(free=Shape(cpus=1, memory_mib=7))))
+    assert counts.free == ((6, 100, 0, 0), (1, 7, 0, 0))
+    assert counts.claims == 3
+
+
+def test_a_drain_may_be_taken_back_only_if_it_is_policys_and_its_last_job_runs() -> None:
+    draining = vm(State.DRAINING, drain_for="policy", drain_asked=NOW, nonce="x-0.1")
+    busy, idle = machine(draining_slot("x-0.1")), machine(slot())
+    assert cancellable(draining, busy)
+    assert not cancellable(draining, idle)
+    assert not cancellable(draining, None)
+    assert not cancellable(vm(State.DRAINING, drain_for="wish:1", drain_asked=NOW), busy)
+    assert not cancellable(vm(State.DRAINING, drain_for="policy"), busy)
+    assert not cancellable(vm(State.DRAINED, drain_for="policy", drain_asked=NOW), busy)

@@ -1,0 +1,121 @@
+"""From a want to VMs: who is given up, who is taken back, and what an operator's wish does before that."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.fleet.vm import State, Vm
+from actors.fleet.wish import Wish
+from actors.policies.follow import REFUSED_FOR_S, Scene, follow
+from tests.fleet.made import NOW, draining_slot, machine, slot, vm
+
+IDLE, BUSY = machine(), machine(slot("Claimed", "Busy"))
+WISH = Wish(
+    id="w-1", verb="drain", selector="cloud", name="private", reason="maintenance", by="ada", at=NOW, ends=NOW + 60
+)
+
+
+def scene(want: int | None, machines: dict[str, object] | None = None, **changes: object) -> Scene:
+    made = Scene(
+        wants={} if want is None else {"atlas": want},
+        machines=machines or {},  # type: ignore[arg-type]
+        wishes=(),
+        idle_since={},
+        frozen=False,
+        now=NOW,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def fleet(*states: State, **changes: object) -> list[Vm]:
+    return [vm(state, id=f"x-{n}", instance_id=f"i-{n}", **changes) for n, state in enumerate(states)]
+
+
+def test_a_want_that_is_met_changes_nothing() -> None:
+    changes = follow(fleet(State.READY, State.BOOTING), scene(2))
+    assert not changes.rows
+    assert not changes.cancel
+
+
+def test_a_queue_that_never_said_what_it_wants_keeps_what_it_has() -> None:
+    assert not follow(fleet(State.READY), scene(None)).rows
+
+
+def test_an_idle_vm_goes_before_a_busy_one() -> None:
+    changes = follow(fleet(State.READY, State.READY), scene(1, {"x-0": BUSY, "x-1": IDLE}))
+    assert {key: one.state for key, one in changes.rows.items()} == {"x-1": State.DRAINING}
+    assert changes.rows["x-1"].drain_for == "policy"
+
+
+def test_a_booting_vm_is_marked_and_not_ended() -> None:
+    (marked,) = follow(fleet(State.BOOTING), scene(0)).rows.values()
+    assert (marked.state, marked.unwanted) == (State.BOOTING, NOW)
+
+
+def test_on_a_frozen_cloud_nobody_is_given_up() -> None:
+    assert not follow(fleet(State.READY), scene(0, frozen=True)).rows
+
+
+def test_what_was_given_up_while_it_boots_is_wanted_again_before_anything_else() -> None:
+    vms = [*fleet(State.BOOTING, unwanted=NOW - 5), vm(State.DRAINING, id="d", drain_for="policy", drain_asked=1.0)]
+    changes = follow(vms, scene(1, {"d": machine(draining_slot("n"))}))
+    assert changes.rows["x-0"].unwanted == 0.0
+    assert not changes.cancel
+
+
+def test_a_drain_whose_last_job_runs_is_taken_back_when_demand_returns() -> None:
+    draining = vm(State.DRAINING, drain_for="policy", drain_asked=1.0, nonce="x-0.1")
+    assert follow([draining], scene(1, {"x-0": machine(draining_slot("x-0.1"))})).cancel == [draining]
+    assert not follow([draining], scene(1, {"x-0": IDLE})).cancel
+    assert not follow([draining], scene(0, {"x-0": machine(draining_slot("x-0.1"))})).cancel
+
+
+def test_a_startd_that_refused_is_left_alone_for_a_while() -> None:
+    lately = fleet(State.READY, refused_at=NOW - REFUSED_FOR_S + 1)
+    assert not follow(lately, scene(0)).rows
+    assert follow(fleet(State.READY, refused_at=NOW - REFUSED_FOR_S), scene(0)).rows
+
+
+def test_a_held_vm_is_never_given_up_by_policy() -> None:
+    assert not follow(fleet(State.READY, held="for a look"), scene(0)).rows
+
+
+def test_an_operators_wish_drains_whatever_policy_wants() -> None:
+    (drained,) = follow(fleet(State.READY), scene(1, {"x-0": BUSY}, wishes=(WISH,))).rows.values()
+    assert (drained.state, drained.drain_for, drained.reason) == (
+        State.DRAINING,
+        "wish:w-1",
+        "drained by ada: maintenance",
+    )
+
+
+def test_a_wish_takes_over_policys_drain_so_that_demand_cannot_take_it_back() -> None:
+    draining = vm(State.DRAINING, drain_for="policy", drain_asked=1.0, nonce="x-0.1")
+    changes = follow([draining], scene(1, {"x-0": machine(draining_slot("x-0.1"))}, wishes=(WISH,)))
+    assert changes.rows["x-0"].drain_for == "wish:w-1"
+    assert not changes.cancel
+
+
+def test_vms_born_after_the_wish_are_not_its() -> None:
+    assert not follow(fleet(State.READY, born=NOW + 1), scene(1, wishes=(WISH,))).rows
+
+
+def test_a_vm_may_be_named_by_its_instance_id() -> None:
+    wish = replace(WISH, selector="vm", name="i-0")
+    assert list(follow(fleet(State.READY, State.READY), scene(2, wishes=(wish,))).rows) == ["x-0"]
+
+
+STATES = st.lists(st.sampled_from([s for s in State if s is not State.FAILED]), max_size=8)
+
+
+@given(STATES, st.integers(min_value=0, max_value=8), st.booleans())
+def test_following_a_want_leaves_at_least_so_many_or_all_there_are(
+    states: list[State], want: int, frozen: bool
+) -> None:
+    vms = fleet(*states)
+    changes = follow(vms, scene(want, frozen=frozen))
+    before = sum(one.supply for one in vms)
+    after = sum(changes.rows.get(one.id, one).supply for one in vms)
+    assert after == (before if frozen else min(before, want))
+    assert all(one.state is not State.ENDING or one.id not in changes.rows for one in vms)
