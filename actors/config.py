@@ -154,9 +154,8 @@ class Queue(Section):
     max_vms: Count | None = None  # over all its clouds
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     start: str = "true"  # a further ClassAd condition of the workers' START
-    steps: tuple[
-        StepOf, ...
-    ] = ()  # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}
+    # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}
+    steps: tuple[StepOf, ...] = ()
     cycle_s: Annotated[float, Field(gt=0)] = 60.0  # what steps call a cycle
     slots: Literal["partitionable", "static"] = "partitionable"  # static: one slot for each cpu
 

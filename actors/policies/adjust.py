@@ -1,0 +1,47 @@
+"""What the steps made of the need, carried out: more or fewer VMs than the jobs alone would have.
+
+More: first fewer are given up (the cheapest stay), then VMs are added where there is room, the cheapest tier first.
+Fewer: first fewer are added, then more are given up, the dearest first, held ones never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actors.policies.cascade import Settled, settle
+from actors.policies.need import Load
+from actors.policies.standing import Standing
+
+
+def adjust(standings: Sequence[Standing], load: Load, matched: int, budget: int, settled: Settled, n: int) -> Settled:
+    """`settled` changed so that its balance is `n`, as far as room, `budget` and holds allow."""
+    if n > settled.n:
+        _more(standings, settled, n - settled.n, budget - sum(settled.places.new.values()))
+    elif n < settled.n:
+        new = sum(settled.places.new.values())
+        fewer = min(new, settled.n - n)
+        settled = settle(standings, load, matched, new - fewer) if fewer else settled
+        _fewer(standings, settled, settled.n - n)
+    return settled
+
+
+def _more(standings: Sequence[Standing], settled: Settled, more: int, budget: int) -> None:
+    new, spare = settled.places.new, settled.spare
+    for cloud in standings:
+        stays = min(more, spare[cloud.name])
+        spare[cloud.name] -= stays
+        more -= stays
+    for cloud in standings:
+        if not cloud.kept:
+            added = max(0, min(more, budget, cloud.room - new[cloud.name]))
+            new[cloud.name] += added
+            more, budget = more - added, budget - added
+
+
+def _fewer(standings: Sequence[Standing], settled: Settled, fewer: int) -> None:
+    for cloud in reversed(standings):
+        if cloud.may_fall:
+            can = cloud.supply - cloud.held - settled.spare[cloud.name]
+            given_up = max(0, min(fewer, can))
+            settled.spare[cloud.name] += given_up
+            fewer -= given_up
