@@ -44,6 +44,11 @@ class CloudApi:
     def control(self) -> Control:
         return Control(self.endpoint)
 
+    @property
+    def pid(self) -> int:
+        """The keeper's process id, 0 when it does not run; the API is below it."""
+        return self._child.pid if self._child else 0
+
     def __enter__(self) -> CloudApi:
         argv = [sys.executable, "-m", "deploy.lab.cloud_api", "--port", str(self._port)]
         self._child = subprocess.Popen(
