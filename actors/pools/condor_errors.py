@@ -55,7 +55,7 @@ def explained(what: str) -> Iterator[None]:
 
 
 def asked_twice(ask: Callable[[], T]) -> T:
-    """Ask; and once more if the daemon was restarted: it rejects the session of its former life, and forgets it then."""
+    """Ask; and once more if the daemon was restarted: it rejects the session of its former life, once."""
     try:
         return ask()
     except LIBRARY_ERRORS:

@@ -18,8 +18,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-from actors.finding import Finding
 from actors.config import Config, HtcondorPool
+from actors.finding import Finding
 from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.children import ChildFailed, Lane, TaskFailed

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from actors.config import HtcondorPool
 from actors.pools.htcondor import Htcondor
 from deploy.lab.access_point import LabJob
+from deploy.lab.master import ToolFailed
 from deploy.lab.node import Node
 from deploy.lab.pool import LabPool
 from deploy.lab.user import DOMAIN
@@ -65,6 +67,8 @@ class CondorSite:
         for point in self.lab.access_points:
             if point.queue():
                 point.remove()
+                with suppress(ToolFailed):  # there is nothing to force where no shadow waits for a dead startd
+                    point.master.tool("condor_rm", "-forcex", "-constraint", "true")
         for node in self.nodes.values():
             node.kill()
         self.pool.close()

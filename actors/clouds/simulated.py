@@ -1,0 +1,96 @@
+"""A cloud in a simulated world (deploy/lab/world), with the manners of EC2: tokens, all or nothing, safe repeats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from actors.clouds.port import CloudError, NoCapacity, Order, Quota, Refused, Spent, Throttled, Unknown
+from actors.config import Config, SimulatedCloud
+from actors.finding import Finding
+from actors.fleet.seen import Instance, Listed
+from actors.world_link import WorldAway, WorldLink, WorldRefused
+
+_LONGEST_TOKEN = 64
+_REMEDIES: dict[str, Callable[[str, str], CloudError]] = {
+    "no-capacity": NoCapacity,
+    "quota": Quota,
+    "throttled": Throttled,
+    "spent": Spent,
+    "token-mismatch": Unknown,
+}
+
+
+class Simulated:
+    """One cloud of the configuration, for one factory."""
+
+    def __init__(self, name: str, config: SimulatedCloud, factory: str) -> None:
+        self.name, self._config, self._factory = name, config, factory
+        self._link = WorldLink(config.world, config.timeout_s)
+
+    @classmethod
+    def of(cls, name: str, config: Config) -> Simulated:
+        cloud = config.clouds[name]
+        if not isinstance(cloud, SimulatedCloud):
+            raise TypeError(f"cloud {name} is of kind {cloud.kind}")
+        return cls(name, cloud, config.factory.name)
+
+    def prepare(self, order: Order) -> str:
+        request = {
+            "cloud": self.name,
+            "factory": self._factory,
+            "count": order.count,
+            "token": order.token,
+            "queue": order.queue,
+            "intent": order.intent,
+            "cpus": self._config.shape.cpus,
+            "memory_mib": self._config.shape.memory_mib,
+            "usd_per_hour": self._config.usd_per_hour,
+        }
+        return json.dumps(request, sort_keys=True)
+
+    def launch(self, request: str) -> tuple[Instance, ...]:
+        facts = json.loads(request)
+        if len(facts["token"]) > _LONGEST_TOKEN:
+            raise Refused(f"the token has {len(facts['token'])} characters, {_LONGEST_TOKEN} are allowed")
+        return _instances(self._ask("launch", request=request, **facts))
+
+    def find(self, intent: str, token: str) -> tuple[Instance, ...]:
+        return _instances(self._ask("find", cloud=self.name, factory=self._factory, intent=intent, token=token))
+
+    def listing(self, now: float) -> Listed:
+        mine, foreign = self._ask("listing", cloud=self.name, factory=self._factory)
+        return Listed(source=self.name, at=now, instances=_instances(mine), foreign=foreign)
+
+    def end(self, ids: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self._ask("end", ids=list(ids))) if ids else ()
+
+    def check(self) -> tuple[Finding, ...]:
+        try:
+            there = len(self.listing(0.0).instances)
+        except CloudError as error:
+            return (Finding(what="world", ok=False, text=str(error)),)
+        return (Finding(what="world", ok=True, text=f"answers; {there} instances of ours"),)
+
+    def close(self) -> None:
+        """There is nothing to end: each call has a connection of its own."""
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        with _remedied():
+            return self._link.call(operation, **arguments)
+
+
+def _instances(rows: Sequence[dict[str, Any]]) -> tuple[Instance, ...]:
+    return tuple(Instance(**row) for row in rows)
+
+
+@contextmanager
+def _remedied() -> Iterator[None]:
+    try:
+        yield
+    except WorldAway as away:
+        raise Unknown(str(away)) from away
+    except WorldRefused as refused:
+        raise _REMEDIES.get(refused.kind, Refused)(str(refused), refused.kind) from refused
