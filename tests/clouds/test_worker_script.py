@@ -1,0 +1,121 @@
+"""The script by which a worker learns its name, run as it is, against metadata services over real HTTP."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from deploy.lab.metadata import MetadataService
+from tests.clouds.test_user_data import files
+
+TOOLS = [tool for tool in ("curl", "wget") if shutil.which(tool)]
+ANSWERS = {
+    "meta-data/instance-id": "i-0abc",
+    "meta-data/instance-type": 'm5"large\nSTART = true',
+    "meta-data/placement/availability-zone": "us-east-1a",
+    "meta-data/instance-life-cycle": "spot",
+}
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    (tmp_path / "etc/condor/config.d").mkdir(parents=True)
+    file = tmp_path / "apf-worker"
+    file.write_text(files()["/usr/local/sbin/apf-worker"]["content"])
+    return file
+
+
+def run(script: Path, metadata: str, tool: str) -> tuple[int, dict[str, str]]:
+    """The script with one tool for HTTP on its PATH: its status, and the configuration that it wrote."""
+    programs = script.parent / "bin"
+    programs.mkdir(exist_ok=True)
+    for name in (tool, "tr", "rm", "mv", "sleep"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    environment = {"PATH": str(programs), "APF_ROOT": str(script.parent), "APF_METADATA": metadata}
+    done = subprocess.run(["/bin/sh", script], env=environment, timeout=60, check=False)
+    config = script.parent / "etc/condor/config.d/60-instance.conf"
+    lines = config.read_text().splitlines() if config.exists() else []
+    return done.returncode, dict(line.split(" = ", 1) for line in lines)
+
+
+def test_there_is_a_tool_to_try_it_with() -> None:
+    assert TOOLS
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_worker_learns_its_name_from_a_service_that_wants_a_token(script: Path, tool: str) -> None:
+    with MetadataService() as service:
+        status, config = run(script, service.add("i-0abc", ANSWERS), tool)
+    assert status == 0
+    assert config["CloudInstanceID"] == '"i-0abc"'
+    assert config["NETWORK_HOSTNAME"] == "i-0abc.spot.cern"
+    assert config["CloudInterruptible"] == "true"
+    assert config["DAEMON_LIST"] == "MASTER, STARTD"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_answer_cannot_bring_configuration_along(script: Path, tool: str) -> None:
+    with MetadataService() as service:
+        _, config = run(script, service.add("i-0abc", ANSWERS), tool)
+    assert config["CloudVMType"] == '"m5largeSTARTtrue"'
+    assert "START" not in config
+
+
+@pytest.fixture
+def old_service() -> Iterator[str]:
+    """A metadata service that knows no session tokens, as some private clouds have."""
+
+    class Old(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = ANSWERS.get(self.path.removeprefix("/latest/"), "").encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Old) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_service_that_knows_no_tokens_does_too(script: Path, tool: str, old_service: str) -> None:
+    status, config = run(script, old_service, tool)
+    assert (status, config["CloudInstanceID"], config["CloudRegion"]) == (0, '"i-0abc"', '""')
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_without_an_answer_there_is_no_worker_and_an_old_name_is_gone(script: Path, tool: str) -> None:
+    patient = script.read_text()
+    assert "-lt 60 ]" in patient
+    script.write_text(patient.replace("-lt 60 ]", "-lt 1 ]"))
+    (script.parent / "etc/condor/config.d/60-instance.conf").write_text('CloudInstanceID = "i-old"\n')
+    status, config = run(script, "http://127.0.0.1:9", tool)
+    assert status == 1
+    assert config == {}
+
+
+def test_a_jobs_home_is_kept_where_it_can_be_written_to(tmp_path: Path) -> None:
+    wrapper = tmp_path / "apf-job"
+    wrapper.write_text(files()["/usr/local/libexec/apf-job"]["content"])
+    for home, expected in ((str(tmp_path), str(tmp_path)), ("/nonexistent", "/scratch"), ("", "/scratch")):
+        environment = {**os.environ, "HOME": home, "_CONDOR_SCRATCH_DIR": "/scratch"}
+        said = subprocess.run(
+            ["/bin/sh", wrapper, "/bin/sh", "-c", 'echo "$HOME" "$1"', "-", "a b"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        assert said.stdout == f"{expected} a b\n"
