@@ -20,8 +20,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
+from actors.fleet.seen import Failed, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
 from actors.packing import pack, unpack
+from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
 from broker.leases import Term
 from broker.table import Put, Table
 
@@ -51,21 +52,11 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machines:
-    machines: tuple[Machine, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListingHead:
     at: float = 0.0
     foreign: int = 0
     failed_at: float = 0.0
     failed: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instances:
-    instances: tuple[Instance, ...] = ()
 
 
 class DemandRows:
@@ -101,7 +92,7 @@ def _by_queue(classes: Iterable[JobClass], queues: Iterable[str]) -> dict[str, b
 def read_demand(table: Table, pool: str, queue: str) -> JobsSeen | Failed:
     """The queue's part of the pool's last reading. Failed when there is none, or when the last look failed."""
     post = f"pool/{pool}"
-    head_row, row = table.get("demand", post, HEAD), table.get("demand", post, queue)
+    head_row, row = table.get_many([("demand", post, HEAD), ("demand", post, queue)])
     head = unpack(DemandHead, head_row.body) if head_row else DemandHead()
     if head.failed or not head.at or row is None:
         return Failed(source=post, at=head.failed_at or head.at, reason=head.failed or "not read yet")
@@ -120,7 +111,7 @@ def write_startds(table: Table, term: Term, reading: StartdsSeen | Failed, cloud
     by_cloud: dict[str, list[Machine]] = {cloud: [] for cloud in (*clouds, STRAYS)}
     for machine in reading.machines:
         by_cloud[machine.cloud if machine.cloud in by_cloud else STRAYS].append(machine)
-    rows = {cloud: pack(Machines(machines=tuple(machines))) for cloud, machines in by_cloud.items()}
+    rows = {cloud: pack_machines(machines) for cloud, machines in by_cloud.items()}
     rows[HEAD] = pack(StartdsHead(at=reading.at))
     table.write(term, [_put("startds", key, body) for key, body in rows.items()])
 
@@ -139,7 +130,7 @@ def read_startds(table: Table, pool: str, cloud: str) -> StartdsSeen | Failed:
     machines: list[Machine] = []
     for key in (cloud, STRAYS):
         row = table.get("startds", post, key)
-        machines.extend(unpack(Machines, row.body).machines if row else ())
+        machines.extend(unpack_machines(row.body) if row else ())
     return StartdsSeen(source=post, at=head.at, machines=tuple(machines))
 
 
@@ -150,7 +141,7 @@ def write_listing(table: Table, term: Term, reading: Listed | Failed) -> None:
         head = replace(before, failed_at=reading.at, failed=reading.reason)
         table.write(term, [_put("listing", HEAD, pack(head))])
         return
-    body = pack(Instances(instances=reading.instances))
+    body = pack_instances(reading.instances)
     head = ListingHead(at=reading.at, foreign=reading.foreign)
     table.write(term, [_put("listing", ALL, body), _put("listing", HEAD, pack(head))])
 
@@ -167,7 +158,7 @@ def newer_listing(table: Table, cloud: str, seen: Listed | None) -> Listed | Non
     if not head.at or (seen and seen.at >= head.at):
         return seen
     row = table.get("listing", f"cloud/{cloud}", ALL)
-    instances = unpack(Instances, row.body).instances if row else ()
+    instances = unpack_instances(row.body) if row else ()
     return Listed(source=f"cloud/{cloud}", at=head.at, instances=instances, foreign=head.foreign)
 
 

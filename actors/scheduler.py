@@ -23,12 +23,13 @@ from actors.post_office import PostOffice
 from actors.readings import read_demand
 from actors.rules import Rules, rules_of
 from actors.serving import Seat, Serving, Terms
-from actors.views import read_view
+from actors.views import read_view_of
 from actors.wants import Standing, read_wants, write_standing, write_wants
 from broker.leases import Term
 from broker.table import Table
 
-LOOK_S = 5.0
+LOOK_S = 10.0
+SURPLUS_LOOK_S = 1.0
 OLD_READINGS = 4  # demand older than so many of its pool's intervals is not known any more
 
 log = structlog.get_logger("scheduler")
@@ -59,7 +60,9 @@ class Scheduler(Serving):
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
 
     def interval_s(self, seat: Seat) -> float:
-        return LOOK_S
+        """A surplus that waits for its time to be released is looked at closely."""
+        waits = seat.state is not None and any(want.surplus for want in seat.state.wants.values())
+        return SURPLUS_LOOK_S if waits else LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
         return QueueSeat(rules=rules_of(self._config, seat.name), wants=read_wants(self._table, seat.name))
@@ -68,7 +71,7 @@ class Scheduler(Serving):
         state: QueueSeat = seat.state
         now = self._now()
         demand = self._demand(seat.name, now)
-        views = {cloud: read_view(self._table, cloud, seat.name) for cloud in state.rules.queue.clouds}
+        views = read_view_of(self._table, state.rules.queue.clouds, seat.name)
         decision = decide(
             state.rules.queue,
             demand,
@@ -115,6 +118,7 @@ class Scheduler(Serving):
     def _tell(self, seat: Seat, term: Term, decision: Decision) -> None:
         """How the queue stands, for status: written when it says something else than before."""
         demand = decision.demand
+        unmet = tuple(one.why for one in decision.unmet)
         standing = Standing(
             known=demand.known,
             idle=demand.idle,
@@ -123,11 +127,11 @@ class Scheduler(Serving):
             held=demand.held,
             waiting=decision.waiting,
             why=decision.why,
+            unmet=unmet,
         )
         if standing != seat.state.standing:
             write_standing(self._table, term, standing)
             seat.state.standing = standing
-        unmet = tuple(one.why for one in decision.unmet)
         if unmet != seat.state.told:
             seat.state.told = unmet
             (log.warning if unmet else log.info)(

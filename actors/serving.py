@@ -21,8 +21,9 @@ import pykka
 import structlog
 
 from actors.calls import Answer, Calls, Lane
+from actors.packing import BadRow
 from broker.envelope import Message
-from broker.errors import LeaseLost, StaleRow, Unreachable
+from broker.errors import DamagedRow, LeaseLost, StaleRow, Unreachable
 from broker.leases import Term
 
 log = structlog.get_logger("actor")
@@ -192,6 +193,8 @@ class Serving(pykka.ThreadingActor):
             work(seat)
         except Unreachable as away:
             log.warning("redis away", actor=self.title, post=seat.post, why=str(away))
+        except (BadRow, DamagedRow) as bad:
+            log.error("row cannot be read", actor=self.title, post=seat.post, why=str(bad))
         except StaleRow as stale:
             seat.due = 0.0
             log.info("row moved on", actor=self.title, post=seat.post, why=str(stale))

@@ -44,13 +44,19 @@ def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, Fl
     return (unpack(CloudView, head.body) if head else None), views
 
 
-def read_view(table: Table, cloud: str, queue: str) -> tuple[CloudView | None, FleetView | None]:
-    """What one queue's scheduler needs to know of one cloud."""
-    head, row = table.get("fleet", f"cloud/{cloud}", CLOUD), table.get("fleet", f"cloud/{cloud}", queue)
-    return (
-        unpack(CloudView, head.body) if head else None,
-        unpack(FleetView, row.body) if row else None,
-    )
+def read_view_of(
+    table: Table, clouds: Iterable[str], queue: str
+) -> dict[str, tuple[CloudView | None, FleetView | None]]:
+    """What one queue's scheduler needs to know of its clouds, in one round trip."""
+    names = list(clouds)
+    rows = table.get_many([("fleet", f"cloud/{cloud}", key) for cloud in names for key in (CLOUD, queue)])
+    return {
+        cloud: (
+            unpack(CloudView, head.body) if head else None,
+            unpack(FleetView, row.body) if row else None,
+        )
+        for cloud, head, row in zip(names, rows[::2], rows[1::2], strict=True)
+    }
 
 
 def _key(seen: FleetView | CloudView) -> str:

@@ -1,0 +1,65 @@
+"""Rows as bytes and back: nothing is lost, and what is not a row is refused."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors.fleet.seen import Instance, JobClass, Machine
+from actors.fleet.vm import Intent, Vm
+from actors.fleet.want import CloudView, FleetView, Want
+from actors.fleet.wish import Wish
+from actors.packing import BadRow, pack, unpack
+from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
+from actors.readings import DemandHead, ListingHead, StartdsHead
+from actors.wants import Outcome, Standing
+
+KINDS = (Vm, Intent, Want, FleetView, CloudView, Wish, Outcome, Standing, DemandHead, StartdsHead, ListingHead)
+KINDS_AND_CLASSES = (*KINDS, JobClass)
+
+
+# What msgpack can carry: numbers of 64 bits, text that is Unicode.
+st.register_type_strategy(int, st.integers(min_value=-(2**63), max_value=2**63 - 1))
+st.register_type_strategy(float, st.floats(allow_nan=False))
+
+
+@pytest.mark.parametrize("kind", KINDS_AND_CLASSES, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_every_kind_of_row_comes_back_as_it_was(kind: type, data: st.DataObject) -> None:
+    value = data.draw(st.from_type(kind))
+    assert unpack(kind, pack(value)) == value
+
+
+@given(st.lists(st.builds(Machine), max_size=30).map(lambda few: few * 50))
+@settings(max_examples=10, deadline=None)
+def test_machines_come_back_as_they_were(machines: list[Machine]) -> None:
+    assert unpack_machines(pack_machines(machines)) == tuple(machines)
+
+
+@given(st.lists(st.builds(Instance), max_size=30).map(lambda few: few * 50))
+@settings(max_examples=10, deadline=None)
+def test_instances_come_back_as_they_were(instances: list[Instance]) -> None:
+    assert unpack_instances(pack_instances(instances)) == tuple(instances)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_a_bad_row_and_never_an_empty_reading(garbage: bytes) -> None:
+    for read in (unpack_machines, unpack_instances, lambda body: unpack(Vm, body)):
+        try:
+            value = read(garbage)
+        except BadRow:
+            continue
+        assert value == ()
+        assert garbage == pack_machines([])
+
+
+@given(st.integers(min_value=0, max_value=200))
+def test_a_reading_that_was_cut_off_is_refused(cut: int) -> None:
+    whole = pack_machines([Machine(name=f"m{n}", address="") for n in range(600)])
+    with pytest.raises(BadRow):
+        unpack_machines(whole[: -1 - cut])
+
+
+def test_another_layout_is_refused_by_its_number() -> None:
+    with pytest.raises(BadRow, match="layout 2"):
+        unpack_machines(b"\x02\x00")
