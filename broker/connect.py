@@ -232,7 +232,12 @@ def _redis_settings() -> dict[str, Any]:
 
 
 def _sentinel_settings() -> dict[str, Any]:
-    return {"socket_timeout": CONNECT_TIMEOUT_S, "socket_connect_timeout": CONNECT_TIMEOUT_S}
+    """For asking a Sentinel: one that is down must not delay asking the next."""
+    return {
+        "socket_timeout": CONNECT_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
 
 
 def _kombu_settings() -> dict[str, Any]:

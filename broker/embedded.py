@@ -125,7 +125,7 @@ class EmbeddedServer:
     def _try(self, address: Address, lock: int) -> bool:
         """Fork the child for this address; whether it answers. A child that does not is ended."""
         config = _write_config(self.directory, address)
-        self._fork(_server_program(), config, lock)
+        self._fork(server_program(), config, lock)
         if self._answers(address):
             return True
         if self._child:
@@ -195,7 +195,8 @@ def _probe(address: Address) -> redis.Redis:
     )
 
 
-def _server_program() -> str:
+def server_program() -> str:
+    """The server's executable. Raises BrokerError if there is none."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found

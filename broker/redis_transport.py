@@ -14,6 +14,8 @@ from typing import Any
 import redis
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps, loads
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from broker.codec import MAX_BYTES
 
@@ -80,9 +82,17 @@ class GuardedClient(redis.Redis):
 
 
 class _Guard:
-    """For both channels below. `park` comes as a transport option."""
+    """For both channels below. `park` comes as a transport option.
+
+    redis-py would repeat a failed call for ten seconds and more, with pauses, inside kombu's own repeating: an
+    actor that sends while Redis is away would hang for so long. Here each call fails at once, and kombu retries.
+    """
 
     park: Park | None = None
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        settings: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return settings | {"retry": Retry(NoBackoff(), 0), "protocol": 2}
 
     def _get_client(self) -> Any:
         return functools.partial(GuardedClient, park=self.park)

@@ -6,8 +6,8 @@ they take, and who holds what now. Nobody leads.
 The rules it keeps, for hosts that take the same posts:
 
 - No host has more than the mean rounded up, none less than the mean rounded down, from a fresh start.
-- A post stays with its holder unless the holder is gone or over its share, or must feed one below it. So a join or a leave moves at most
-  ceil(posts / hosts) + 2.
+- A post stays with its holder unless the holder is gone, or has more than its share while another has less. So a
+  join or a leave moves at most ceil(posts / hosts) + 2.
 - A free post goes where rendezvous hashing ranks highest among hosts with room: all hosts agree without talking.
 
 With differing patterns ("cloud/*") the posts are shared group by group, a group being the posts that the same
