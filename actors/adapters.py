@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.clouds import simulated as simulated_cloud
 from actors.clouds import user_data
 from actors.clouds.ec2 import Ec2
 from actors.clouds.port import Cloud
 from actors.clouds.worker_token import TokenFailed, mint
 from actors.config import Config, Ec2Cloud, HtcondorPool
+from actors.pools import simulated as simulated_pool
 from actors.pools.htcondor import Htcondor
 from actors.pools.port import Pool
 from actors.secrets_file import secret
@@ -24,7 +26,7 @@ def pool(config: Config, name: str) -> Pool:
     settings = config.pools[name]
     if isinstance(settings, HtcondorPool):
         return Htcondor.of(name, config)
-    raise NotImplementedError
+    return simulated_pool.Simulated.of(name, config)
 
 
 def cloud(config: Config, name: str) -> Cloud:
@@ -33,7 +35,7 @@ def cloud(config: Config, name: str) -> Cloud:
     if isinstance(settings, Ec2Cloud):
         account = config.accounts[settings.account] if settings.account else None
         return Ec2(factory=config.factory.name, name=name, config=settings, account=account, reveal=secret)
-    raise NotImplementedError
+    return simulated_cloud.Simulated.of(name, config)
 
 
 def recipe(config: Config) -> Callable[[str, str], str]:
