@@ -1,0 +1,55 @@
+"""A factory host as a process of its own, for tests that kill and freeze it: python -m tests.factory_host CONFIG NAME
+
+It runs until SIGTERM, then gives up its posts. The log goes to stderr, one JSON object a line.
+
+SIGUSR1 makes the next look of the actor that is named in the file `CONFIG.kill-actor` raise: an exception that nobody
+expected, so that the supervisor has to start the actor anew.
+"""
+
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from actors.app import Host
+from actors.config_file import load
+from actors.serving import Serving
+
+
+def main(config: str, name: str, posts: str = "*") -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    signal.signal(signal.SIGUSR1, lambda *_: _kill_actor(Path(f"{config}.kill-actor").read_text().strip()))
+    with Host(load(config), name, posts):
+        over.wait()
+
+
+def _kill_actor(title: str) -> None:
+    """The next look of this actor raises, once."""
+    sane = Serving._look_at
+
+    def raises(self: Serving, seat: Any) -> None:
+        if self.title == title:
+            Serving._look_at = sane  # type: ignore[method-assign]
+            raise RuntimeError("asked for by a test")
+        sane(self, seat)
+
+    Serving._look_at = raises  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,358 @@
+"""A whole factory on a whole lab: a site, a Redis, and factory hosts as child processes. In a conftest:
+
+    from tests.factory_on_lab import make_factory  # noqa: F401
+
+    def test_a_job_is_run_by_a_vm(make_factory):
+        factory = make_factory()
+        factory.submit(3, seconds=5)
+        factory.host().start()
+        factory.until_done()
+        factory.judge()
+
+Two clouds, the cheaper first: `private` (m5.large, at most 2, free) and `spot` (c5.large, at most 4, priced). Intervals
+are quick: TTL 3 s, tick 0.5 s, readings every second. The Redis lives as long as the test, not as a host.
+"""
+
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config as BotoConfig
+
+from actors.config import Config
+from actors.config_file import load
+from actors.fleet.vm import State, Vm
+from actors.fleet.want import CloudView, Want
+from actors.messages import KINDS, OperatorWish
+from actors.packing import unpack
+from actors.post_office import OPERATOR
+from actors.readings import DemandHead, StartdsHead, startds_head
+from actors.registry import read_vms
+from actors.views import read_views
+from actors.wants import Outcome, Standing, read_outcomes, read_standing, read_wants
+from broker.clock import RedisClock
+from broker.connect import Site as RedisSite
+from broker.dead_letters import DeadLetters
+from broker.embedded import EmbeddedServer
+from broker.leases import Leases, Owner
+from broker.mail import Mailer
+from broker.table import Table
+from deploy.lab.access_point import LabJob
+from deploy.lab.cloud_api import IMAGE
+from deploy.lab.cloud_faults import HYPERVISOR_KEY
+from deploy.lab.daemon_config import Pace
+from deploy.lab.site import Site
+from tests import factory_judge
+from tests.condor_pool import condor  # noqa: F401
+from tests.factory_process import HostProcess
+
+TYPES = {"private": "m5.large", "spot": "c5.large"}
+POLL_S = 0.2
+QUEUE = "atlas"
+MakeFactory = Callable[..., "Factory"]
+
+
+class Factory:
+    """One site and one factory. `changes` are merged into the configuration (see `configuration`)."""
+
+    def __init__(self, site: Site, directory: Path, changes: Mapping[str, Any], name: str = "faults") -> None:
+        self.site, self.directory, self.name = site, directory, name
+        self.redis = EmbeddedServer(directory / "redis")
+        self.hosts: dict[str, HostProcess] = {}
+        self._changes = changes
+        self._exits = ExitStack()
+
+    def __enter__(self) -> "Factory":
+        self.redis.start()
+        self._exits.callback(self.redis.stop)
+        self.redis_site = RedisSite(address=self.redis.address, factory=self.name)
+        self.client = self.redis_site.client()
+        self._exits.callback(self.client.close)
+        self.table = Table(self.client, self.redis_site)
+        self.dead_letters = DeadLetters(self.client, self.redis_site)
+        self.config_file = self.directory / f"{self.name}.toml"
+        self.configure(**self._changes)
+        self.fences = factory_judge.Fences(self.table, self.config.clouds)
+        self._ec2 = _listing_client(self.site.cloud.endpoint)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for host in self.hosts.values():
+            host.close()
+        self._exits.close()
+
+    # --- the factory
+
+    def configure(self, **changes: Any) -> None:
+        """Write the configuration anew, with `changes` merged in. Hosts read it when they start."""
+        self.config_file.write_text(_toml(_merged(configuration(self.site, self.redis, self.name), changes)))
+        self.config: Config = load(self.config_file)
+
+    def host(self, name: str = "host-1", posts: str = "*") -> HostProcess:
+        """The host of this name, not started yet."""
+        if name not in self.hosts:
+            secret = {"APF_TEST_REDIS": self.redis.address.password or ""}
+            keys = {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": "lab", "AWS_EC2_METADATA_DISABLED": "true"}
+            self.hosts[name] = HostProcess(name, self.config_file, self.directory, secret | keys, posts)
+        return self.hosts[name]
+
+    def wish(self, selector: str, name: str, reason: str = "a test wishes it", verb: str = "drain") -> Outcome:
+        """Send an operator's wish until its outcome exists, as `apf` does."""
+        clock = RedisClock(self.redis_site.client())
+        clock.sync()
+        mailer = Mailer(self.redis_site, KINDS, "a-test", clock)
+        wish = OperatorWish(
+            id=f"test-{secrets.token_hex(6)}", verb=verb, selector=selector, name=name, reason=reason, by="a test"
+        )  # type: ignore[arg-type]
+        try:
+            self.until(lambda: self._sent(mailer, wish), f"the outcome of the wish {selector} {name}", 20)
+        finally:
+            mailer.close()
+        return read_outcomes(self.table)[wish.id]
+
+    def _sent(self, mailer: Mailer, wish: OperatorWish) -> bool:
+        if wish.id in read_outcomes(self.table):
+            return True
+        mailer.send(OPERATOR, wish)
+        return False
+
+    # --- what is there
+
+    def vms(self, cloud: str = "", *states: State) -> list[Vm]:
+        """Rows, by cloud and state if given."""
+        found = read_vms(self.table, self.config.clouds)
+        return [vm for vm in found if cloud in ("", vm.cloud) and (not states or vm.state in states)]
+
+    def alive(self, cloud: str = "") -> list[Vm]:
+        return [vm for vm in self.vms(cloud) if vm.alive]
+
+    def vm_of(self, instance_id: str) -> Vm | None:
+        return next((vm for vm in self.vms() if vm.instance_id == instance_id), None)
+
+    def wants(self, queue: str = QUEUE) -> dict[str, int]:
+        """VMs wanted, by cloud."""
+        return {cloud: want.n for cloud, want in self.want_rows(queue).items()}
+
+    def want_rows(self, queue: str = QUEUE) -> dict[str, Want]:
+        return read_wants(self.table, queue)
+
+    def standing(self, queue: str = QUEUE) -> Standing | None:
+        return read_standing(self.table, queue)
+
+    def cloud_view(self, cloud: str) -> CloudView | None:
+        return read_views(self.table, cloud)[0]
+
+    def startds_head(self) -> StartdsHead:
+        return startds_head(self.table, "local")
+
+    def demand_head(self) -> DemandHead:
+        row = self.table.get("demand", "pool/local", "@")
+        return unpack(DemandHead, row.body) if row else DemandHead()
+
+    def terms(self) -> dict[str, Owner]:
+        """Who holds which post now, with its fence."""
+        return {owner.post: owner for owner in Leases(self.client, self.redis_site, "a-test#0", 3).owners()}
+
+    def fences_of(self) -> dict[str, tuple[str | None, int]]:
+        """Post -> (holder, fence): equal before and after, if no term ended in between."""
+        return {post: (owner.holder, owner.fence) for post, owner in self.terms().items()}
+
+    def instances(self) -> dict[str, str]:
+        """What the cloud lists as not ended: id -> state. All of it, whoever started it."""
+        pages = self._ec2.get_paginator("describe_instances").paginate()
+        found = {
+            i["InstanceId"]: i["State"]["Name"] for page in pages for r in page["Reservations"] for i in r["Instances"]
+        }
+        return {key: state for key, state in found.items() if state not in ("terminated", "stopped")}
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return self.site.cloud.control.ledger()
+
+    def ended(self) -> list[str]:
+        """Instances that the API was asked to end, in that order."""
+        return [i for one in self.ledger() if one["action"] == "TerminateInstances" for i in one["ids"]]
+
+    def started(self) -> list[str]:
+        """Instances that were started, in that order."""
+        runs = (one for one in self.ledger() if one["action"] == "RunInstances" and not one.get("repeat"))
+        return [i for one in runs for i in one["ids"]]
+
+    def running_jobs(self) -> list[str]:
+        """The instances on which jobs run now, one for each job, as the schedds say."""
+        return [job.instance_id for job in self.site.pool.queue() if job.status == 2]
+
+    # --- jobs, waiting, judging
+
+    def submit(self, jobs: int, seconds: float = 5.0, **options: Any) -> list[str]:
+        """Like jobs of the queue; `options` are those of LabJob."""
+        return self.site.pool.submit([LabJob(**{"seconds": seconds, "queue": QUEUE, **options})] * jobs)
+
+    def until(self, condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
+        """Wait for a condition; fail with `what` was waited for and how things stand."""
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {limit_s:g} s: {what}\n{self.story()}")
+            self._watch()
+            time.sleep(POLL_S)
+
+    def holds(self, condition: Callable[[], object], what: str, for_s: float) -> None:
+        """A condition must be true all the time."""
+        deadline = time.monotonic() + for_s
+        while time.monotonic() < deadline:
+            if not condition():
+                pytest.fail(f"not true any more: {what}\n{self.story()}")
+            self._watch()
+            time.sleep(POLL_S)
+
+    def until_done(self, limit_s: float = 60.0) -> None:
+        """All jobs have left the queue, and no VM is left."""
+        self.until(lambda: not self.site.pool.queue(), "all jobs have left the queue", limit_s)
+        self.until_no_vm()
+
+    def until_no_vm(self, limit_s: float = 40.0) -> None:
+        self.until(lambda: not self.alive() and not self.instances(), "no VM is left", limit_s)
+
+    def judge(self, *, disturbed: int = 0, waiting: int = 0) -> None:
+        """The promises were kept. `disturbed`: jobs that the test itself broke; `waiting`: those meant to wait."""
+        self._watch()
+        pool = self.site.pool
+        history, queue = pool.history(), pool.queue()
+        limits = {TYPES[name]: cloud.max_vms for name, cloud in self.config.clouds.items() if name in TYPES}
+        left = queue if len(queue) != waiting else []
+        wrong = factory_judge.complaints(history, left, self.ledger(), limits) + self.fences.broken
+        hurt = factory_judge.disturbed(history)
+        if len(hurt) > disturbed:
+            wrong += hurt
+        wrong += [f"instance {i} is left: {state}" for i, state in self.instances().items()]
+        rows = {vm.instance_id for vm in self.vms()}
+        wrong += [f"instance {i} never had a row" for i in self.started() if i not in rows]
+        wrong += [f"VM {vm.id} is left in {vm.state}: {vm.reason}" for vm in self.alive()]
+        if wrong:
+            pytest.fail("\n".join(wrong) + "\n" + self.story())
+
+    def story(self) -> str:
+        """How things stand, for a failed test."""
+        jobs = Counter(job.status for job in self.site.pool.queue())
+        rows = "\n".join(f"  {vm.cloud} {vm.id} {vm.instance_id} {vm.state}: {vm.reason}" for vm in self.vms())
+        logs = "\n".join(f"{host.name}:\n{host.text()[-6000:]}" for host in self.hosts.values())
+        return f"jobs by status: {dict(jobs)}; listed: {self.instances()}\nrows:\n{rows}\n{logs}"
+
+    def _watch(self) -> None:
+        if self.redis.pid:
+            self.fences.look()
+
+
+def configuration(site: Site, redis: EmbeddedServer, name: str) -> dict[str, Any]:
+    """The factory's configuration, as TOML's plain values."""
+    cloud = {
+        "kind": "ec2",
+        "endpoint": site.cloud.endpoint,
+        "region": "us-east-1",
+        "image": IMAGE,
+        "shape": {"cpus": 1, "memory_mib": 512},
+        "interval_s": 1.0,
+        "timeout_s": 5.0,
+        "closed_s": 10.0,
+    }
+    return {
+        "factory": {
+            "name": name,
+            "redis": str(redis.address),
+            "redis_password": "env:APF_TEST_REDIS",
+            "ttl_s": 3.0,
+            "tick_s": 0.5,
+            "console": {"port": 0},
+        },
+        "pools": {
+            "local": {
+                "kind": "htcondor",
+                "collector": site.pool.collector,
+                "token_directory": str(site.tokens()),
+                "trust_domain": "lab",
+                "interval_s": 1.0,
+                "timeout_s": 5.0,
+                "worker_token_command": list(site.pool.worker_token_command),
+                "worker_identities": ["worker@lab"],
+            }
+        },
+        "clouds": {
+            "private": {**cloud, "instance_type": TYPES["private"], "max_vms": 2},
+            "spot": {**cloud, "instance_type": TYPES["spot"], "max_vms": 4, "usd_per_hour": 0.1},
+        },
+        "queues": {
+            QUEUE: {
+                "pool": "local",
+                "jobs": f'MATCH_APF_QUEUE == "{QUEUE}"',
+                "cascade": [["private"], ["spot"]],
+                "release_after_s": 1.0,
+            }
+        },
+    }
+
+
+@pytest.fixture
+def make_factory(condor: Path, tmp_path: Path) -> Iterator[MakeFactory]:  # noqa: F811
+    """make_factory(site=None, name="faults", pace="quick", schedds=1, types=None, **configuration changes) -> Factory.
+
+    With `site` a second factory comes to a site that is there. Everything ends with the test.
+    """
+    with ExitStack() as stack:
+
+        def make(
+            site: Site | None = None,
+            name: str = "faults",
+            pace: Pace | str = Pace.QUICK,
+            schedds: int = 1,
+            types: Mapping[str, Any] | None = None,
+            **changes: Any,
+        ) -> Factory:
+            if site is None:
+                site = stack.enter_context(Site(pace, schedds=schedds, types=types, prefix=condor))
+            directory = tmp_path / name
+            directory.mkdir()
+            return stack.enter_context(Factory(site, directory, changes, name))
+
+        yield make
+
+
+def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; everything else is replaced, and None removes."""
+    after = dict(before)
+    for key, value in changes.items():
+        known = after.get(key)
+        after[key] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return {key: value for key, value in after.items() if value is not None}
+
+
+def _toml(tables: Mapping[str, Any]) -> str:
+    """Every top table's entries as inline values: JSON's texts, numbers and lists are TOML's too."""
+    return "".join(
+        f"[{table}]\n" + "".join(f"{json.dumps(key)} = {_inline(value)}\n" for key, value in entries.items())
+        for table, entries in tables.items()
+    )
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_inline(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)
+
+
+def _listing_client(endpoint: str) -> Any:
+    """Looks with the lab's own key: meets no faults and uses none up."""
+    return boto3.client(
+        "ec2",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=HYPERVISOR_KEY,
+        aws_secret_access_key="lab",
+        config=BotoConfig(retries={"total_max_attempts": 1}),
+    )
