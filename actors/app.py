@@ -43,6 +43,7 @@ from actors.operator_desk import OperatorDesk
 from actors.ownership import Ownership, Rhythm
 from actors.pools.port import Pool
 from actors.post_office import OPERATOR, PostOffice
+from actors.posts import posts_of
 from actors.registry import Registries
 from actors.retirement import Retirement
 from actors.scheduler import Scheduler
@@ -65,12 +66,6 @@ from broker.table import Table
 RETRY_S = (1.0, 2.0, 5.0, 10.0)
 
 log = structlog.get_logger("host")
-
-
-def posts_of(config: Config) -> tuple[str, ...]:
-    """All posts of a factory, in a fixed order."""
-    kinds = (("pool", config.pools), ("cloud", config.clouds), ("queue", config.queues))
-    return tuple(f"{kind}/{name}" for kind, names in kinds for name in names)
 
 
 class Host:

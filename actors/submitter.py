@@ -86,8 +86,8 @@ class Submitter(Serving):
             self._note_births(registry, term, listed)
         lost = len(orphans(registry.vms(), listed, seat.name, 0.0)) if listed else 0
         self._reopen(registry, now)
-        for queue in self._config.queues_of(seat.name):
-            self._user_data(seat, queue, now)  # made before it is needed
+        for queue in () if registry.closed.why else self._config.queues_of(seat.name):
+            self._user_data(seat, queue, now)  # made before it is needed; not again and again while it fails
         self._resolve(seat, registry, now)
         if listed and listed.at >= seat.state.began:  # before that, instances of a former life may be unknown
             self._start_what_is_wanted(seat, term, registry, lost, now)

@@ -38,6 +38,7 @@ class Standing:
     held: int = 0
     waiting: int = 0
     why: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()  # jobs that no cloud can run: how many, and why not
 
 
 def write_standing(table: Table, term: Term, standing: Standing) -> None:

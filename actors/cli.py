@@ -1,0 +1,184 @@
+"""The `apf` command: what it takes, and its exit statuses. No logic; each command calls one function elsewhere.
+
+Exit status: 0 it is as it should be, 1 it is not (or it could not be done), 2 the configuration or the command line is
+wrong, 3 nobody answered.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from actors.config import Config as Settings
+from actors.config_file import load
+from actors.config_mistakes import BadConfig
+from actors.secrets_file import NoSecret
+from actors.where import NotRunning
+from broker.errors import AlreadyRuns, BadUrl, BrokerError
+
+BROKEN, WRONG, NOBODY = 1, 2, 3
+SCREEN_S = 1.0
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+app = typer.Typer(
+    name="apf",
+    help="Starts workers for HTCondor pools on a cascade of clouds, and ends them when they are not needed any more.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+File = Annotated[Path, typer.Argument(metavar="CONFIG", help="The factory's TOML file.", show_default=False)]
+
+
+@app.command()
+def run(
+    config: File,
+    host: Annotated[str, typer.Option(help="This host's name; default: the machine's.")] = "",
+    posts: Annotated[str, typer.Option(help="Only posts that match, e.g. 'cloud/*' or 'pool/*,queue/*'.")] = "*",
+) -> None:
+    """Run one host of the factory, until SIGTERM or Ctrl-C. VMs stay as they are then."""
+    settings = _load(config)
+    from actors import cli_run
+    from actors.console import logs
+
+    logs.configure()
+    try:
+        cli_run.run(settings, host, posts)
+    except AlreadyRuns as runs:
+        _end(BROKEN, f"{runs}: another `apf run` of this factory. Stop it, or use redis:// to run several hosts.")
+    except (NoSecret, BadUrl) as wrong:
+        _end(WRONG, str(wrong))
+    except BrokerError as wrong:
+        _end(BROKEN, str(wrong))
+
+
+@app.command()
+def check(
+    config: File,
+    live: Annotated[bool, typer.Option("--live", help="Also ask Redis, every pool and every cloud.")] = False,
+) -> None:
+    """Look for mistakes in the configuration; with --live, in the world too. Changes nothing."""
+    settings = _load(config)
+    out.print(f"{config}: no mistakes; {_size(settings)}")
+    if not live:
+        return
+    from actors.console.checking import check_live
+
+    found = check_live(settings)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "where", "what", "seen"):
+        table.add_column(column, overflow="fold")
+    for where, finding in found:
+        table.add_row(_mark(finding.ok), where, finding.what, Text(finding.text))
+    out.print(table)
+    raise typer.Exit(BROKEN if any(finding.ok is False for _, finding in found) else 0)
+
+
+@app.command()
+def status(
+    config: File,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; the shape is stable.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, until Ctrl-C.")] = False,
+    vms: Annotated[bool, typer.Option("--vms", help="List every VM.")] = False,
+) -> None:
+    """What is wrong, what the factory is doing and why, what costs money. Needs Redis only, not a host."""
+    settings = _load(config)
+    from actors.console import status_watch
+    from actors.console.status import Reader
+
+    try:
+        reader = Reader(settings)
+        if watch:
+            status_watch.watch(reader, out, vms, as_json, SCREEN_S, time.sleep)
+        else:
+            status_watch.once(reader, out, vms, as_json)
+    except KeyboardInterrupt:
+        return
+    except (NotRunning, BrokerError, NoSecret) as away:
+        _end(BROKEN, str(away))
+
+
+@app.command()
+def drain(
+    config: File,
+    reason: Annotated[str, typer.Option(help="Why; it stands in the logs and in the status.", show_default=False)],
+    vm: Annotated[str, typer.Option(help="A VM, by its id or its instance id.")] = "",
+    cloud: Annotated[str, typer.Option(help="All VMs that a cloud has now; nothing is started there meanwhile.")] = "",
+    queue: Annotated[str, typer.Option(help="All VMs that a queue has now.")] = "",
+    life: Annotated[str, typer.Option(help="How long the wish lives: 30m, 24h, 7d.")] = "24h",
+    wait: Annotated[float, typer.Option(help="Seconds to wait for a host's answer.")] = 30.0,
+) -> None:
+    """Drain VMs: they take no more jobs, end the ones they have, and are ended. No job is killed."""
+    settings = _load(config)
+    named = [(what, name) for what, name in (("vm", vm), ("cloud", cloud), ("queue", queue)) if name]
+    if len(named) != 1:
+        _end(WRONG, "say which: one of --vm ID, --cloud NAME, --queue NAME")
+    from actors.console import asking
+
+    try:
+        wish = asking.drain(*named[0], reason, _seconds(life))
+        outcome = asking.ask(settings, wish, wait)
+    except ValueError as wrong:
+        _end(WRONG, str(wrong))
+    except (NotRunning, BrokerError, NoSecret) as away:
+        _end(BROKEN, str(away))
+    if outcome is None:
+        _end(NOBODY, f"no host answered in {wait:g} s. Is one up? See `apf status {config}`, then ask again.")
+    out.print(f"wish {outcome.id} {outcome.verdict}" + (f": {outcome.why}" if outcome.why else ""))
+    raise typer.Exit(0 if outcome.verdict == "accepted" else BROKEN)
+
+
+@app.command()
+def demo(
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Without HTCondor: pool and clouds in memory.")
+    ] = False,
+) -> None:
+    """The main job on this machine: jobs wait, VMs start on two clouds, jobs run, VMs drain and end. A minute."""
+    from deploy.lab import demo as shown
+
+    raise typer.Exit(shown.run(out, simulated))
+
+
+def _load(path: Path) -> Settings:
+    try:
+        return load(path)
+    except BadConfig as wrong:
+        _end(WRONG, str(wrong))
+
+
+def _end(exit_status: int, message: str) -> NoReturn:
+    err.print(Text(message))
+    raise typer.Exit(exit_status)
+
+
+def _size(config: Settings) -> str:
+    counts = (("pool", config.pools), ("cloud", config.clouds), ("queue", config.queues))
+    return ", ".join(f"{len(of)} {what}{'' if len(of) == 1 else 's'}" for what, of in counts)
+
+
+def _mark(ok: bool | None) -> Text:
+    return {True: Text("ok", style="green"), False: Text("WRONG", style="bold red"), None: Text("?", style="yellow")}[
+        ok
+    ]
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
+    if not found:
+        raise ValueError(f"--life {text!r}: write a number and s, m, h or d, e.g. 30m, 24h, 7d")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,80 @@
+"""`apf check --live`: every place that the configuration names is asked, at once, and changes nothing there.
+
+Each finding is one line: what was looked at, whether it is as it must be, and what was seen or what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, runtime_checkable
+
+from actors import adapters
+from actors.clouds.port import CloudError
+from actors.config import Config
+from actors.config_file import missing_secrets
+from actors.finding import Finding
+from actors.pools.port import PoolError
+from actors.secrets_file import NoSecret
+from actors.where import NotRunning, site_of
+from broker.clock import RedisClock
+from broker.errors import BadUrl, Unreachable
+
+AT_ONCE = 8
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A pool or cloud that can be asked. Those that cannot are said to be so."""
+
+    def check(self) -> Sequence[Finding]: ...
+
+    def close(self) -> None: ...
+
+
+def check_live(config: Config) -> tuple[tuple[str, Finding], ...]:
+    """(where, finding) in the configuration's order. Takes as long as the slowest place's time limits."""
+    asked: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
+        ("this host", lambda: _secrets(config)),
+        ("redis", lambda: [_redis(config)]),
+        *((f"pool {name}", lambda name=name: _ask(lambda: adapters.pool(config, name))) for name in config.pools),
+        *((f"cloud {name}", lambda name=name: _ask(lambda: adapters.cloud(config, name))) for name in config.clouds),
+    ]
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check") as crew:
+        answers = [(where, crew.submit(lambda look: tuple(look()), look)) for where, look in asked]
+        return tuple((where, finding) for where, answer in answers for finding in answer.result())
+
+
+def _secrets(config: Config) -> Iterable[Finding]:
+    missing = missing_secrets(config)
+    if not missing:
+        return [Finding(what="secrets", ok=True, text="all references lead somewhere")]
+    return [Finding(what="secrets", ok=False, text=line) for line in missing]
+
+
+def _redis(config: Config) -> Finding:
+    what = "embedded" if config.factory.redis == "embedded" else "answers"
+    try:
+        client = site_of(config).client()
+        RedisClock(client).sync()
+        client.close()
+    except NotRunning:
+        return Finding(what=what, ok=None, text="not up now; `apf run` starts and stops it")
+    except (Unreachable, BadUrl, NoSecret) as wrong:
+        return Finding(what=what, ok=False, text=str(wrong))
+    return Finding(what=what, ok=True, text="answers")
+
+
+def _ask(make: Callable[[], object]) -> Iterable[Finding]:
+    try:
+        place = make()
+    except (NoSecret, PoolError, CloudError) as wrong:
+        return [Finding(what="set up", ok=False, text=str(wrong))]
+    if not isinstance(place, Checked):
+        return [Finding(what="check", ok=None, text="this kind has no live check")]
+    try:
+        return place.check()
+    except (NoSecret, PoolError, CloudError) as wrong:
+        return [Finding(what="check", ok=False, text=str(wrong))]
+    finally:
+        place.close()

@@ -1,0 +1,183 @@
+"""A factory's status, read from its rows alone: no host needs to answer, Redis is enough.
+
+What is said of jobs and VMs is what the hosts last wrote; so the ages of the readings and the hosts' own beats belong
+to the answer, and `troubles` weighs them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TypeVar
+
+from actors.config import Config
+from actors.console.status_model import (
+    CloudStatus,
+    HostStatus,
+    PostStatus,
+    QueueStatus,
+    SourceStatus,
+    Status,
+    VmStatus,
+    WantStatus,
+    WishStatus,
+)
+from actors.console.troubles import troubles
+from actors.fleet.vm import State, Vm
+from actors.fleet.want import CloudView
+from actors.packing import unpack
+from actors.posts import posts_of
+from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.registry import read_vms
+from actors.views import read_views
+from actors.wants import Standing, read_standing, read_wants, read_wishes
+from actors.where import site_of
+from broker.clock import RedisClock
+from broker.dead_letters import DeadLetters
+from broker.hosts import Hosts
+from broker.leases import Leases
+from broker.table import Table
+
+_LOOKER = "status#0"  # holds no post
+
+H = TypeVar("H", DemandHead, StartdsHead, ListingHead)
+
+
+class Reader:
+    """Reads a factory's rows. Raises NotRunning when its embedded Redis is not up; `read` may raise Unreachable."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        site = site_of(config)
+        self._client = site.client()
+        self._table = Table(self._client, site)
+        self._clock = RedisClock(self._client)
+        self._hosts = Hosts(self._client, site)
+        self._leases = Leases(self._client, site, _LOOKER, config.factory.ttl_s)
+        self._dead = DeadLetters(self._client, site)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self) -> Status:
+        config, table = self._config, self._table
+        now = self._clock.sync()
+        vms = sorted(read_vms(table, config.clouds), key=lambda vm: (vm.cloud, vm.born, vm.id))
+        status = Status(
+            factory=config.factory.name,
+            at=now,
+            troubles=(),
+            hosts=tuple(self._live(now)),
+            posts=tuple(self._posts()),
+            queues=tuple(self._queue(name) for name in config.queues),
+            clouds=tuple(self._cloud(name, [vm for vm in vms if vm.cloud == name]) for name in config.clouds),
+            sources=tuple(self._sources(now)),
+            wishes=tuple(
+                WishStatus(**{f: getattr(w, f) for f in _WISH}, ends_at=w.ends) for w in read_wishes(table, now)
+            ),
+            vms=tuple(_vm(vm, now) for vm in vms),
+            dead_letters=self._dead.count(),
+        )
+        return status.model_copy(update={"troubles": troubles(status, config, vms)})
+
+    def _live(self, now: float) -> Iterator[HostStatus]:
+        for live in self._hosts.live(within_s=self._config.factory.ttl_s):
+            info = live.info
+            yield HostStatus(
+                name=info.name,
+                version=info.version,
+                posts=info.posts,
+                started_at=info.started_at,
+                beat_age_s=live.age_s,
+            )
+
+    def _posts(self) -> Iterator[PostStatus]:
+        owners = {owner.post: owner for owner in self._leases.owners()}
+        for post in posts_of(self._config):
+            owner = owners.get(post)
+            yield PostStatus(
+                post=post,
+                holder=(owner.holder if owner else "") or "",
+                fence=owner.fence if owner else 0,
+                since_at=owner.since if owner else 0.0,
+            )
+
+    def _queue(self, name: str) -> QueueStatus:
+        standing = read_standing(self._table, name) or Standing(known=False)
+        wants = read_wants(self._table, name)
+        order = [cloud for tier in self._config.queues[name].cascade for cloud in tier]
+        return QueueStatus(
+            name=name,
+            pool=self._config.queues[name].pool,
+            known=standing.known,
+            idle=standing.idle,
+            young=standing.young,
+            running=standing.running,
+            held=standing.held,
+            waiting=standing.waiting,
+            wants=tuple(
+                WantStatus(cloud=c, vms=w.n, changed_at=w.changed, decision=w.decision, reasons=w.reasons)
+                for c, w in sorted(wants.items(), key=lambda one: order.index(one[0]) if one[0] in order else 99)
+            ),
+            why=tuple(line for line in standing.why if line not in standing.unmet),
+            cannot_run=standing.unmet,
+        )
+
+    def _cloud(self, name: str, vms: list[Vm]) -> CloudStatus:
+        seen, _ = read_views(self._table, name)
+        config = self._config.clouds[name]
+        view = seen or CloudView(cloud=name, at=0.0, room=0)
+        alive = [vm for vm in vms if vm.alive]
+        counts = Counter(vm.state for vm in vms)
+        return CloudStatus(
+            name=name,
+            max_vms=config.max_vms,
+            room=view.room,
+            vms={state.value: counts[state] for state in State if counts[state]},
+            closed=view.closed,
+            closed_until=view.closed_until,
+            frozen=view.frozen,
+            usd_per_hour=config.usd_per_hour,
+            usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
+        )
+
+    def _sources(self, now: float) -> Iterator[SourceStatus]:
+        for name, pool in self._config.pools.items():
+            demand = self._head("demand", f"pool/{name}", DemandHead)
+            missing = ", ".join(f"{schedd.name}: {schedd.error}" for schedd in demand.schedds if schedd.error)
+            failed = demand.failed or missing
+            yield _source(f"pool/{name} jobs", demand.at, failed, pool.interval_s, now)
+            startds = self._head("startds", f"pool/{name}", StartdsHead)
+            yield _source(f"pool/{name} startds", startds.at, startds.failed, pool.interval_s, now)
+        for name, cloud in self._config.clouds.items():
+            listing = self._head("listing", f"cloud/{name}", ListingHead)
+            yield _source(f"cloud/{name} listing", listing.at, listing.failed, cloud.interval_s, now)
+
+    def _head(self, kind: str, post: str, type_: type[H]) -> H:
+        row = self._table.get(kind, post, HEAD)
+        return unpack(type_, row.body) if row else type_()
+
+
+_WISH = ("id", "verb", "selector", "name", "reason", "by", "at")
+
+
+def _source(name: str, at: float, failed: str, interval_s: float, now: float) -> SourceStatus:
+    age_s = max(0.0, now - at) if at else None
+    return SourceStatus(name=name, read_age_s=age_s, interval_s=interval_s, failed=failed)
+
+
+def _vm(vm: Vm, now: float) -> VmStatus:
+    return VmStatus(
+        id=vm.id,
+        cloud=vm.cloud,
+        queue=vm.queue,
+        state=vm.state.value,
+        state_age_s=max(0.0, now - vm.since),
+        age_s=max(0.0, now - vm.born),
+        instance_id=vm.instance_id,
+        machine=vm.machine,
+        why=vm.drain_refused or vm.reason,
+        held=vm.held,
+        unwanted=bool(vm.unwanted),
+        usd_per_hour=vm.usd_per_hour,
+    )

@@ -1,0 +1,150 @@
+"""What `apf status --json` prints. The shape is stable: fields may be added, none changes its meaning or goes away.
+
+Times named `_at` are Redis time in seconds, `_age_s` seconds before `at`. Prices are US dollars an hour. Empty text
+means "not so". Counts of jobs and VMs are as last read or written by the hosts; how old that is, `sources` says.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HostStatus(Part):
+    """One `apf run` that is alive: it showed itself `beat_age_s` ago. `posts`: the patterns of those that it takes."""
+
+    name: str
+    version: str
+    posts: tuple[str, ...]
+    started_at: float
+    beat_age_s: float
+
+
+class PostStatus(Part):
+    """A post and who holds it; `holder` is empty when nobody does. `since_at` is when this term began."""
+
+    post: str
+    holder: str
+    fence: int
+    since_at: float
+
+
+class WantStatus(Part):
+    """How many VMs of a cloud a queue wants, since when, and the sentences that led there."""
+
+    cloud: str
+    vms: int
+    changed_at: float
+    decision: str
+    reasons: tuple[str, ...]
+
+
+class QueueStatus(Part):
+    """A queue. Counts of jobs; `waiting`: a cloud could run them, had it room. `cannot_run`: jobs that none can run.
+
+    `known` is false when its demand could not be read lately: its wants stay as they are then.
+    """
+
+    name: str
+    pool: str
+    known: bool
+    idle: int
+    young: int
+    running: int
+    held: int
+    waiting: int
+    wants: tuple[WantStatus, ...]
+    why: tuple[str, ...]
+    cannot_run: tuple[str, ...]
+
+
+class CloudStatus(Part):
+    """A cloud. `vms`: rows by state, those that hold quota first. `closed`: why nothing may be started, `frozen`: why
+    nothing is released. `usd_per_hour_now` is what all its VMs that are not ended cost."""
+
+    name: str
+    max_vms: int
+    room: int
+    vms: dict[str, int]
+    closed: str
+    closed_until: float
+    frozen: str
+    usd_per_hour: float
+    usd_per_hour_now: float
+
+
+class SourceStatus(Part):
+    """One thing that is read: "pool/NAME jobs", "pool/NAME startds", "cloud/NAME listing".
+
+    `read_age_s` is the age of the last good reading, None when there was none. `failed` says why the last look failed.
+    """
+
+    name: str
+    read_age_s: float | None
+    interval_s: float
+    failed: str
+
+
+class WishStatus(Part):
+    """What an operator asked for and was granted, until `ends_at`."""
+
+    id: str
+    verb: str
+    selector: str
+    name: str
+    reason: str
+    by: str
+    at: float
+    ends_at: float
+
+
+class VmStatus(Part):
+    """A VM's row: see the lifecycle table for `state`. `why` is why it is in that state."""
+
+    id: str
+    cloud: str
+    queue: str
+    state: str
+    state_age_s: float
+    age_s: float
+    instance_id: str
+    machine: str
+    why: str
+    held: str
+    unwanted: bool
+    usd_per_hour: float
+
+
+class Trouble(Part):
+    """Something that a person should know of. `bad` needs one soon; `odd` may pass by itself. `todo` may be empty."""
+
+    weight: Literal["bad", "odd"]
+    what: str
+    todo: str = ""
+
+
+class Status(Part):
+    """A factory as its rows show it at `at`. `troubles` has the worst first; empty means that all is well."""
+
+    shape: Literal[1] = 1
+    factory: str
+    at: float
+    troubles: tuple[Trouble, ...]
+    hosts: tuple[HostStatus, ...]
+    posts: tuple[PostStatus, ...]
+    queues: tuple[QueueStatus, ...]
+    clouds: tuple[CloudStatus, ...]
+    sources: tuple[SourceStatus, ...]
+    wishes: tuple[WishStatus, ...]
+    vms: tuple[VmStatus, ...]
+    dead_letters: int
+
+    @property
+    def usd_per_hour(self) -> float:
+        """What all VMs cost now."""
+        return sum(cloud.usd_per_hour_now for cloud in self.clouds)

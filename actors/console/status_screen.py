@@ -1,0 +1,150 @@
+"""The status as a person reads it: first what is wrong, then what it is doing and why, then what costs money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from actors.console.status_model import CloudStatus, QueueStatus, SourceStatus, Status
+
+_STATES = ("launching", "booting", "ready", "draining", "drained", "ending", "failed", "ended")
+_COLOURS = {
+    "launching": "cyan",
+    "booting": "cyan",
+    "ready": "green",
+    "draining": "yellow",
+    "drained": "yellow",
+    "ending": "magenta",
+    "failed": "red",
+    "ended": "dim",
+}
+
+
+def screen(status: Status, with_vms: bool = False) -> RenderableType:
+    """Everything but the list of VMs, which can be long."""
+    parts = [_head(status), *_troubles(status), *_queues(status), _clouds(status), _running(status), _sources(status)]
+    if status.wishes:
+        parts.append(_wishes(status))
+    if with_vms:
+        parts.append(_vms(status))
+    return Group(*parts)
+
+
+def _head(status: Status) -> Text:
+    alive = [vm for vm in status.vms if vm.state not in ("ended", "failed")]
+    at = datetime.fromtimestamp(status.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    hosts = _count(len(status.hosts), "host")
+    return Text.assemble(
+        (f"factory {status.factory}", "bold"), f"   {hosts}, {_count(len(alive), 'VM')}, ",
+        (f"${status.usd_per_hour:.2f} an hour now", "bold"), f"   {at}",
+    )  # fmt: skip
+
+
+def _troubles(status: Status) -> Iterator[Text]:
+    if not status.troubles:
+        yield Text("nothing is wrong", style="green")
+    for trouble in status.troubles:
+        mark, style = ("WRONG ", "bold red") if trouble.weight == "bad" else ("note  ", "yellow")
+        yield Text.assemble((mark, style), trouble.what, (f"  -> {trouble.todo}" if trouble.todo else "", "dim"))
+
+
+def _queues(status: Status) -> Iterator[RenderableType]:
+    table = _table("queue", "jobs idle", "young", "running", "held", "VMs wanted")
+    for queue in status.queues:
+        counts = (queue.idle, queue.young, queue.running, queue.held)
+        shown = [str(count) for count in counts] if queue.known else ["?"] * len(counts)
+        table.add_row(queue.name, *shown, _wants(queue))
+    yield table
+    for queue in status.queues:
+        for line in queue.why:
+            yield Text(f"  {queue.name}: {line}", style="dim")
+
+
+def _wants(queue: QueueStatus) -> str:
+    return ", ".join(f"{want.cloud} {want.vms}" for want in queue.wants) or "none said yet"
+
+
+def _clouds(status: Status) -> Table:
+    table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", "")
+    for cloud in status.clouds:
+        alive = sum(count for state, count in cloud.vms.items() if state not in ("ended", "failed"))
+        note = "CLOSED" * bool(cloud.closed) + " FROZEN" * bool(cloud.frozen)
+        table.add_row(
+            cloud.name,
+            f"{alive} of {cloud.max_vms}",
+            _states(cloud),
+            str(cloud.room),
+            f"{cloud.usd_per_hour:.2f}",
+            f"{cloud.usd_per_hour_now:.2f}",
+            Text(note.strip(), style="yellow"),
+        )
+    return table
+
+
+def _states(cloud: CloudStatus) -> Text:
+    parts = [(f"{cloud.vms[state]} {state}", _COLOURS[state]) for state in _STATES if state in cloud.vms]
+    return Text(", ").join(Text(text, style=style) for text, style in parts)
+
+
+def _running(status: Status) -> Table:
+    table = _table("host", "version", "seen", "up", "holds")
+    for host in status.hosts:
+        held = [post.post for post in status.posts if post.holder == host.name]
+        up = _ago(status.at - host.started_at)
+        table.add_row(host.name, host.version, f"{host.beat_age_s:.1f} s ago", up, ", ".join(held) or "nothing")
+    free = [post.post for post in status.posts if not post.holder]
+    if free:
+        table.add_row(Text("nobody", style="yellow"), "", "", "", ", ".join(free))
+    return table
+
+
+def _sources(status: Status) -> Table:
+    table = _table("source", "read", "every", "last look")
+    for source in status.sources:
+        failed = Text("failed: " + source.failed, style="red") if source.failed else Text("good", style="green")
+        table.add_row(source.name, _read(source), f"{source.interval_s:g} s", failed)
+    return table
+
+
+def _read(source: SourceStatus) -> str:
+    return "never" if source.read_age_s is None else f"{_ago(source.read_age_s)} ago"
+
+
+def _wishes(status: Status) -> Table:
+    table = _table("wish", "of", "for", "by", "reason", "ends in")
+    for wish in status.wishes:
+        left = _ago(wish.ends_at - status.at)
+        table.add_row(wish.id, wish.verb, f"{wish.selector} {wish.name}", wish.by, wish.reason, left)
+    return table
+
+
+def _vms(status: Status) -> Table:
+    table = _table("VM", "cloud", "queue", "state", "for", "age", "instance", "why")
+    for vm in status.vms:
+        marks = " held" * bool(vm.held) + " unwanted" * vm.unwanted
+        state = Text(vm.state + marks, style=_COLOURS[vm.state])
+        why = vm.held or vm.why
+        table.add_row(vm.id, vm.cloud, vm.queue, state, _ago(vm.state_age_s), _ago(vm.age_s), vm.instance_id, why)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, title_justify="left", header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -1,0 +1,90 @@
+"""What is wrong, in sentences with a remedy: the first thing that a person at 3 a.m. must see.
+
+The rule it keeps: it weighs what the rows say and how old that is, and nothing else; so the same status gives the same
+troubles. "bad" means that the factory cannot do its work, or that money is spent on nothing; "odd" may pass by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from actors.config import Config
+from actors.console.status_model import SourceStatus, Status, Trouble
+from actors.fleet.vm import State, Vm
+
+OLD_READINGS = 4  # a reading older than so many of its intervals is late
+ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
+
+
+def troubles(status: Status, config: Config, vms: Iterable[Vm]) -> tuple[Trouble, ...]:
+    """The worst first."""
+    found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(vms, config, status.at)]
+    if status.dead_letters:
+        found.append(_odd(f"{status.dead_letters} mails could not be read and were put aside", "see the dead letters"))
+    return tuple(sorted(found, key=lambda one: one.weight != "bad"))
+
+
+def _hosts(status: Status) -> Iterator[Trouble]:
+    free = [post.post for post in status.posts if not post.holder]
+    if not status.hosts:
+        yield _bad("no host is alive: nothing is started, nothing is ended", "start one: apf run CONFIG")
+    elif free:
+        yield _odd(f"nobody holds {_some(free)}", "does a host take such posts? see --posts, and the hosts' logs")
+
+
+def _sources(status: Status) -> Iterator[Trouble]:
+    for source in status.sources:
+        if source.failed:
+            yield _bad(f"{source.name} fails{_last(source)}: {source.failed}", "what rests on it stays as it is")
+        elif source.read_age_s is None:
+            yield _odd(f"{source.name} was never read")
+        elif source.read_age_s > max(OLD_READINGS * source.interval_s, 5.0) and status.hosts:
+            yield _bad(f"{source.name} was last read {source.read_age_s:.0f} s ago", "see the log of its post's holder")
+
+
+def _last(source: SourceStatus) -> str:
+    return "" if source.read_age_s is None else f", last read {source.read_age_s:.0f} s ago"
+
+
+def _queues(status: Status) -> Iterator[Trouble]:
+    for queue in status.queues:
+        for line in queue.cannot_run:
+            yield _bad(f"queue {queue.name}: {line}", "a cloud with another shape, or other requirements")
+        if not queue.known and status.hosts:
+            yield _odd(f"queue {queue.name}: its demand is not known, so its wants stay as they are")
+        if queue.held:
+            yield _odd(f"queue {queue.name}: {queue.held} jobs are held", "ask their owner; see condor_q -hold")
+
+
+def _clouds(status: Status) -> Iterator[Trouble]:
+    for cloud in status.clouds:
+        until = f", for {cloud.closed_until - status.at:.0f} s more" if cloud.closed_until > status.at else ""
+        if cloud.closed:
+            yield _odd(f"nothing is started on {cloud.name}{until}: {cloud.closed}")
+        if cloud.frozen:
+            yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}")
+
+
+def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
+    for vm in vms:
+        age_s = now - vm.since
+        if vm.state is State.ENDING and age_s > ENDING_S:
+            yield _bad(f"VM {vm.id} ({vm.instance_id}) is ending for {age_s:.0f} s: {vm.reason}", "end it by hand")
+        elif vm.state is State.BOOTING and vm.cloud in config.clouds:
+            late_s = age_s - config.clouds[vm.cloud].boot_deadline_s
+            if late_s > 0:
+                yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
+        if vm.drain_refused and vm.alive:
+            yield _odd(f"VM {vm.id} on {vm.cloud} refuses to drain: {vm.drain_refused}")
+
+
+def _bad(what: str, todo: str = "") -> Trouble:
+    return Trouble(weight="bad", what=what, todo=todo)
+
+
+def _odd(what: str, todo: str = "") -> Trouble:
+    return Trouble(weight="odd", what=what, todo=todo)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
