@@ -1,0 +1,71 @@
+"""The raw htcondor2 calls that a reading is held against. Runs in a child, as the adapter's own tasks do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import htcondor2
+from classad2 import ClassAd
+
+from actors.pools import condor_jobs, condor_startds, htcondor_child
+
+begin, rest = htcondor_child.begin, htcondor_child.rest
+VERSION = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1 $"
+
+
+def advertise(count: int) -> Iterator[int]:
+    """Ads of startds that do not exist."""
+    collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
+    collector.advertise([_ad(number) for number in range(count)], "UPDATE_STARTD_AD")
+    yield count
+
+
+def startds() -> Iterator[tuple[int, float]]:
+    """How many ads, and how many seconds, with the adapter's own projection and constraint."""
+    collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
+    start = time.perf_counter()
+    ads = collector.query(htcondor2.AdType.Startd, condor_startds.CONSTRAINT, condor_startds.PROJECTION)
+    yield len(ads), time.perf_counter() - start
+
+
+def groups(address: str) -> Iterator[tuple[int, float]]:
+    """How many groups, and how many seconds, by the attributes that the adapter groups by."""
+    schedd = htcondor2.Schedd(ClassAd({"MyAddress": address, "CondorVersion": ""}))
+    asked = [*condor_jobs.ASKED, "MATCH_APF_QUEUE"]
+    start = time.perf_counter()
+    found = schedd.query("true", asked, opts=htcondor2.QueryOpt.GroupBy)
+    yield len(found), time.perf_counter() - start
+
+
+def _ad(number: int) -> ClassAd:
+    address = f"<10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:9618>"
+    return ClassAd(
+        {
+            "MyType": "Machine",
+            "Name": f"slot1@w{number}.bench",
+            "Machine": f"w{number}.bench",
+            "MyAddress": address,
+            "StartdIpAddr": address,
+            "CondorVersion": VERSION,
+            "CloudInstanceID": f"i-{number:017x}",
+            "APFQueue": "atlas",
+            "APFCloud": "private",
+            "State": "Unclaimed",
+            "Activity": "Idle",
+            "SlotType": "Partitionable",
+            "PartitionableSlot": True,
+            "NumDynamicSlots": number % 3,
+            "Cpus": 8,
+            "Memory": 16384,
+            "Disk": 100_000_000 + number,
+            "GPUs": 0,
+            "MaxJobRetirementTime": 315_360_000,
+            "DaemonStartTime": 1_790_000_000 + number,
+            "SlotID": 1,
+        }
+    )
+
+
+TASKS: dict[str, Callable[..., Iterator[Any]]] = {"advertise": advertise, "startds": startds, "groups": groups}
