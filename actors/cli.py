@@ -182,3 +182,7 @@ def _seconds(text: str) -> float:
 
 def main() -> None:
     app()
+
+
+if __name__ == "__main__":
+    main()

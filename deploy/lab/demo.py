@@ -1,0 +1,189 @@
+"""`apf demo`: the main job, on this machine, in about a minute.
+
+24 jobs wait in a pool that has no workers. One factory host (a real `apf run`, a process of its own) starts VMs on two
+clouds, the jobs run, the VMs drain and end. What is shown while it runs is the factory's rows and its log; what it is
+judged by is the pool's history and the clouds' ledger. The exit status is 1 if a promise was broken.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from actors.config_file import load
+from actors.console.status import Reader
+from actors.console.status_model import Status
+from actors.where import NotRunning
+from broker.errors import BrokerError
+from deploy.lab.access_point import JobRecord
+from deploy.lab.demo_host import DemoHost
+from deploy.lab.demo_screen import Scene, draw, verdict
+from deploy.lab.demo_stage import PLACES, RealStage, Stage
+from deploy.lab.demo_words import Said, said
+from deploy.lab.promises import Broken, Evidence, judge
+from deploy.lab.summary import summarise
+
+# Long ones late: so some VM still runs a job when the others are given back.
+SECONDS = (5, 8, 6, 10, 7, 5, 9, 6, 8, 5, 12, 7, 6, 9, 5, 10, 6, 8, 7, 5, 14, 6, 20, 7)
+LOOK_S = 0.5
+JOBS_S = 1.0  # the pool's tools are asked no more often than that
+RUNNING = 2
+UP_S = 60.0
+ALL_S = 240.0
+
+
+class NotUp(Exception):
+    """The factory host did not come up, or went away. Its log says why."""
+
+
+def run(console: Console, simulated: bool = False) -> int:
+    """Show it on `console`; 0 if every promise was kept, else 1."""
+    folder = Path(tempfile.mkdtemp(prefix="apf-demo-"))
+    try:
+        broken = _on_a_stage(console, folder, simulated)
+    except NotUp as reason:
+        console.print(Text(f"{reason}; the end of its log:", style="red"))
+        console.print(Text((folder / "host.log").read_text()[-2000:]))
+        return 1
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        return 130
+    if broken:
+        console.print(f"The host's log and its configuration are kept in {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _on_a_stage(console: Console, folder: Path, simulated: bool) -> tuple[Broken, ...]:
+    if simulated:
+        raise NotImplementedError
+    console.print("setting up a real HTCondor pool and two clouds on this machine ...")
+    with RealStage() as stage:
+        return Demo(console, folder, stage).play()
+
+
+class Demo:
+    """One play on one stage, which is set up already."""
+
+    def __init__(self, console: Console, folder: Path, stage: Stage) -> None:
+        self._console, self._folder, self._stage = console, folder, stage
+        self._said: list[Said] = []
+        self._explained: set[str] = set()
+        self._jobs: list[JobRecord] = []
+        self._jobs_at = 0.0
+        self._told = ""
+
+    def play(self) -> tuple[Broken, ...]:
+        """To the last VM's end, or to the time limit; prints the figures and returns the broken promises."""
+        config = self._folder / "apf.toml"
+        config.write_text(self._stage.config(self._folder))
+        with DemoHost(config, self._folder / "host.log", self._stage.environment()) as host:
+            reader = _up(host, config)
+            self._stage.submit(SECONDS)
+            visible_at = time.time()
+            self._watch(host, reader, visible_at)
+            reader.close()
+            if host_status := host.stop():
+                raise NotUp(f"the factory host ended with exit status {host_status}")
+            self._hear(host)
+        evidence = Evidence(
+            submitted=len(SECONDS),
+            jobs=self._stage.jobs(),
+            lives=self._stage.lives(),
+            places=PLACES,
+            explained=frozenset(self._explained),
+        )
+        broken = judge(evidence)
+        self._console.print(verdict(summarise(evidence, visible_at, time.time()), broken))
+        return broken
+
+    def _watch(self, host: DemoHost, reader: Reader, began: float) -> None:
+        """Show it until all is over, or for ALL_S: what is not over then is a broken promise."""
+        live = Live(console=self._console, auto_refresh=False, transient=False)
+        with live:
+            while time.time() - began < ALL_S:
+                status = reader.read()
+                self._look_at_jobs()
+                self._hear(host)
+                scene = self._scene(status, began)
+                if self._console.is_terminal:
+                    live.update(draw(scene), refresh=True)
+                else:
+                    self._tell(scene)
+                if self._over(status):
+                    return
+                if host.ended:
+                    raise NotUp("the factory host went away")
+                time.sleep(LOOK_S)
+
+    def _look_at_jobs(self) -> None:
+        if time.monotonic() - self._jobs_at >= JOBS_S:
+            self._jobs, self._jobs_at = self._stage.jobs(), time.monotonic()
+
+    def _hear(self, host: DemoHost) -> None:
+        """The host's log: what it decided, and for which decisions it gave a reason."""
+        for line in host.news():
+            if line.what == "want" and line.fields.get("why"):
+                self._explained.add(line.fields["decision"])
+            if sentence := said(line):
+                self._said.append(sentence)
+                if not self._console.is_terminal:
+                    self._console.print(Text(f"{sentence.at}  {sentence.what}: {sentence.why}"), soft_wrap=True)
+
+    def _over(self, status: Status) -> bool:
+        """By the pool's and the cloud's record, and by the rows too: the last end is seen on the screen."""
+        if sum(job.completed for job in self._jobs) < len(SECONDS) or any(_alive(status)):
+            return False
+        return all(life.ended_at for life in self._stage.lives())
+
+    def _scene(self, status: Status, began: float) -> Scene:
+        running = {job.host.rpartition("@")[2] for job in self._jobs if job.status == RUNNING}
+        return Scene(
+            title=self._stage.title,
+            after_s=time.time() - began,
+            jobs=_counts(self._jobs),
+            vms=status.vms,
+            busy=frozenset(vm.id for vm in status.vms if vm.machine and vm.machine in running),
+            places=PLACES,
+            said=tuple(self._said),
+        )
+
+    def _tell(self, scene: Scene) -> None:
+        """A line for a log file or a pipe, when something has changed."""
+        vms = Counter(f"{vm.cloud} {vm.state}" for vm in scene.vms)
+        jobs = ", ".join(f"{scene.jobs[state]} {state}" for state in ("waiting", "running", "done"))
+        told = f"jobs: {jobs}; VMs: {', '.join(f'{count} {what}' for what, count in sorted(vms.items())) or 'none'}"
+        if told != self._told:
+            self._console.print(Text(f"{scene.after_s:5.1f} s  {told}"), soft_wrap=True)
+            self._told = told
+
+
+def _up(host: DemoHost, path: Path) -> Reader:
+    """Wait until the host has read all its sources: the jobs come to a factory that is up."""
+    config, deadline = load(path), time.monotonic() + UP_S
+    while time.monotonic() < deadline and not host.ended:
+        try:
+            reader = Reader(config)
+            if all(source.read_age_s is not None for source in reader.read().sources):
+                return reader
+            reader.close()
+        except (NotRunning, BrokerError):
+            pass  # it is on its way
+        time.sleep(0.2)
+    raise NotUp("the factory host did not come up")
+
+
+def _alive(status: Status) -> list[str]:
+    return [vm.id for vm in status.vms if vm.state not in ("ended", "failed")]
+
+
+def _counts(jobs: list[JobRecord]) -> Counter[str]:
+    return Counter("done" if job.completed else "running" if job.status == RUNNING else "waiting" for job in jobs)

@@ -1,0 +1,117 @@
+"""The demo's picture: the jobs as one bar, every VM as one row under its cloud, the last decisions with their reasons.
+
+A `Scene` is all that is to be seen at one moment; drawing it reads nothing else, so that any moment can be drawn again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from actors.console.status_model import VmStatus
+from deploy.lab.demo_words import Said
+from deploy.lab.promises import PROMISES, Broken, Place
+from deploy.lab.summary import Summary, lines
+
+BAR = 48
+DECISIONS = 6
+_JOBS = (("done", "green", "█"), ("running", "yellow", "▓"), ("waiting", "bright_black", "░"))
+_STATES = {
+    "launching": ("cyan", "asked for"),
+    "booting": ("cyan", "boots"),
+    "ready": ("green", "waits for a job"),
+    "draining": ("yellow", "takes no more jobs"),
+    "drained": ("yellow", "is empty"),
+    "ending": ("magenta", "is being ended"),
+    "ended": ("bright_black", "gone"),
+    "failed": ("red", "was not to be had"),
+}
+_DEAD = ("ended", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """`busy`: ids of the VMs that run a job, as the pool says. `jobs`: counts of waiting, running, done."""
+
+    title: str
+    after_s: float
+    jobs: Counter[str]
+    vms: Sequence[VmStatus]
+    busy: frozenset[str]
+    places: Sequence[Place]
+    said: Sequence[Said]
+
+
+def draw(scene: Scene) -> RenderableType:
+    parts: list[RenderableType] = [_jobs(scene), Text("")]
+    for place in scene.places:
+        parts += [_cloud(scene, place), *_vms(scene, place)]
+    parts += [Text("\nWhat the factory decided, and why", style="bold"), _said(scene.said[-DECISIONS:])]
+    title = f"[bold]apf demo[/]  {scene.title}  [dim]{int(scene.after_s) // 60}:{int(scene.after_s) % 60:02d}[/]"
+    return Panel(Group(*parts), title=title, title_align="left", padding=(1, 2))
+
+
+def _jobs(scene: Scene) -> Text:
+    """A bar of BAR cells for all jobs, and the three counts."""
+    total = sum(scene.jobs.values()) or 1
+    text, cells, seen = Text("jobs     ", style="bold"), 0, 0
+    for name, colour, block in _JOBS:
+        seen += scene.jobs[name]
+        upto = round(BAR * seen / total)
+        text.append(block * (upto - cells), style=colour)
+        cells = upto
+    for name, colour, _ in _JOBS:
+        text.append(f"  {scene.jobs[name]} ", style=f"bold {colour}").append(name, style=colour)
+    return text
+
+
+def _cloud(scene: Scene, place: Place) -> Text:
+    alive = [vm for vm in scene.vms if vm.cloud == place.name and vm.state not in _DEAD]
+    price = f"${place.usd_per_hour:g} an hour each" if place.usd_per_hour else "free"
+    text = Text(f"{place.name:<9}", style="bold")
+    text.append("■ " * len(alive), style="green").append("□ " * (place.max_vms - len(alive)), style="bright_black")
+    return text.append(f" {len(alive)} of at most {place.max_vms} VMs, {price}", style="default")
+
+
+def _vms(scene: Scene, place: Place) -> Iterable[RenderableType]:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for vm in [vm for vm in scene.vms if vm.cloud == place.name]:
+        colour, does = _STATES[vm.state]
+        if vm.id in scene.busy and vm.state not in _DEAD:
+            does = "runs a job" if vm.state == "ready" else "ends its last job first, takes no more"
+        style = "bright_black" if vm.state in _DEAD else "default"
+        name = vm.instance_id[:10] or vm.id[:10]
+        table.add_row(Text(name, style=style), Text(vm.state, style=colour), Text(does, style=style))
+    yield Padding(table, (0, 0, 0, 9)) if table.row_count else Text("")
+
+
+def _said(decisions: Sequence[Said]) -> Table:
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="ellipsis", max_width=90)
+    for one in decisions:
+        table.add_row(Text(one.at, style="dim"), Text(one.what, style=one.colour), Text(one.why, style="dim"))
+    return table
+
+
+def verdict(summary: Summary, broken: Sequence[Broken]) -> RenderableType:
+    """The figures, then each promise kept or broken."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for title, text in lines(summary):
+        table.add_row(Text(title, style="bold"), Text(text))
+    told: list[RenderableType] = [table, Text("")]
+    for number, promise in PROMISES.items():
+        failed = [one.what for one in broken if one.promise == number]
+        mark, style = ("broken", "bold red") if failed else ("kept  ", "green")
+        told.append(Text.assemble((mark, style), f"  {number}. {promise}"))
+        told += [Text(f"           {what}", style="red") for what in failed]
+    note = Text("\nBy the pool's own history and the clouds' own ledger, not by the factory's word.", style="dim")
+    return Panel(Group(*told, note), title="[bold]What it came to[/]", title_align="left", padding=(1, 2))

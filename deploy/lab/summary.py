@@ -1,0 +1,120 @@
+"""What a run of the lab came to, in figures: from the pool's history and the cloud's ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+
+from deploy.lab.access_point import JobRecord
+from deploy.lab.promises import Evidence, most_at_once
+from deploy.lab.record import Life
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudFigures:
+    name: str
+    started: int
+    ended: int
+    at_once: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Times in seconds; a history's dates are whole seconds, so figures that rest on them are good to one second."""
+
+    median_s: float
+    worst_s: float
+
+    def __str__(self) -> str:
+        return f"{self.median_s:.1f} s (worst {self.worst_s:.1f} s)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """`release`: the clouds of the VMs that were ended, in order. A time that never happened is None."""
+
+    submitted: int
+    done: int
+    evictions: int
+    restarts: int
+    clouds: tuple[CloudFigures, ...]
+    left: int
+    release: tuple[str, ...]
+    first_launch_s: float | None  # jobs visible in the queue -> the first RunInstances call
+    to_first_job: Spread | None  # RunInstances -> the VM's first job runs
+    to_end: Spread | None  # a VM's last job done -> the call that ends it
+    took_s: float
+
+
+def summarise(evidence: Evidence, visible_at: float, now: float) -> Summary:
+    """`visible_at`: Unix seconds when the jobs were in the queue; `now`: the end of the run."""
+    jobs, lives = evidence.jobs, evidence.lives
+    by_vm = {life.id: [job for job in jobs if job.instance_id == life.id] for life in lives}
+    return Summary(
+        submitted=evidence.submitted,
+        done=sum(job.completed for job in jobs),
+        evictions=sum(job.vacates for job in jobs),
+        restarts=sum(max(0, job.starts - 1) for job in jobs),
+        clouds=tuple(_cloud(place.name, lives, now) for place in evidence.places),
+        left=sum(life.ended_at is None for life in lives),
+        release=tuple(life.cloud for life in sorted(lives, key=_end) if life.ended_at),
+        first_launch_s=min(life.started_at for life in lives) - visible_at if lives else None,
+        to_first_job=_spread(_firsts(lives, by_vm)),
+        to_end=_spread(_lasts(lives, by_vm)),
+        took_s=now - visible_at,
+    )
+
+
+def lines(summary: Summary) -> list[tuple[str, str]]:
+    """The summary as (title, text) lines."""
+    clouds = [f"{c.name}: {c.started} started, {c.ended} ended, {c.at_once} at once" for c in summary.clouds]
+    spent = sum(cloud.cost_usd for cloud in summary.clouds)
+    release = ", then ".join(f"{len(list(run))} {name}" for name, run in groupby(summary.release))
+    first = f"{summary.first_launch_s:.1f} s" if summary.first_launch_s is not None else "never"
+    return [
+        ("Jobs", f"{summary.done} of {summary.submitted} done, {summary.restarts} started twice"),
+        ("Evictions", str(summary.evictions)),
+        ("VMs", "; ".join(clouds) + f"; {summary.left} left running"),
+        ("Released", release or "none"),
+        ("Cost", f"${spent:.4f} by the cloud's ledger, paid by the second"),
+        ("Reaction", f"jobs visible in the queue -> first VM asked for: {first}"),
+        ("", f"VM asked for -> its first job runs: {summary.to_first_job or 'never'}"),
+        ("", f"last job of a VM done -> VM ended: {summary.to_end or 'never'}"),
+        ("Took", f"{summary.took_s:.0f} s from the first job to the last VM's end"),
+    ]
+
+
+def _cloud(name: str, lives: Sequence[Life], now: float) -> CloudFigures:
+    own = [life for life in lives if life.cloud == name]
+    return CloudFigures(
+        name=name,
+        started=len(own),
+        ended=sum(life.ended_at is not None for life in own),
+        at_once=most_at_once(lives, name),
+        cost_usd=sum(life.cost_usd(now) for life in own),
+    )
+
+
+def _end(life: Life) -> float:
+    return life.ended_at or float("inf")
+
+
+def _firsts(lives: Sequence[Life], by_vm: dict[str, list[JobRecord]]) -> Iterator[float]:
+    for life in lives:
+        if starts := [job.started_at for job in by_vm[life.id] if job.started_at]:
+            yield max(0.0, min(starts) - life.started_at)
+
+
+def _lasts(lives: Sequence[Life], by_vm: dict[str, list[JobRecord]]) -> Iterator[float]:
+    for life in lives:
+        ends = [job.completed_at for job in by_vm[life.id] if job.completed_at]
+        if ends and life.ended_at:
+            yield max(0.0, life.ended_at - max(ends))
+
+
+def _spread(times: Iterator[float]) -> Spread | None:
+    found = list(times)
+    return Spread(median_s=median(found), worst_s=max(found)) if found else None
