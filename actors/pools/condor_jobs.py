@@ -157,7 +157,7 @@ def class_of(ad: ClassAd, queue: str, refers: frozenset[str]) -> Class:
 
 
 def _present(ad: ClassAd, requirements: str, refers: frozenset[str]) -> dict[str, None]:
-    """The job's own attributes that count, without those of the request; references of references too."""
+    """The job's own attributes that count, without those of the request; those of expressions too."""
     have = {name.lower(): name for name in ad}
     found: dict[str, None] = {}
     waiting = [*references(requirements), *refers]
@@ -166,9 +166,7 @@ def _present(ad: ClassAd, requirements: str, refers: frozenset[str]) -> dict[str
         if name is None or name in REQUEST or name == "Requirements":
             continue
         found[name] = None
-        value = ad.lookup(name)
-        if isinstance(value, ExprTree):
-            waiting += references(str(value))
+        waiting += references(_literal(ad, name))
     return found
 
 
@@ -185,6 +183,7 @@ def relevant(jobs: str, start: str) -> frozenset[str]:
 
 
 def _named(expression: str, *, scopes: tuple[str, ...]) -> Iterator[str]:
+    """With htcondor2 loaded the library leaves "MY." out: what it names without a scope is counted, to be sure."""
     for name in ClassAd().externalRefs(ExprTree(expression)):
         scope, _, rest = name.partition(".")
         if not rest and scope:

@@ -207,6 +207,12 @@ def test_a_dead_startd_is_away_though_its_ad_is_still_there(site: CondorSite) ->
         site.pool.drain(order(machine))
 
 
+def test_a_worker_that_answers_only_those_it_knows_is_looked_at_and_drained(site: CondorSite) -> None:
+    machine = joined(site, site.boot(SEC_READ_AUTHENTICATION="REQUIRED"))
+    assert looked(site, machine).instance_id == machine.instance_id
+    assert site.pool.drain(order(machine))
+
+
 def test_a_partitionable_slot_is_drained_only_after_its_last_job(site: CondorSite) -> None:
     machine = joined(site, site.boot(cpus=3))
     site.submit("atlas", 1, 3)

@@ -1,0 +1,29 @@
+"""Runs ads through the adapter's code where htcondor2 belongs: in a child."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from classad2 import ClassAd
+
+from actors.pools import condor_jobs, condor_startds
+
+
+def begin() -> None:
+    pass
+
+
+def rest() -> None:
+    pass
+
+
+def row(ad: str) -> Iterator[Any]:
+    yield condor_startds.row_of(ClassAd(ad))
+
+
+def job_class(ad: str, jobs: str, start: str) -> Iterator[Any]:
+    yield condor_jobs.class_of(ClassAd(ad), "atlas", condor_jobs.relevant(jobs, start))
+
+
+TASKS: dict[str, Callable[..., Iterator[Any]]] = {"row": row, "job_class": job_class}

@@ -1,0 +1,108 @@
+"""Ads are other people's word: of any type, in any case, with expressions where numbers are expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.fleet.seen import Machine
+from actors.pools.children import Lane
+from actors.pools.machines import MachineMemory, machine
+
+SLOT = 'Name = "slot1@w.lab"; MyAddress = "<1.2.3.4:9618>"; State = "Unclaimed"; Activity = "Idle"; '
+
+
+@pytest.fixture(scope="module")
+def lane() -> Iterator[Lane]:
+    made = Lane("tests.pools.ad_tasks", (), most=2, limit_s=20)
+    yield made
+    made.close()
+
+
+def seen(lane: Lane, rest: str) -> Machine:
+    return machine((lane.call("row", f"[ {SLOT} {rest} ]"),))
+
+
+def test_the_instance_id_is_the_first_of_three_names(lane: Lane) -> None:
+    assert seen(lane, 'APFInstanceID = "c"').instance_id == "c"
+    assert seen(lane, 'APFInstanceID = "c"; EC2InstanceID = "b"').instance_id == "b"
+    assert seen(lane, 'APFInstanceID = "c"; EC2InstanceID = "b"; CloudInstanceID = "a"').instance_id == "a"
+
+
+def test_names_are_found_in_whatever_case_the_worker_wrote_them(lane: Lane) -> None:
+    found = seen(lane, 'cloudinstanceid = "a"; apfQueue = "atlas"')
+    assert (found.instance_id, found.queue) == ("a", "atlas")
+
+
+def test_an_expression_is_evaluated(lane: Lane) -> None:
+    assert seen(lane, "MaxJobRetirementTime = ifThenElse(Cpus > 1, 7200, 0); Cpus = 2").max_retirement_s == 7200
+
+
+@pytest.mark.parametrize("value", ['"long"', "undefined", "error", "TARGET.Patience", "{1, 2}", "true"])
+def test_a_retirement_time_that_is_no_number_is_as_good_as_none(lane: Lane, value: str) -> None:
+    assert seen(lane, f"MaxJobRetirementTime = {value}").max_retirement_s <= 1
+
+
+def test_values_of_wrong_types_spoil_only_themselves(lane: Lane) -> None:
+    found = seen(lane, 'CloudInstanceID = 7; APFQueue = {"x"}; Cpus = "many"; Memory = 512; Draining = "no"')
+    assert (found.instance_id, found.queue, found.slots[0].free.cpus) == ("", "", 0)
+    assert found.slots[0].free.memory_mib == 512
+    assert not found.slots[0].draining
+
+
+def test_text_with_control_characters_and_quotes_arrives_as_it_is(lane: Lane) -> None:
+    assert (
+        seen(lane, r'DrainReason = "a\"b\tc\\d/Expr(1)"; Draining = true').slots[0].drain_reason == 'a"b\tc\\d/Expr(1)'
+    )
+
+
+def test_the_smallest_retirement_time_of_a_machines_slots_counts(lane: Lane) -> None:
+    rows = tuple(lane.call("row", f"[ {SLOT} MaxJobRetirementTime = {seconds} ]") for seconds in (9, 3, 7))
+    assert machine(rows).max_retirement_s == 3
+
+
+def test_a_machine_that_did_not_change_is_the_same_object_in_the_next_reading(lane: Lane) -> None:
+    def row(name: str, state: str) -> tuple[object, ...]:
+        return tuple(lane.call("row", f'[ Name = "slot1@{name}"; MyAddress = "<{name}>"; State = "{state}" ]'))
+
+    memory = MachineMemory()
+    first = {m.name: m for m in memory.reading([[row("a", "Unclaimed")], [row("b", "Unclaimed")]])}
+    second = {m.name: m for m in memory.reading([[row("b", "Claimed"), row("a", "Unclaimed")]])}
+    assert second["a"] is first["a"]
+    assert second["b"] is not first["b"]
+
+
+def test_slots_of_one_startd_are_one_machine_in_whatever_parts_they_come(lane: Lane) -> None:
+    rows = [tuple(lane.call("row", f'[ Name = "slot{n}@a"; MyAddress = "<a>" ]')) for n in (2, 1)]
+    (found,) = MachineMemory().reading([[rows[0]], [rows[1]]])
+    assert [slot.name for slot in found.slots] == ["slot1@a", "slot2@a"]
+
+
+def test_two_startds_of_one_name_at_two_addresses_are_two_machines(lane: Lane) -> None:
+    rows = [tuple(lane.call("row", f'[ Name = "slot1@a"; MyAddress = "<{n}>" ]')) for n in (1, 2)]
+    assert len(MachineMemory().reading([rows])) == 2
+
+
+JOB = "RequestCpus = 2; RequestMemory = 1.5; RequestDisk = DiskUsage * 2; DiskUsage = 1000; "
+
+
+def test_requests_are_evaluated_and_rounded_up(lane: Lane) -> None:
+    _, cpus, memory_mib, disk_mib, gpus, *_ = lane.call("job_class", f"[ {JOB} ]", "true", "true")
+    assert (cpus, memory_mib, disk_mib, gpus) == (2, 2, 2, 0)
+
+
+def test_requests_that_are_undefined_or_errors_take_the_default(lane: Lane) -> None:
+    ad = '[ RequestCpus = undefined; RequestMemory = error; RequestDisk = "x"; RequestGPUs = Missing ]'
+    assert tuple(lane.call("job_class", ad, "true", "true")[1:5]) == (1, 0, 0, 0)
+
+
+def test_a_class_carries_what_requirements_the_queue_and_the_workers_start_look_at_and_nothing_else(
+    lane: Lane,
+) -> None:
+    ad = (
+        '[ Requirements = MY.Colour == TARGET.Paint && Depth > 1; Colour = "red"; Depth = Height + 1; Height = 2; '
+        'Paint = 5; Tag = "x"; Big = true; Other = 9 ]'
+    )
+    attributes = dict(lane.call("job_class", ad, 'Tag == "x"', "TARGET.Big")[7])
+    assert attributes == {"Colour": '"red"', "Depth": "3", "Tag": '"x"', "Big": "true"}
