@@ -59,17 +59,22 @@ class LookAtWishes(Message):
 class OperatorWish(Message):
     """What an operator wants done. The same id twice is one wish; repeat it until its outcome exists.
 
-    `selector` is "vm", "cloud" or "queue", `name` which one. The wish ends `life_s` seconds after it was accepted.
+    drain: let jobs end, then end the VMs (`replace`: others may be bought). hold: nothing drains or ends them. kill:
+    end them at once, jobs and all. freeze: nothing is started, drained or ended there. undrain, release and thaw take
+    back. `selector` says what `name` is; "all" has no name. With `count`, so many VMs of a queue: drain, hold and kill
+    take the dearest and idlest first. The wish is without effect `life_s` seconds after it was accepted.
     """
 
     kind: ClassVar[str] = "wish"
     id: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
-    verb: Literal["drain"]
-    selector: Literal["vm", "cloud", "queue"]
-    name: str = Field(min_length=1, max_length=200)
+    verb: Literal["drain", "undrain", "hold", "release", "kill", "freeze", "thaw"]
+    selector: Literal["vm", "cloud", "queue", "all"]
+    name: str = Field(default="", max_length=200)
+    count: int | None = Field(default=None, ge=1, le=100_000)
     reason: str = Field(min_length=1, max_length=500)
     by: str = Field(min_length=1, max_length=100)
     life_s: float = Field(default=86_400.0, gt=0, le=31_536_000)
+    replace: bool = True
 
 
 KINDS: dict[str, type[Message]] = {

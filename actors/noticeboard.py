@@ -57,9 +57,9 @@ class Noticeboard:
             cloud=registry.cloud,
             at=now,
             room=room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in registry.vms()), orphans),
-            closed=registry.drained_by or registry.closed.why,
-            closed_until=0.0 if registry.drained_by else registry.closed.until,
-            frozen=registry.frozen,
+            closed=registry.closed_by or registry.closed.why,
+            closed_until=0.0 if registry.closed_by else registry.closed.until,
+            frozen=registry.stopped or registry.frozen,
         )
         return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now)]
 

@@ -12,12 +12,15 @@ from collections.abc import Callable
 import structlog
 
 from actors.config import Config
+from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 from actors.messages import LookAtWishes, OperatorWish
 from actors.post_office import PostOffice
 from actors.registry import read_vms
 from actors.wants import Outcome, accept, conclude
 from broker.table import Table
+
+OF_VMS = ("drain", "hold", "kill")
 
 log = structlog.get_logger("operator")
 
@@ -34,32 +37,56 @@ class OperatorDesk:
             conclude(self._table, Outcome(id=mail.id, verdict="refused", why=wrong, at=now))
             log.warning("wish refused", id=mail.id, by=mail.by, why=wrong)
             return
-        wish = Wish(
+        wish = self._wish(mail, now)
+        accept(self._table, wish)
+        what = f"{wish.selector} {' '.join(wish.names)}".strip()
+        log.info("wish", id=wish.id, by=wish.by, verb=wish.verb, what=what, why=wish.reason)
+        for cloud in self._config.clouds:
+            self._office.send(f"retirement@cloud/{cloud}", LookAtWishes())
+
+    def _wish(self, mail: OperatorWish, now: float) -> Wish:
+        """So many VMs of a queue are chosen now, so that the wish names them and a repeat chooses no others."""
+        chosen = mail.count is not None
+        names = tuple(self._choose(mail.name, mail.count)) if mail.count else (mail.name,) if mail.name else ()
+        return Wish(
             id=mail.id,
             verb=mail.verb,
-            selector=mail.selector,
-            name=mail.name,
+            selector="vm" if chosen else mail.selector,
+            names=names,
             reason=mail.reason,
             by=mail.by,
             at=now,
             ends=now + mail.life_s,
+            replace=mail.replace,
         )
-        accept(self._table, wish)
-        log.info("wish", id=wish.id, by=wish.by, verb=wish.verb, what=f"{wish.selector} {wish.name}", why=wish.reason)
-        for cloud in self._config.clouds:
-            self._office.send(f"retirement@cloud/{cloud}", LookAtWishes())
+
+    def _choose(self, queue: str, count: int) -> list[str]:
+        """The dearest first; among equals those that have not joined, then the youngest."""
+        vms = [vm for vm in self._vms() if vm.queue == queue and vm.state not in (State.DRAINED, State.ENDING)]
+        vms.sort(key=lambda vm: (-vm.usd_per_hour, vm.state is State.READY, -vm.born, vm.id))
+        return [vm.id for vm in vms[:count]]
+
+    def _vms(self) -> list[Vm]:
+        return [vm for vm in read_vms(self._table, self._config.clouds) if vm.alive]
 
     def _wrong(self, mail: OperatorWish) -> str:
         """Why the wish cannot be accepted; empty when it can."""
-        if mail.selector == "cloud":
-            known = list(self._config.clouds)
-        elif mail.selector == "queue":
-            known = list(self._config.queues)
-        else:
-            vms = [vm for vm in read_vms(self._table, self._config.clouds) if vm.alive]
-            known = [name for vm in vms for name in (vm.id, vm.instance_id) if name]
+        if mail.count is not None and (mail.selector != "queue" or mail.verb not in OF_VMS):
+            return f"a count goes with a queue and one of {', '.join(OF_VMS)}"
+        if mail.verb in ("freeze", "thaw") and mail.selector == "vm":
+            return f"{mail.verb} takes a cloud, a queue or all; for one VM use hold or release"
+        if mail.selector == "all":
+            return "all has no name" if mail.name else ""
+        known = self._known(mail.selector)
         if mail.name in known:
             return ""
         near = difflib.get_close_matches(mail.name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"{len(known)} are known"
         return f"there is no {mail.selector} {mail.name!r}; {hint}"
+
+    def _known(self, selector: str) -> list[str]:
+        if selector == "cloud":
+            return list(self._config.clouds)
+        if selector == "queue":
+            return list(self._config.queues)
+        return [name for vm in self._vms() for name in (vm.id, vm.instance_id) if name]

@@ -10,6 +10,7 @@ Ended and failed rows are kept for an hour, so that a listing that trails behind
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,7 +47,10 @@ class Registry:
         self.looked = False  # whether retirement read every pool in this term; until then the last holder's views stand
         self.frozen = ""  # why nothing is released, as retirement judged
         self.closed = Closed()
-        self.drained_by = ""  # the operator's wish that closes this cloud
+        self.closed_by = ""  # the operator's wish that closes this cloud for buying
+        self.stopped = ""  # the operator's freeze: nothing is done here at all
+        self.closed_for: set[str] = set()  # queues that an operator froze
+        self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
         self.published: dict[str, FleetView | CloudView] = {}
         self._table = table
         self._lock = threading.RLock()  # held over the write too: two actors decide on one copy

@@ -8,6 +8,7 @@ before the act, so that the next holder of the post goes on from there.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,22 +19,19 @@ from actors import retiring
 from actors.calls import Calls
 from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
-from actors.fleet.adoption import orphans
-from actors.fleet.evidence import Health, expected, judge
 from actors.fleet.lifecycle import Event, NotAllowed, move
-from actors.fleet.matching import Matched, match
 from actors.fleet.reconcile import Act, World, act, advance, ask_again
-from actors.fleet.seen import Failed, Listed, Machine
+from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
-from actors.fleet.wish import Wish
+from actors.fleet.wish import Wish, for_cloud, for_queue, told
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
 from actors.policies.follow import Scene, follow
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
-from actors.readings import newer_listing, read_startds, startds_head
 from actors.registry import Registries, Registry
 from actors.retiring import Verdict, Verified
 from actors.serving import Seat, Serving, Terms
+from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
 from broker.leases import Term
 from broker.table import Table
@@ -46,23 +44,9 @@ log = structlog.get_logger("retirement")
 
 
 @dataclass(slots=True, kw_only=True)
-class PoolSeen:
-    """What this cloud's holder knows of one pool."""
-
-    health: Health
-    matched: Matched | None = None
-    read_at: float = 0.0
-    failed_at: float = 0.0
-
-
-@dataclass(slots=True, kw_only=True)
 class CloudSeat:
-    listed: Listed | None = None
-    pools: dict[str, PoolSeen] = field(default_factory=dict)
-    last_seen: dict[str, float] = field(default_factory=dict)  # VM id -> when a reading showed its startd
-    idle_since: dict[str, float] = field(default_factory=dict)
+    sightings: Sightings
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
-    strays: frozenset[str] = frozenset()
 
 
 class Retirement(Serving):
@@ -89,96 +73,29 @@ class Retirement(Serving):
         return LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> CloudSeat:
-        return CloudSeat()
+        return CloudSeat(sightings=Sightings(self._config, self._table, seat.name))
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now = self._registries.of(term), self._now()
-        self._read_listing(seat, term, registry)
-        self._read_pools(seat, registry)
+        seat.state.sightings.take_in(term, registry)
         vms = {vm.id: vm for vm in registry.vms()}
         after = self._advance(seat, vms, now)
         wishes = read_wishes(self._table, now)
+        self._heed(registry, wishes)
         self._follow_wants(seat, registry, after, wishes, now)
         registry.change(term, [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]])
-        self._close_if_wished(registry, wishes)
-        self._do(seat, registry, now)
+        registry.withheld = _withheld(registry.vms(), wishes)
+        if not registry.stopped:
+            self._do(seat, registry, now)
         registry.forget(term, now)
         self._board.show(term, registry)
-
-    # --- what was seen
-
-    def _read_listing(self, seat: Seat, term: Term, registry: Registry) -> None:
-        before = seat.state.listed
-        listed = seat.state.listed = newer_listing(self._table, seat.name, before)
-        if listed and listed is not before:
-            price = self._config.clouds[seat.name].usd_per_hour
-            registry.adopt(term, orphans(registry.vms(), listed, seat.name, price))
-
-    def _read_pools(self, seat: Seat, registry: Registry) -> None:
-        for pool in dict.fromkeys(self._config.queues[q].pool for q in self._config.queues_of(seat.name)):
-            seen = seat.state.pools.setdefault(pool, PoolSeen(health=Health(source=f"pool/{pool}")))
-            head = startds_head(self._table, pool)
-            if head.at != seen.read_at or head.failed_at != seen.failed_at:
-                seen.failed_at = head.failed_at
-                self._take_in(seat, registry, pool, seen)
-        registry.seen = frozenset(key for seen in seat.state.pools.values() for key in _machines(seen))
-        registry.looked = registry.looked or all(seen.matched for seen in seat.state.pools.values())
-        bad = [f"{s.health.source} {s.health.why}" for s in seat.state.pools.values() if not s.health.good]
-        self._note_frozen(registry, "; ".join(bad))
-
-    def _take_in(self, seat: Seat, registry: Registry, pool: str, seen: PoolSeen) -> None:
-        reading = read_startds(self._table, pool, seat.name)
-        vms = [vm for vm in registry.vms() if self._pool_of(vm) == pool]
-        if isinstance(reading, Failed):
-            seen.health = judge(seen.health, reading, None, frozenset())
-            return
-        matched = match(reading.machines, vms, self._identities(pool))
-        wanted = expected(vms, seat.state.last_seen, reading.at)
-        seen.health = judge(seen.health, reading, matched, wanted)
-        seen.matched, seen.read_at = matched, reading.at
-        self._note_strays(seat, matched)
-        for vm_id, machine in matched.machines.items():
-            seat.state.last_seen[vm_id] = reading.at
-            registry.machines[vm_id] = machine
-            if machine.busy:
-                seat.state.idle_since.pop(vm_id, None)
-            else:
-                seat.state.idle_since.setdefault(vm_id, reading.at)
-
-    def _identities(self, pool: str) -> tuple[str, ...]:
-        return getattr(self._config.pools[pool], "worker_identities", ())
-
-    def _pool_of(self, vm: Vm) -> str:
-        """The pool of a VM. One whose queue is no longer configured is looked for in the cloud's first pool."""
-        queue = self._config.queues.get(vm.queue)
-        if queue is None:
-            queues = self._config.queues_of(vm.cloud)
-            queue = self._config.queues[queues[0]] if queues else None
-        return queue.pool if queue else ""
 
     # --- what follows
 
     def _advance(self, seat: Seat, vms: Mapping[str, Vm], now: float) -> dict[str, Vm]:
-        listed: Listed | None = seat.state.listed
-        instances = {instance.id: instance for instance in listed.instances} if listed else {}
-        unread = PoolSeen(health=Health(source=""))
-        worlds: dict[str, World] = {}
-        after = {}
-        for vm in vms.values():
-            pool = self._pool_of(vm)
-            if pool not in worlds:
-                seen = seat.state.pools.get(pool, unread)
-                worlds[pool] = World(
-                    now=now,
-                    boot_deadline_s=self._config.clouds[seat.name].boot_deadline_s,
-                    listed=listed,
-                    instances=instances,
-                    matched=seen.matched,
-                    read_at=seen.read_at,
-                    health=seen.health,
-                )
-            after[vm.id] = self._walked(vm, worlds[pool])
-        return after
+        sightings: Sightings = seat.state.sightings
+        worlds = sightings.worlds(now)
+        return {vm.id: self._walked(vm, worlds[sightings.pool_of(vm)]) for vm in vms.values()}
 
     def _walked(self, vm: Vm, world: World) -> Vm:
         try:
@@ -195,22 +112,28 @@ class Retirement(Serving):
         wants = {queue: want.n for queue, want in wants_of_cloud(self._table, seat.name, queues).items()}
         gone = {vm.queue for vm in after.values()} - set(queues)
         scene = Scene(
-            wants=wants | dict.fromkeys(gone, 0),
-            machines={key: one for seen in seat.state.pools.values() for key, one in _machines(seen).items()},
+            wants={q: n for q, n in (wants | dict.fromkeys(gone, 0)).items() if q not in registry.closed_for},
+            machines=seat.state.sightings.machines(),
             wishes=wishes,
-            idle_since=seat.state.idle_since,
-            frozen=bool(registry.frozen),
+            idle_since=seat.state.sightings.idle_since,
+            frozen=registry.frozen or registry.stopped,
             now=now,
         )
-        changes = follow(after.values(), scene)
+        changes = follow(list(after.values()), scene)
         after.update(changes.rows)
-        for vm in changes.cancel:
+        for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
 
-    def _close_if_wished(self, registry: Registry, wishes: tuple[Wish, ...]) -> None:
-        """A cloud that an operator drains is closed for buying."""
-        wish = next((w for w in wishes if w.selector == "cloud" and w.name == registry.cloud), None)
-        registry.drained_by = f"drained by {wish.by}: {wish.reason}" if wish else ""
+    def _heed(self, registry: Registry, wishes: tuple[Wish, ...]) -> None:
+        """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all."""
+        drained, frozen = for_cloud(wishes, "drain", registry.cloud), for_cloud(wishes, "freeze", registry.cloud)
+        stopped = told(frozen) if frozen else ""
+        if stopped != registry.stopped:
+            log.warning("cloud frozen" if stopped else "cloud thawed", cloud=registry.cloud, why=stopped)
+        registry.stopped = stopped
+        registry.closed_by = stopped or (told(drained) if drained else "")
+        queues = self._config.queues_of(registry.cloud)
+        registry.closed_for = {q for q in queues if for_queue(wishes, "freeze", registry.cloud, q)}
 
     # --- acts
 
@@ -228,7 +151,13 @@ class Retirement(Serving):
         self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
         self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])
 
+    def _pool(self, seat: Seat, vm: Vm) -> Pool:
+        return self._pools[seat.state.sightings.pool_of(vm)]
+
     def _may_try(self, seat: Seat, vm: Vm) -> bool:
+        """Not in a pause after a call that did not work. A VM of no queue's pool cannot be asked: it waits for one."""
+        if seat.state.sightings.pool_of(vm) not in self._pools:
+            return False
         not_before: float = seat.state.pauses.get(vm.id, (0.0, 0))[0]
         return time.monotonic() >= not_before
 
@@ -240,7 +169,7 @@ class Retirement(Serving):
             log.warning("call failed", vm=vm.id, state=vm.state.value, why=f"{type(why).__name__}: {why}")
 
     def _drain(self, seat: Seat, vm: Vm) -> None:
-        pool, allowed = self._pools[self._pool_of(vm)], self._allowed(seat)
+        pool, allowed = self._pool(seat, vm), self._allowed(seat)
         self.call(
             seat,
             "drain",
@@ -263,7 +192,7 @@ class Retirement(Serving):
                 self._failed(seat, vm, got)
 
     def _cancel(self, seat: Seat, vm: Vm) -> None:
-        pool, allowed = self._pools[self._pool_of(vm)], self._allowed(seat)
+        pool, allowed = self._pool(seat, vm), self._allowed(seat)
         self.call(
             seat,
             "drain",
@@ -283,7 +212,7 @@ class Retirement(Serving):
             raise got
 
     def _verify(self, seat: Seat, vm: Vm) -> None:
-        pool = self._pools[self._pool_of(vm)]
+        pool = self._pool(seat, vm)
         self.call(
             seat,
             "drain",
@@ -320,8 +249,8 @@ class Retirement(Serving):
         )
 
     def _end_unjoined(self, seat: Seat, vms: list[Vm]) -> None:
-        for pool in dict.fromkeys(self._pool_of(vm) for vm in vms):
-            of_pool = [vm for vm in vms if self._pool_of(vm) == pool]
+        for pool in dict.fromkeys(seat.state.sightings.pool_of(vm) for vm in vms):
+            of_pool = [vm for vm in vms if seat.state.sightings.pool_of(vm) == pool]
             self._end_unjoined_of(seat, pool, of_pool)
 
     def _end_unjoined_of(self, seat: Seat, name: str, vms: list[Vm]) -> None:
@@ -340,11 +269,11 @@ class Retirement(Serving):
         call = lambda: retiring.end_unjoined(pool, cloud, vms, now, allowed)  # noqa: E731
         self.call(seat, "end", f"end unjoined {seat.name} {name}", call, then)
 
-    def _joined_after_all(self, seat: Seat, vm: Vm, machine: Any) -> None:
+    def _joined_after_all(self, seat: Seat, vm: Vm, machine: Machine) -> None:
         now = self._now()
         why = f"startd {machine.name} joined before the end call"
-        changes = {"machine": machine.name, "machine_address": machine.address, "joined": now}
-        self._change(seat, vm, move(vm, Event.JOINED, now, why, **changes))
+        joined = move(vm, Event.JOINED, now, why, machine=machine.name, machine_address=machine.address, joined=now)
+        self._change(seat, vm, joined)
 
     def _ended(self, seat: Seat, vms: Iterable[Vm], got: Any) -> None:
         """The cloud accepted some ends. Only a listing begun after this says that they are over."""
@@ -374,20 +303,8 @@ class Retirement(Serving):
         """Checked right before each call that changes the world: a stale holder sends nothing."""
         return lambda: self.terms.need(seat.post)
 
-    # --- telling
 
-    def _note_frozen(self, registry: Registry, why: str) -> None:
-        if why != registry.frozen:
-            log.info("release frozen" if why else "release thawed", cloud=registry.cloud, why=why or registry.frozen)
-        registry.frozen = why
-
-    def _note_strays(self, seat: Seat, matched: Matched) -> None:
-        told = frozenset(f"{stray.machine.name}: {stray.why}" for stray in matched.strays)
-        told |= frozenset(matched.doubtful.values())
-        for line in sorted(told - seat.state.strays):
-            log.warning("startd not matched", cloud=seat.name, why=line)
-        seat.state.strays = told
-
-
-def _machines(seen: PoolSeen) -> Mapping[str, Machine]:
-    return seen.matched.machines if seen.matched else {}
+def _withheld(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> Counter[str]:
+    """By queue: VMs that an operator took out of service and does not want replaced while the wish lives."""
+    ids = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
+    return Counter(vm.queue for vm in vms if vm.drain_for in ids and vm.state is not State.READY)

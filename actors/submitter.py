@@ -88,8 +88,12 @@ class Submitter(Serving):
         self._reopen(registry, now)
         for queue in () if registry.closed.why else self._config.queues_of(seat.name):
             self._user_data(seat, queue, now)  # made before it is needed; not again and again while it fails
-        self._resolve(seat, registry, now)
-        if listed and listed.at >= seat.state.began:  # before that, instances of a former life may be unknown
+        if not registry.stopped:
+            self._resolve(seat, registry, now)
+        known = (
+            listed is not None and listed.at >= seat.state.began
+        )  # before, instances of a former life may be unknown
+        if known and registry.looked:
             self._start_what_is_wanted(seat, term, registry, lost, now)
         self._board.show(term, registry, lost)
 
@@ -105,7 +109,7 @@ class Submitter(Serving):
     # --- deciding what to start
 
     def _start_what_is_wanted(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
-        if registry.closed.why or registry.drained_by:
+        if registry.closed.why or registry.closed_by:
             return
         cloud, queues = self._config.clouds[seat.name], self._config.queues_of(seat.name)
         wants = wants_of_cloud(self._table, seat.name, queues)
@@ -113,7 +117,9 @@ class Submitter(Serving):
         back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
         left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
         for queue, want in wants.items():
-            missing = min(want.n - have[queue] - back[queue], left)
+            if queue in registry.closed_for:
+                continue
+            missing = min(want.n - have[queue] - back[queue] - registry.withheld[queue], left)
             while missing > 0 and self._launch(seat, term, registry, want, min(missing, cloud.batch), now):
                 left -= min(missing, cloud.batch)
                 missing -= min(missing, cloud.batch)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import botocore.loaders
 import botocore.session
 from botocore.config import Config as BotoConfig
@@ -80,7 +81,7 @@ class Ec2:
         with self._call() as client:
             answer: Mapping[str, Any] = client.run_instances(**parameters)  # type: ignore[arg-type]
             found = [ec2_seen.instance(one) for one in ec2_seen.required(answer, "Instances")]
-        if len(found) != parameters["MaxCount"]:
+        if not 1 <= len(found) <= int(str(parameters["MaxCount"])):
             raise Unknown(f"asked for {parameters['MaxCount']} instances, the answer has {len(found)}", "count")
         return tuple(sorted(found, key=lambda one: one.index))
 
@@ -251,8 +252,9 @@ class Ec2:
         account = self._account
         session = botocore.session.get_session()
         session.register_component("data_loader", _LOADER)
-        session.set_config_variable("profile", account.profile)
-        client = session.create_client(
+        if account.profile:
+            session.set_config_variable("profile", account.profile)
+        return boto3.Session(botocore_session=session).client(
             "ec2",
             region_name=self._config.region,
             endpoint_url=self._config.endpoint,
@@ -261,7 +263,6 @@ class Ec2:
             aws_session_token=self._secret(account.session_token),
             config=once,
         )
-        return cast("EC2Client", client)
 
     def _secret(self, secret: str | None) -> str | None:
         try:

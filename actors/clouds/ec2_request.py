@@ -82,7 +82,7 @@ def _ours(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> Parameters
     pairs = [{"Key": key, "Value": value} for key, value in sorted(tags(order, cloud, names).items())]
     return {
         "ClientToken": order.token,
-        "MinCount": order.count,
+        "MinCount": 1,  # what fits is started: no job waits for capacity that could be had
         "MaxCount": order.count,
         "UserData": base64.b64encode(_packed(order.user_data)).decode(),
         "TagSpecifications": [{"ResourceType": kind, "Tags": pairs} for kind in kinds],

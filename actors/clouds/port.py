@@ -66,7 +66,9 @@ class Cloud(Protocol):
         ...
 
     def launch(self, request: str) -> tuple[Instance, ...]:
-        """Send a prepared request. All of `count` or an error; the same request twice starts nothing new."""
+        """Send a prepared request. At least one instance, at most `count`: fewer means that there was no room for
+        more. The same request twice starts nothing new and answers the same.
+        """
         ...
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:

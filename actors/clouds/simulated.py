@@ -1,4 +1,4 @@
-"""A cloud in a simulated world (deploy/lab/world), with the manners of EC2: tokens, all or nothing, safe repeats."""
+"""A cloud in a simulated world (deploy/lab/world), with the manners of EC2: tokens, as many as fit, safe repeats."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Simulated:
             "token": order.token,
             "queue": order.queue,
             "intent": order.intent,
+            "decision": order.decision,
             "cpus": self._config.shape.cpus,
             "memory_mib": self._config.shape.memory_mib,
             "usd_per_hour": self._config.usd_per_hour,

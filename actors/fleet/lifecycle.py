@@ -28,6 +28,7 @@ class Event(StrEnum):
     DECLINED = "declined"
     FORGOT = "forgot"
     VERIFIED = "verified"
+    KILLED = "killed"
     GONE = "gone"
 
 
@@ -38,6 +39,8 @@ class Edge:
     target: State
     when: str
 
+
+KILLABLE = (State.BOOTING, State.READY, State.DRAINING, State.DRAINED)
 
 TABLE: tuple[Edge, ...] = tuple(
     Edge(source=source, event=event, target=target, when=when)
@@ -57,6 +60,7 @@ TABLE: tuple[Edge, ...] = tuple(
         (State.DRAINED, Event.VERIFIED, State.ENDING, "the startd itself, or all schedds, say that no job is there"),
         (State.DRAINED, Event.FORGOT, State.DRAINING, "the startd restarted and forgot its drain: asked again"),
         (State.DRAINED, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
+        *((state, Event.KILLED, State.ENDING, "an operator's kill: its jobs die") for state in KILLABLE),
         (State.ENDING, Event.JOINED, State.READY, "its startd joined before the end call was made"),
         (State.ENDING, Event.FORGOT, State.DRAINING, "its startd forgot the drain before the end call was made"),
         (State.ENDING, Event.GONE, State.ENDED, "a complete listing says so"),

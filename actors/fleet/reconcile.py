@@ -96,7 +96,7 @@ def moved_house(vm: Vm, world: World) -> Vm | None:
 
 def late(vm: Vm, world: World) -> Vm | None:
     """The boot deadline is over, the pool was healthy all that time, and no unmatched startd of its queue is there."""
-    if vm.state is not State.BOOTING or world.health is None or world.matched is None:
+    if vm.state is not State.BOOTING or vm.held or world.health is None or world.matched is None:
         return None
     if not world.health.good_at(world.now) or vm.id in world.matched.doubtful:
         return None
@@ -156,6 +156,8 @@ def _end(vm: Vm, now: float) -> Act | None:
     """Ask the cloud to end it, again and again until a listing shows that it did."""
     if vm.end_asked:
         return Act.END if now - vm.end_asked >= ASK_AGAIN_S else None
+    if vm.killed:
+        return Act.END
     if not vm.joined:
         return Act.END_UNJOINED
     return Act.END if now - vm.since <= FRESH_S else Act.VERIFY

@@ -7,15 +7,16 @@ which counts those two as coming back). When it wants less, `release.choose` say
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from actors.fleet.lifecycle import KILLABLE, Event, move
 from actors.fleet.reconcile import drain
 from actors.fleet.seen import Machine
 from actors.fleet.supply import cancellable, claims
 from actors.fleet.vm import State, Vm
-from actors.fleet.wish import Wish, concerning
+from actors.fleet.wish import Wish, for_vm, told
 from actors.policies.release import Candidate, choose
 
 REFUSED_FOR_S = 300.0  # a startd that refused a drain is not asked by policy again before this
@@ -31,44 +32,80 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is known of one cloud. `wants`: by queue; a queue that is absent keeps what it has."""
+    """What is known of one cloud. `wants`: by queue; a queue that is absent keeps what it has.
+
+    `frozen`: why nothing is released, or empty. `wishes`: the living ones, the oldest first.
+    """
 
     wants: Mapping[str, int]
-    machines: Mapping[str, Machine]  # by VM id, as the last good readings show
+    machines: Mapping[str, Machine]  # by VM id, as last seen
     wishes: tuple[Wish, ...]
     idle_since: Mapping[str, float]
-    frozen: bool
+    frozen: str
     now: float
 
 
-def follow(vms: Iterable[Vm], scene: Scene) -> Changes:
+def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     changes = Changes()
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in vms:
-        wish = concerning(scene.wishes, vm) if scene.wishes else None
-        after = _wished(vm, wish, scene.now) if wish else vm
+        after, policys = _wished(vm, scene)
         if after is not vm:
             changes.rows[vm.id] = after
-        elif not wish:
-            by_queue[vm.queue].append(vm)
+        if policys:
+            by_queue[vm.queue].append(after)
+    supply = Counter(vm.queue for vm in (changes.rows.get(vm.id, vm) for vm in vms) if vm.supply)
     for queue, want in scene.wants.items():
-        _serve(by_queue[queue], want - _supply(vms, queue, changes), scene, changes)
+        _serve(by_queue[queue], want - supply[queue], scene, changes)
     return changes
 
 
-def _supply(vms: Iterable[Vm], queue: str, changes: Changes) -> int:
-    return sum(changes.rows.get(vm.id, vm).supply for vm in vms if vm.queue == queue)
+def _wished(vm: Vm, scene: Scene) -> tuple[Vm, bool]:
+    """The VM after the operator's wishes, and whether policy may decide about it: kill > hold > drain > policy."""
+    if not vm.alive:
+        return vm, False
+    if not scene.wishes and not vm.held_for and not vm.drain_for.startswith("wish:"):
+        return vm, True
+    kill = for_vm(scene.wishes, "kill", vm)
+    if kill:
+        return _killed(vm, kill, scene.now), False
+    vm = _held(vm, for_vm(scene.wishes, "hold", vm))
+    drain_wish = None if vm.held else for_vm(scene.wishes, "drain", vm)
+    if drain_wish:
+        return _drained(vm, drain_wish, scene.now), False
+    return _no_longer_drained(vm), True
 
 
-def _wished(vm: Vm, wish: Wish, now: float) -> Vm:
-    told = f"drained by {wish.by}: {wish.reason}"
+def _killed(vm: Vm, wish: Wish, now: float) -> Vm:
+    if vm.state in KILLABLE:
+        return move(vm, Event.KILLED, now, told(wish), killed=wish.id)
+    if vm.state is State.ENDING and not vm.killed:
+        return replace(vm, killed=wish.id)
+    return vm
+
+
+def _held(vm: Vm, wish: Wish | None) -> Vm:
+    if wish and vm.held_for != wish.id:
+        return replace(vm, held=told(wish), held_for=wish.id)
+    if not wish and vm.held_for:
+        return replace(vm, held="", held_for="")
+    return vm
+
+
+def _drained(vm: Vm, wish: Wish, now: float) -> Vm:
     if vm.state is State.READY and now - vm.refused_at >= REFUSED_FOR_S:
-        return drain(vm, now, f"wish:{wish.id}", told)
+        return drain(vm, now, f"wish:{wish.id}", told(wish))
     if vm.state is State.DRAINING and vm.drain_for.startswith("policy"):
-        return replace(vm, drain_for=f"wish:{wish.id}")
+        return replace(vm, drain_for=f"wish:{wish.id}", reason=told(wish))
     if vm.state in (State.LAUNCHING, State.BOOTING) and not vm.unwanted:
         return replace(vm, unwanted=now)
     return vm
+
+
+def _no_longer_drained(vm: Vm) -> Vm:
+    """The wish ended or was taken back: policy may take the drain back too, if there is demand."""
+    wished = vm.state is State.DRAINING and vm.drain_for.startswith("wish:")
+    return replace(vm, drain_for="policy") if wished else vm
 
 
 def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> None:

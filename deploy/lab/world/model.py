@@ -37,6 +37,11 @@ class Job:
     since: float = 0.0
     starts: int = 0
     vm: str = ""
+    submitted: float = 0.0
+    started: float = 0.0  # first
+    done: float = 0.0
+    ran_on: str = ""  # the VM of its last start
+    evictions: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class Vm:
     cpus: int
     memory_mib: int
     intent: str = ""
+    decision: str = ""
     index: int = 0
     token: str = ""
     factory: str = ""
@@ -120,7 +126,15 @@ class World:
     ) -> list[int]:
         """The ids of the new jobs."""
         new = [
-            Job(id=next(self._numbers), queue=queue, seconds=seconds, cpus=cpus, memory_mib=memory_mib, since=now)
+            Job(
+                id=next(self._numbers),
+                queue=queue,
+                seconds=seconds,
+                cpus=cpus,
+                memory_mib=memory_mib,
+                since=now,
+                submitted=now,
+            )
             for _ in range(jobs)
         ]
         self.jobs.update({job.id: job for job in new})
@@ -195,6 +209,7 @@ class World:
 
     def _run(self, job: Job, vm: Vm, now: float) -> None:
         job.state, job.since, job.vm, job.starts = "running", now, vm.id, job.starts + 1
+        job.started, job.ran_on = job.started or now, vm.id
         vm.jobs[job.id] = job
         started = job.starts
         self._later(now + job.seconds, lambda at: self._finish(job, started, at))
@@ -203,11 +218,11 @@ class World:
         """`started` tells this run of the job from a later one."""
         if job.state == "running" and job.starts == started:
             del self.vms[job.vm].jobs[job.id]
-            job.state, job.since, job.vm = "done", at, ""
+            job.state, job.since, job.vm, job.done = "done", at, "", at
 
     def _put_back(self, vm: Vm, now: float) -> None:
         for job in vm.jobs.values():
-            job.state, job.since, job.vm = "idle", now, ""
+            job.state, job.since, job.vm, job.evictions = "idle", now, "", job.evictions + 1
         vm.jobs.clear()
 
 

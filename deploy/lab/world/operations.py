@@ -10,6 +10,8 @@ from typing import Any
 from deploy.lab.world.model import Refusal, Vm, World
 
 _DEAD_SHOWN_S = 3600.0
+_OF_JOB = ("id", "queue", "state", "starts", "evictions", "submitted", "started", "done", "ran_on")
+_OF_VM = ("id", "name", "cloud", "intent", "decision", "token", "usd_per_hour", "launched", "state", "reason", "ended")
 
 
 class Operations:
@@ -23,6 +25,7 @@ class Operations:
             for operation in (
                 self.submit, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.jobs_on,
                 self.launch, self.find, self.listing, self.end, self.boot, self.power_off, self.ledger,
+                self.record,
             )
         }  # fmt: skip
 
@@ -61,16 +64,15 @@ class Operations:
         return {vm.name: len(vm.jobs) for vm in self._world.vms.values() if vm.jobs}
 
     def launch(self, now: float, count: int, token: str, request: str, **facts: Any) -> list[Any]:
-        """All of `count` or a Refusal. `request` is the whole request's text: the same token stands for one text."""
+        """Up to `count`, as far as there is room, or a Refusal. `request` is the whole request's text: the same token stands for one text."""
         known = self._world.tokens.get((facts["cloud"], token))
         if known is not None:
             return self._again(*known, request)
-        room = self._world.capacity.get(facts["cloud"], count) - sum(
-            vm.state != "terminated" for vm in self._world.vms.values() if vm.cloud == facts["cloud"]
-        )
-        if facts["cloud"] in self._world.capacity and count > room:
-            raise Refusal("no-capacity", f"cloud {facts['cloud']} has room for {max(0, room)} more, not {count}")
-        vms = [self._world.start(now, index=index, token=token, **facts) for index in range(count)]
+        alive = sum(vm.state != "terminated" for vm in self._world.vms.values() if vm.cloud == facts["cloud"])
+        room = self._world.capacity[facts["cloud"]] - alive if facts["cloud"] in self._world.capacity else count
+        if room < 1:
+            raise Refusal("no-capacity", f"cloud {facts['cloud']} is full")
+        vms = [self._world.start(now, index=index, token=token, **facts) for index in range(min(count, room))]
         self._world.tokens[facts["cloud"], token] = (request, [vm.id for vm in vms])
         return [_instance(vm) for vm in vms]
 
@@ -126,6 +128,12 @@ class Operations:
             "order_of_ends": list(self._world.ledger.ends),
             "usd": sum(vm.usd_per_hour * ((vm.ended or now) - vm.launched) / 3600 for vm in vms),
         }
+
+    def record(self, _: float) -> dict[str, list[Any]]:
+        """Every job and every VM that ever was, by their fields' names: what a run is judged by."""
+        vms = [{name: getattr(vm, name) for name in _OF_VM} for vm in self._world.vms.values()]
+        jobs = [{name: getattr(job, name) for name in _OF_JOB} for job in self._world.jobs.values()]
+        return {"jobs": jobs, "vms": vms}
 
 
 def _row(vm: Vm) -> list[Any]:

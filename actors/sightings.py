@@ -1,0 +1,136 @@
+"""What one cloud's holder has seen: the last listing, and each pool's last reading, matched to its VMs and judged.
+
+It remembers over readings what a single one cannot show: when each startd was last seen, since when it is idle, and how
+long its pool has been healthy without a gap. All of it is lost with the post and built anew by the next holder; what
+rests on absence then waits anew, which errs on the safe side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from actors.config import Config, HtcondorPool
+from actors.fleet.adoption import orphans
+from actors.fleet.evidence import Health, expected, judge
+from actors.fleet.matching import Matched, match
+from actors.fleet.reconcile import World
+from actors.fleet.seen import Failed, Listed, Machine
+from actors.fleet.vm import Vm
+from actors.readings import newer_listing, read_startds, startds_head
+from actors.registry import Registry
+from broker.leases import Term
+from broker.table import Table
+
+log = structlog.get_logger("retirement")
+
+
+@dataclass(slots=True, kw_only=True)
+class PoolSeen:
+    health: Health
+    matched: Matched | None = None
+    read_at: float = 0.0
+    failed_at: float = 0.0
+    strays: frozenset[str] = frozenset()  # what the log was told of
+
+
+class Sightings:
+    """Of one cloud, for one term."""
+
+    def __init__(self, config: Config, table: Table, cloud: str) -> None:
+        self._config, self._table, self._cloud = config, table, cloud
+        pools = dict.fromkeys(config.queues[queue].pool for queue in config.queues_of(cloud))
+        self._pools = {pool: PoolSeen(health=Health(source=f"pool/{pool}")) for pool in pools}
+        self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
+        self.idle_since: dict[str, float] = {}
+        self.listed: Listed | None = None
+
+    def take_in(self, term: Term, registry: Registry) -> None:
+        """Read what is new, adopt orphans, and note in the registry what the submitter and the views need."""
+        self._read_listing(term, registry)
+        for pool, seen in self._pools.items():
+            self._read_pool(pool, seen, registry)
+        registry.seen = frozenset(self.machines())
+        registry.looked = registry.looked or all(seen.matched for seen in self._pools.values())
+        bad = [f"{seen.health.source} {seen.health.why}" for seen in self._pools.values() if not seen.health.good]
+        _note_frozen(registry, "; ".join(bad))
+
+    def pool_of(self, vm: Vm) -> str:
+        """The pool of a VM. One whose queue is no longer configured is looked for in the cloud's first pool."""
+        queue = self._config.queues.get(vm.queue)
+        return queue.pool if queue else next(iter(self._pools), "")
+
+    def machines(self) -> dict[str, Machine]:
+        """By VM id, the startds that the last good readings show."""
+        return {key: one for seen in self._pools.values() if seen.matched for key, one in seen.matched.machines.items()}
+
+    def worlds(self, now: float) -> dict[str, World]:
+        """By pool: what the steps that move a VM are told. Under "", for a VM of no pool: the cloud's listing alone."""
+        instances = {instance.id: instance for instance in self.listed.instances} if self.listed else {}
+        nothing = PoolSeen(health=Health(source=""))
+        return {
+            pool: World(
+                now=now,
+                boot_deadline_s=self._config.clouds[self._cloud].boot_deadline_s,
+                listed=self.listed,
+                instances=instances,
+                matched=seen.matched,
+                read_at=seen.read_at,
+                health=seen.health,
+            )
+            for pool, seen in {**self._pools, "": nothing}.items()
+        }
+
+    def _read_listing(self, term: Term, registry: Registry) -> None:
+        before = self.listed
+        self.listed = newer_listing(self._table, self._cloud, before)
+        if self.listed and self.listed is not before:
+            price = self._config.clouds[self._cloud].usd_per_hour
+            registry.adopt(term, orphans(registry.vms(), self.listed, self._cloud, price))
+
+    def _read_pool(self, pool: str, seen: PoolSeen, registry: Registry) -> None:
+        head = startds_head(self._table, pool)
+        if (head.at, head.failed_at) == (seen.read_at, seen.failed_at):
+            return
+        seen.failed_at = head.failed_at
+        reading = read_startds(self._table, pool, self._cloud)
+        if isinstance(reading, Failed):
+            seen.health = judge(seen.health, reading, None, frozenset())
+            return
+        vms = [vm for vm in registry.vms() if self.pool_of(vm) == pool]
+        seen.matched = match(reading.machines, vms, self._identities(pool))
+        seen.health = judge(seen.health, reading, seen.matched, expected(vms, self._last_seen, reading.at))
+        seen.read_at = reading.at
+        self._remember(registry, seen.matched, reading.at)
+        _note_strays(self._cloud, seen)
+
+    def _remember(self, registry: Registry, matched: Matched, at: float) -> None:
+        for vm_id, machine in matched.machines.items():
+            self._last_seen[vm_id] = at
+            registry.machines[vm_id] = machine
+            if machine.busy:
+                self.idle_since.pop(vm_id, None)
+            else:
+                self.idle_since.setdefault(vm_id, at)
+
+    def _identities(self, pool: str) -> tuple[str, ...]:
+        settings = self._config.pools[pool]
+        return settings.worker_identities if isinstance(settings, HtcondorPool) else ()
+
+
+def _note_frozen(registry: Registry, why: str) -> None:
+    if why != registry.frozen:
+        log.info("release frozen" if why else "release thawed", cloud=registry.cloud, why=why or registry.frozen)
+    registry.frozen = why
+
+
+def _note_strays(cloud: str, seen: PoolSeen) -> None:
+    """Each once: startds that claim to be ours and are not matched."""
+    if seen.matched is None:
+        return
+    told = frozenset(f"{stray.machine.name}: {stray.why}" for stray in seen.matched.strays)
+    told |= frozenset(seen.matched.doubtful.values())
+    for line in sorted(told - seen.strays):
+        log.warning("startd not matched", cloud=cloud, why=line)
+    seen.strays = told
