@@ -158,7 +158,7 @@ class Reader:
         return unpack(type_, row.body) if row else type_()
 
 
-_WISH = ("id", "verb", "selector", "name", "reason", "by", "at")
+_WISH = ("id", "verb", "selector", "names", "reason", "by", "at")
 
 
 def _source(name: str, at: float, failed: str, interval_s: float, now: float) -> SourceStatus:

@@ -96,7 +96,7 @@ class WishStatus(Part):
     id: str
     verb: str
     selector: str
-    name: str
+    names: tuple[str, ...]
     reason: str
     by: str
     at: float
