@@ -1,0 +1,84 @@
+"""Who decides in a simulation: this project's own decision, by the same code that runs in a factory.
+
+A scaler is asked every `interval_s` and says how many VMs each cloud should have. It sees what its real counterpart
+could see. Readings are taken at that moment: their own delay is part of the interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.shape import Shape
+from actors.fleet.vm import State
+from actors.fleet.want import CloudView, FleetView, Want
+from actors.policies.decide import Decision, decide
+from actors.policies.need import Size
+from actors.policies.rules import QueueRules
+from actors.simulator.world import World
+
+
+class Scaler(Protocol):
+    name: str
+    interval_s: float
+
+    def scale(self, world: World) -> Mapping[str, int]:
+        """VMs that each cloud should have now."""
+        ...
+
+
+class Ours:
+    """The decision of a factory's scheduler for one queue."""
+
+    def __init__(self, queue: QueueRules, *, interval_s: float = 15.0, name: str = "apf") -> None:
+        self.name, self.interval_s = name, interval_s
+        self.decision: Decision | None = None
+        self._queue = queue
+        self._wants: dict[str, Want] = {}
+
+    def scale(self, world: World) -> Mapping[str, int]:
+        now = world.env.now
+        fleet: dict[str, FleetView | None] = {cloud: fleet_view(world, cloud) for cloud in world.clouds}
+        views: dict[str, CloudView | None] = {cloud: cloud_view(world, cloud) for cloud in world.clouds}
+        rules = {name: cloud.rules for name, cloud in world.clouds.items()}
+        self.decision = decide(self._queue, seen(world), fleet, rules, views, self._wants, now, f"t{now:.0f}")
+        self._wants = dict(self.decision.wants)
+        return {cloud: want.n for cloud, want in self._wants.items()}
+
+
+def seen(world: World) -> JobsSeen:
+    """The pool's jobs as a reading shows them."""
+    asked = {ask for ask, queue in world.waiting.items() if queue} | {ask for ask, n in world.running.items() if n}
+    classes = tuple(
+        JobClass(queue="queue", request=_shape(ask), idle=len(world.waiting[ask]), running=world.running[ask])
+        for ask in sorted(asked)
+    )
+    return JobsSeen(source="simulated", at=world.env.now, classes=classes, schedds=(ScheddSeen(name="simulated"),))
+
+
+def _shape(ask: Size) -> Shape:
+    return Shape(cpus=ask[0], memory_mib=ask[1], disk_mib=ask[2], gpus=ask[3])
+
+
+def fleet_view(world: World, cloud: str) -> FleetView:
+    """One cloud's VMs as its holder publishes them."""
+    counts = dict.fromkeys(("booting", "unwanted", "draining", "busy", "idle", "claims"), 0)
+    free: list[Size] = []
+    for machine in world.machines[cloud].values():
+        if machine.state is State.BOOTING:
+            counts["unwanted" if machine.unwanted else "booting"] += 1
+        elif machine.state is State.DRAINING:
+            counts["draining"] += 1
+        else:
+            counts["busy" if machine.jobs else "idle"] += 1
+            counts["claims"] += machine.jobs
+            if machine.free[0] > 0:
+                free.append(machine.free)
+    view = FleetView(cloud=cloud, queue="queue", at=world.env.now, free=tuple(free), **counts)
+    return replace(view, ready=view.busy + view.idle, cancellable=view.draining)
+
+
+def cloud_view(world: World, cloud: str) -> CloudView:
+    return CloudView(cloud=cloud, at=world.env.now, room=world.clouds[cloud].rules.max_vms - len(world.machines[cloud]))

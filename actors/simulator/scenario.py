@@ -1,0 +1,70 @@
+"""From a configuration to a simulation: one of its queues, its cascade, and how its clouds are taken to behave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.config import Config
+from actors.policies.rules import QueueRules
+from actors.rules import rules_of
+from actors.simulator.jobs import Job
+from actors.simulator.meter import Outcome
+from actors.simulator.run import simulate
+from actors.simulator.scaler import Ours
+from actors.simulator.world import CloudModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumptions:
+    """What no configuration says: a VM's median boot time, how often a spot VM is reclaimed, the negotiator's cycle."""
+
+    boot_s: float = 150.0
+    spread: float = 0.2
+    reclaims_per_hour: float = 0.0
+    cycle_s: float = 20.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    name: str
+    queue: QueueRules
+    clouds: tuple[CloudModel, ...]
+    interval_s: float
+
+
+def scenario(config: Config, name: str, queue: str | None = None, assume: Assumptions | None = None) -> Scenario:
+    """The scenario of one queue, the configuration's first if none is named. Raises KeyError for an unknown queue."""
+    queue = queue or next(iter(config.queues))
+    rules, assume = rules_of(config, queue), assume or Assumptions()
+    clouds = tuple(
+        CloudModel(
+            rules=rules.clouds[cloud],
+            boot_s=assume.boot_s,
+            spread=assume.spread,
+            reclaims_per_hour=assume.reclaims_per_hour if _spot(config, cloud) else 0.0,
+        )
+        for cloud in rules.queue.clouds
+    )
+    interval_s = config.pools[config.queues[queue].pool].interval_s
+    return Scenario(name=name, queue=rules.queue, clouds=clouds, interval_s=interval_s)
+
+
+def _spot(config: Config, cloud: str) -> bool:
+    return getattr(config.clouds[cloud], "market", "") == "spot"
+
+
+def outcomes(scenarios: Sequence[Scenario], jobs: Sequence[Job], assume: Assumptions | None = None) -> list[Outcome]:
+    """Run each scenario over the same jobs, with the same chances."""
+    assume = assume or Assumptions()
+    return [
+        simulate(
+            jobs,
+            one.clouds,
+            Ours(one.queue, interval_s=one.interval_s, name=one.name),
+            cycle_s=assume.cycle_s,
+            seed=assume.seed,
+        )
+        for one in scenarios
+    ]

@@ -1,0 +1,214 @@
+"""The simulated site: a pool that matches jobs to slots, and clouds whose VMs boot, run, drain and end.
+
+What is modelled, after what was measured on real pools: a negotiation cycle matches waiting jobs to free slots, the
+fullest slot that fits first; a job that ends leaves its claim to a waiting job of the same shape at once; a drained VM
+takes no new job and ends with its last one; a VM that is given up while it boots ends when it has joined. Boot times
+vary around the cloud's; spot VMs are reclaimed at random, and their jobs start anew. Slots are partitionable.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict, deque
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from actors.fleet.vm import State
+from actors.policies.need import Size
+from actors.policies.release import Candidate, choose
+from actors.policies.rules import CloudRules
+from actors.simulator.jobs import Job
+from actors.simulator.machine import Machine, Waiting, size_of
+from actors.simulator.meter import Meter
+
+Events = Generator[simpy.Event, Any, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudModel:
+    """A cloud to simulate. `boot_s`: median from launch to the first ad; `spread` of its logarithm."""
+
+    rules: CloudRules
+    boot_s: float = 150.0
+    spread: float = 0.2
+    reclaims_per_hour: float = 0.0
+
+
+class World:
+    """One run. `waiting` and `running`: by what jobs ask for; `machines`: not ended ones, by cloud and id."""
+
+    def __init__(
+        self, env: simpy.Environment, jobs: Sequence[Job], clouds: Sequence[CloudModel], *, cycle_s: float, seed: int
+    ) -> None:
+        self.env = env
+        self.clouds = {cloud.rules.name: cloud for cloud in clouds}
+        self.waiting: dict[Size, deque[Waiting]] = defaultdict(deque)
+        self.running: dict[Size, int] = defaultdict(int)
+        self.machines: dict[str, dict[str, Machine]] = {cloud: {} for cloud in self.clouds}
+        self.meter = Meter(self.clouds.values())
+        self.left = len(jobs)
+        self._open: dict[int, dict[Machine, None]] = defaultdict(dict)
+        self._chance = random.Random(seed)
+        self._born = 0
+        env.process(self._arrivals(jobs))
+        env.process(self._negotiations(cycle_s))
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    def _arrivals(self, jobs: Sequence[Job]) -> Events:
+        for number, job in enumerate(jobs):
+            if job.at_s > self.env.now:
+                yield self.env.timeout(job.at_s - self.env.now)
+            ask = size_of(job.request)
+            self.waiting[ask].append(Waiting(number, job, ask))
+        yield self.env.timeout(0)
+
+    def _negotiations(self, cycle_s: float) -> Events:
+        while self.left:
+            for ask in sorted((ask for ask, queue in self.waiting.items() if queue), reverse=True):
+                self._match(ask)
+            yield self.env.timeout(cycle_s)
+
+    def _match(self, ask: Size) -> None:
+        queue = self.waiting[ask]
+        for cpus in sorted(self._open):
+            if cpus < ask[0]:
+                continue
+            for machine in list(self._open[cpus]):
+                while queue and machine.holds(ask):
+                    self._start(machine, queue.popleft())
+                if not queue:
+                    return
+
+    def _start(self, machine: Machine, waiting: Waiting) -> None:
+        now = self.env.now
+        self._open[machine.free[0]].pop(machine, None)
+        machine.take(waiting.ask)
+        self._reopen(machine)
+        machine.on[waiting.number] = (now + waiting.job.runtime_s, waiting)
+        self.running[waiting.ask] += 1
+        waiting.starts += 1
+        if waiting.started < 0:
+            waiting.started = now
+            self.meter.waited(now - waiting.job.at_s)
+        done = self.env.timeout(waiting.job.runtime_s, (machine, waiting, waiting.starts))
+        assert done.callbacks is not None
+        done.callbacks.append(self._ended)
+
+    def _ended(self, event: Any) -> None:
+        machine, waiting, start = event.value
+        if start != waiting.starts or waiting.number not in machine.on:
+            return  # it was reclaimed and started elsewhere
+        self._leave(machine, waiting.number)
+        self.left -= 1
+        self.meter.done(waiting.job, self.env.now)
+        queue = self.waiting[waiting.ask]
+        if queue and machine.state is State.READY and machine.holds(waiting.ask):
+            self._start(machine, queue.popleft())
+        if machine.state is State.DRAINING and not machine.jobs:
+            self._end(machine)
+
+    def _leave(self, machine: Machine, number: int) -> None:
+        ask = machine.on.pop(number)[1].ask
+        self._open[machine.free[0]].pop(machine, None)
+        machine.give(ask)
+        self.running[ask] -= 1
+        if not machine.jobs:
+            machine.idle_since = self.env.now
+        self._reopen(machine)
+
+    def _reopen(self, machine: Machine) -> None:
+        if machine.open:
+            self._open[machine.free[0]][machine] = None
+
+    # --- VMs --------------------------------------------------------------------------------------------------------
+
+    def apply(self, wants: Mapping[str, int]) -> None:
+        """Make the supply of each cloud what is wanted: take back, start, or give up, as the real actors do."""
+        for cloud, want in wants.items():
+            mine = list(self.machines[cloud].values())
+            missing = want - sum(machine.supply for machine in mine)
+            if missing > 0:
+                self._grow(cloud, mine, missing)
+            elif missing < 0:
+                self._shrink(mine, -missing)
+
+    def _grow(self, cloud: str, mine: list[Machine], missing: int) -> None:
+        back = [m for m in mine if m.unwanted or m.state is State.DRAINING][:missing]
+        for machine in back:
+            machine.unwanted = False
+            if machine.state is State.DRAINING:
+                machine.state = State.READY
+                self._reopen(machine)
+        room = self.clouds[cloud].rules.max_vms - len(mine)
+        for _ in range(min(missing - len(back), room)):
+            self._launch(self.clouds[cloud])
+
+    def _launch(self, cloud: CloudModel) -> None:
+        self._born += 1
+        size = cloud.rules.size
+        machine = Machine(id=f"{self._born:06}", cloud=cloud.rules.name, born=self.env.now, cpus=size[0], free=size)
+        self.machines[cloud.rules.name][machine.id] = machine
+        boot_s = cloud.boot_s * math.exp(self._chance.gauss(0.0, cloud.spread))
+        self._after(boot_s, machine, self._join)
+
+    def _after(self, delay_s: float, machine: Machine, call: Any) -> None:
+        event = self.env.timeout(delay_s)
+        assert event.callbacks is not None
+        event.callbacks.append(lambda _: call(machine))
+
+    def _join(self, machine: Machine) -> None:
+        machine.state, machine.idle_since = State.READY, self.env.now
+        if machine.unwanted:
+            self._end(machine)
+            return
+        self._reopen(machine)
+        rate = self.clouds[machine.cloud].reclaims_per_hour
+        if rate:
+            self._after(self._chance.expovariate(rate / 3600.0), machine, self._reclaim)
+
+    def _shrink(self, mine: list[Machine], surplus: int) -> None:
+        by_id = {machine.id: machine for machine in mine if machine.supply}
+        for machine_id in choose(surplus, map(_candidate, by_id.values())):
+            machine = by_id[machine_id]
+            if machine.state is State.BOOTING:
+                machine.unwanted = True
+                continue
+            self._open[machine.free[0]].pop(machine, None)
+            machine.state = State.DRAINING
+            if not machine.jobs:
+                self._end(machine)
+
+    def _reclaim(self, machine: Machine) -> None:
+        if machine.id in self.machines[machine.cloud]:
+            self.meter.reclaimed(machine.jobs)
+            for number, (_, waiting) in list(machine.on.items()):
+                self._leave(machine, number)
+                self.waiting[waiting.ask].appendleft(waiting)
+            self._end(machine)
+
+    def finish(self) -> None:
+        """The run is over: what still stands is paid up to now."""
+        for machines in self.machines.values():
+            for machine in list(machines.values()):
+                self._end(machine)
+
+    def _end(self, machine: Machine) -> None:
+        self._open[machine.free[0]].pop(machine, None)
+        machine.state = State.ENDED
+        del self.machines[machine.cloud][machine.id]
+        self.meter.ended(machine, self.env.now)
+
+
+def _candidate(machine: Machine) -> Candidate:
+    return Candidate(
+        id=machine.id,
+        born=machine.born,
+        joined=machine.state is State.READY,
+        jobs=machine.jobs,
+        idle_since=0.0 if machine.jobs else machine.idle_since,
+    )
