@@ -118,7 +118,7 @@ def _wishes(status: Status) -> Table:
     table = _table("wish", "of", "for", "by", "reason", "ends in")
     for wish in status.wishes:
         left = _ago(wish.ends_at - status.at)
-        table.add_row(wish.id, wish.verb, f"{wish.selector} {" ".join(wish.names)}", wish.by, wish.reason, left)
+        table.add_row(wish.id, wish.verb, f"{wish.selector} {' '.join(wish.names)}", wish.by, wish.reason, left)
     return table
 
 

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -23,8 +24,10 @@ from actors.console.status_model import Status
 from actors.where import NotRunning
 from broker.errors import BrokerError
 from deploy.lab.access_point import JobRecord
+from deploy.lab.condor import CannotHave
 from deploy.lab.demo_host import DemoHost
 from deploy.lab.demo_screen import Scene, draw, verdict
+from deploy.lab.demo_simulated import SimulatedStage
 from deploy.lab.demo_stage import PLACES, RealStage, Stage
 from deploy.lab.demo_words import Said, said
 from deploy.lab.promises import Broken, Evidence, judge
@@ -63,11 +66,21 @@ def run(console: Console, simulated: bool = False) -> int:
 
 
 def _on_a_stage(console: Console, folder: Path, simulated: bool) -> tuple[Broken, ...]:
-    if simulated:
-        raise NotImplementedError
-    console.print("setting up a real HTCondor pool and two clouds on this machine ...")
-    with RealStage() as stage:
-        return Demo(console, folder, stage).play()
+    """On the real one, or on the simulated one if that is asked for or HTCondor cannot be had here."""
+    with ExitStack() as exits:
+        return Demo(console, folder, _stage(console, exits, simulated)).play()
+
+
+def _stage(console: Console, exits: ExitStack, simulated: bool) -> Stage:
+    if not simulated:
+        console.print("setting up a real HTCondor pool and two clouds on this machine ...")
+        try:
+            return exits.enter_context(RealStage())
+        except CannotHave as reason:
+            console.print(
+                Text(f"Real HTCondor cannot be had here: {reason}\nSo the pool and the clouds are simulated.")
+            )
+    return exits.enter_context(SimulatedStage())
 
 
 class Demo:

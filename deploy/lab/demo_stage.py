@@ -84,7 +84,7 @@ class Stage(Protocol):
         ...
 
     def submit(self, seconds: Sequence[float]) -> None:
-        """One job of each length. They are visible in the queue when it returns."""
+        """One job of each length (s). They are visible in the queue when it returns."""
         ...
 
     def jobs(self) -> list[JobRecord]:
@@ -119,9 +119,9 @@ class RealStage:
     def config(self, directory: Path) -> str:
         pool = self._site.pool
         told = _POOL.format(
-            collector=_toml(pool.collector),
-            tokens=_toml(str(self._site.tokens())),
-            command=_toml(list(pool.worker_token_command)),
+            collector=toml(pool.collector),
+            tokens=toml(str(self._site.tokens())),
+            command=toml(list(pool.worker_token_command)),
         )
         return head(directory) + told + "".join(self._cloud(place) for place in PLACES)
 
@@ -143,9 +143,9 @@ class RealStage:
     def _cloud(self, place: Place) -> str:
         return _CLOUD.format(
             name=place.name,
-            endpoint=_toml(self._site.cloud.endpoint),
-            image=_toml(IMAGE),
-            type=_toml(TYPES[place.name]),
+            endpoint=toml(self._site.cloud.endpoint),
+            image=toml(IMAGE),
+            type=toml(TYPES[place.name]),
             market="spot" if place.usd_per_hour else "on-demand",
             max_vms=place.max_vms,
             usd_per_hour=place.usd_per_hour,
@@ -154,9 +154,9 @@ class RealStage:
 
 def head(directory: Path) -> str:
     """The part of the configuration that every stage shares."""
-    return _FACTORY.format(factory=_toml(FACTORY), directory=_toml(str(directory)), queue=QUEUE)
+    return _FACTORY.format(factory=toml(FACTORY), directory=toml(str(directory)), queue=QUEUE)
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
     """Text or a list of texts as TOML; JSON's quoting is a part of TOML's."""
     return json.dumps(value)
