@@ -108,34 +108,41 @@ def status(
         _end(BROKEN, str(away))
 
 
-@app.command()
-def drain(
-    config: File,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the logs and in the status.", show_default=False)],
-    vm: Annotated[str, typer.Option(help="A VM, by its id or its instance id.")] = "",
-    cloud: Annotated[str, typer.Option(help="All VMs that a cloud has now; nothing is started there meanwhile.")] = "",
-    queue: Annotated[str, typer.Option(help="All VMs that a queue has now.")] = "",
-    life: Annotated[str, typer.Option(help="How long the wish lives: 30m, 24h, 7d.")] = "24h",
-    wait: Annotated[float, typer.Option(help="Seconds to wait for a host's answer.")] = 30.0,
-) -> None:
-    """Drain VMs: they take no more jobs, end the ones they have, and are ended. No job is killed."""
-    settings = _load(config)
-    named = [(what, name) for what, name in (("vm", vm), ("cloud", cloud), ("queue", queue)) if name]
-    if len(named) != 1:
-        _end(WRONG, "say which: one of --vm ID, --cloud NAME, --queue NAME")
-    from actors.console import asking
+def _wishing(verb: str, text: str) -> None:
+    """One command for each verb of the operator's mailbox: they take the same things."""
 
-    try:
-        wish = asking.drain(*named[0], reason, _seconds(life))
-        outcome = asking.ask(settings, wish, wait)
-    except ValueError as wrong:
-        _end(WRONG, str(wrong))
-    except (NotRunning, BrokerError, NoSecret) as away:
-        _end(BROKEN, str(away))
-    if outcome is None:
-        _end(NOBODY, f"no host answered in {wait:g} s. Is one up? See `apf status {config}`, then ask again.")
-    out.print(f"wish {outcome.id} {outcome.verdict}" + (f": {outcome.why}" if outcome.why else ""))
-    raise typer.Exit(0 if outcome.verdict == "accepted" else BROKEN)
+    def wishing(
+        config: File,
+        reason: Annotated[str, typer.Option(help="Why; it stands in the logs and in the status.", show_default=False)],
+        vm: Annotated[str, typer.Option(help="One VM, by its id or its instance id.")] = "",
+        cloud: Annotated[str, typer.Option(help="A cloud.")] = "",
+        queue: Annotated[str, typer.Option(help="A queue.")] = "",
+        everything: Annotated[bool, typer.Option("--all", help="The whole factory.")] = False,
+        count: Annotated[int | None, typer.Option(help="So many VMs of the queue, the dearest first.")] = None,
+        replace: Annotated[bool, typer.Option(help="Whether others may be bought instead.")] = True,
+        life: Annotated[str, typer.Option(help="How long the wish lives: 30m, 24h, 7d.")] = "24h",
+        wait: Annotated[float, typer.Option(help="Seconds to wait for a host's answer.")] = 30.0,
+        yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
+    ) -> None:
+        settings = _load(config)
+        selector, name = _meant(vm, cloud, queue, everything)
+        if verb == "kill" and not yes:
+            typer.confirm(f"The jobs on {selector} {name or "VMs"} are lost. End them at once?", abort=True)
+        _ask(settings, config, wait, verb, selector, name, reason, life, count=count, replace=replace)
+
+    app.command(verb, help=text)(wishing)
+
+
+for _verb, _text in {
+    "drain": "Let VMs end the jobs they have and take no others, then end them. No job is killed.",
+    "undrain": "Take a drain back, where its VM still runs a job.",
+    "hold": "Keep VMs: nothing drains or ends them.",
+    "release": "Take a hold back.",
+    "kill": "End VMs at once, with the jobs on them.",
+    "freeze": "Start, drain and end nothing there.",
+    "thaw": "Take a freeze back.",
+}.items():
+    _wishing(_verb, _text)
 
 
 @app.command()
@@ -148,6 +155,32 @@ def demo(
     from deploy.lab import demo as shown
 
     raise typer.Exit(shown.run(out, simulated))
+
+
+def _meant(vm: str, cloud: str, queue: str, everything: bool) -> tuple[str, str]:
+    """(selector, name)"""
+    given = [(what, name) for what, name in (("vm", vm), ("cloud", cloud), ("queue", queue)) if name]
+    if len(given) + everything != 1:
+        _end(WRONG, "say which: one of --vm ID, --cloud NAME, --queue NAME, --all")
+    return given[0] if given else ("all", "")
+
+
+def _ask(
+    settings: Settings, path: Path, wait_s: float, verb: str, selector: str, name: str, reason: str, life: str,
+    **more: object,
+) -> NoReturn:  # fmt: skip
+    from actors.console import asking
+
+    try:
+        outcome = asking.ask(settings, asking.wish(verb, selector, name, reason, _seconds(life), **more), wait_s)
+    except asking.BadWish as wrong:
+        _end(WRONG, str(wrong))
+    except (NotRunning, BrokerError, NoSecret) as away:
+        _end(BROKEN, str(away))
+    if outcome is None:
+        _end(NOBODY, f"no host answered in {wait_s:g} s. Is one up? See `apf status {path}`, then ask again.")
+    out.print(f"wish {outcome.id} {outcome.verdict}" + (f": {outcome.why}" if outcome.why else ""))
+    raise typer.Exit(0 if outcome.verdict == "accepted" else BROKEN)
 
 
 def _load(path: Path) -> Settings:
@@ -176,7 +209,7 @@ def _mark(ok: bool | None) -> Text:
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
     if not found:
-        raise ValueError(f"--life {text!r}: write a number and s, m, h or d, e.g. 30m, 24h, 7d")
+        _end(WRONG, f"--life {text!r}: write a number and s, m, h or d, e.g. 30m, 24h, 7d")
     return float(found[1]) * UNITS[found[2]]
 
 

@@ -10,6 +10,8 @@ import socket
 import time
 import uuid
 
+from pydantic import ValidationError
+
 from actors.config import Config
 from actors.messages import KINDS, OperatorWish
 from actors.post_office import OPERATOR
@@ -23,44 +25,51 @@ AGAIN_S = 2.0
 LOOK_S = 0.1
 
 
-def drain(selector: str, name: str, reason: str, life_s: float) -> OperatorWish:
-    """A wish to drain, in the name of whoever runs this. Raises pydantic's ValidationError."""
-    by = f"{getpass.getuser()}@{socket.gethostname()}"[:100]
-    return OperatorWish.model_validate(
-        {
-            "id": uuid.uuid4().hex,
-            "verb": "drain",
-            "selector": selector,
-            "name": name,
-            "reason": reason,
-            "by": by,
-            "life_s": life_s,
-        }
-    )
+class BadWish(ValueError):
+    """What was asked for cannot be said: too long, no reason, out of range. The text says which."""
 
 
-def ask(config: Config, wish: OperatorWish, wait_s: float) -> Outcome | None:
+def wish(verb: str, selector: str, name: str, reason: str, life_s: float, **more: object) -> OperatorWish:
+    """A wish in the name of whoever runs this; `more` are further fields of OperatorWish. Raises BadWish."""
+    fields = {
+        "id": uuid.uuid4().hex,
+        "verb": verb,
+        "selector": selector,
+        "name": name,
+        "reason": reason,
+        "by": f"{getpass.getuser()}@{socket.gethostname()}"[:100],
+        "life_s": life_s,
+        **more,
+    }
+    try:
+        return OperatorWish.model_validate(fields)
+    except ValidationError as wrong:
+        told = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in wrong.errors())
+        raise BadWish(told) from wrong
+
+
+def ask(config: Config, wanted: OperatorWish, wait_s: float) -> Outcome | None:
     """Send until the outcome is there; None: no host answered within `wait_s`. Raises NotRunning, Unreachable."""
     site = site_of(config)
     client = site.client()
     clock = RedisClock(client)
     clock.sync()
     table = Table(client, site)
-    mailer = Mailer(site, KINDS, wish.by, clock)
+    mailer = Mailer(site, KINDS, wanted.by, clock)
     try:
-        return _repeat(mailer, table, wish, time.monotonic() + wait_s)
+        return _repeat(mailer, table, wanted, time.monotonic() + wait_s)
     finally:
         mailer.close()
         client.close()
 
 
-def _repeat(mailer: Mailer, table: Table, wish: OperatorWish, deadline: float) -> Outcome | None:
+def _repeat(mailer: Mailer, table: Table, wanted: OperatorWish, deadline: float) -> Outcome | None:
     send_at = 0.0
     while (now := time.monotonic()) < deadline:
         if now >= send_at:
-            mailer.send(OPERATOR, wish, not_after_s=deadline - now)
+            mailer.send(OPERATOR, wanted, not_after_s=deadline - now)
             send_at = now + AGAIN_S
-        if (outcome := read_outcomes(table).get(wish.id)) is not None:
+        if (outcome := read_outcomes(table).get(wanted.id)) is not None:
             return outcome
         time.sleep(LOOK_S)
     return None
