@@ -127,7 +127,7 @@ def _wishing(verb: str, text: str) -> None:
         settings = _load(config)
         selector, name = _meant(vm, cloud, queue, everything)
         if verb == "kill" and not yes:
-            typer.confirm(f"The jobs on {selector} {name or "VMs"} are lost. End them at once?", abort=True)
+            typer.confirm(f"The jobs on {selector} {name} are lost. End them at once?", abort=True)
         _ask(settings, config, wait, verb, selector, name, reason, life, count=count, replace=replace)
 
     app.command(verb, help=text)(wishing)
