@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from broker.errors import BrokerError
 from deploy.lab.access_point import JobRecord
 from deploy.lab.condor import CannotHave
 from deploy.lab.demo_host import DemoHost
-from deploy.lab.demo_screen import Scene, draw, verdict
+from deploy.lab.demo_screen import SHORT, Scene, draw, verdict
 from deploy.lab.demo_simulated import SimulatedStage
 from deploy.lab.demo_stage import PLACES, RealStage, Stage
 from deploy.lab.demo_words import Said, said
@@ -68,10 +69,11 @@ def run(console: Console, simulated: bool = False) -> int:
 def _on_a_stage(console: Console, folder: Path, simulated: bool) -> tuple[Broken, ...]:
     """On the real one, or on the simulated one if that is asked for or HTCondor cannot be had here."""
     with ExitStack() as exits:
-        return Demo(console, folder, _stage(console, exits, simulated)).play()
+        return Demo(console, folder, stage(console, exits, simulated)).play()
 
 
-def _stage(console: Console, exits: ExitStack, simulated: bool) -> Stage:
+def stage(console: Console, exits: ExitStack, simulated: bool) -> Stage:
+    """A stage that is set up, and taken down with `exits`."""
     if not simulated:
         console.print("setting up a real HTCondor pool and two clouds on this machine ...")
         try:
@@ -86,10 +88,15 @@ def _stage(console: Console, exits: ExitStack, simulated: bool) -> Stage:
 class Demo:
     """One play on one stage, which is set up already."""
 
-    def __init__(self, console: Console, folder: Path, stage: Stage) -> None:
-        self._console, self._folder, self._stage = console, folder, stage
+    def __init__(
+        self, console: Console, folder: Path, stage: Stage, seen: Callable[[Scene], None] = lambda _: None
+    ) -> None:
+        """`seen` is told every scene."""
+        self._console, self._folder, self._stage, self._seen = console, folder, stage, seen
         self._said: list[Said] = []
         self._explained: set[str] = set()
+        self._drained: list[str] = []
+        self._names: dict[str, str] = {}
         self._jobs: list[JobRecord] = []
         self._jobs_at = 0.0
         self._told = ""
@@ -115,20 +122,21 @@ class Demo:
             explained=frozenset(self._explained),
         )
         broken = judge(evidence)
-        self._console.print(verdict(summarise(evidence, visible_at, time.time()), broken))
+        self._console.print(verdict(summarise(evidence, visible_at, time.time(), self._drained), broken))
         return broken
 
     def _watch(self, host: DemoHost, reader: Reader, began: float) -> None:
         """Show it until all is over, or for ALL_S: what is not over then is a broken promise."""
-        live = Live(console=self._console, auto_refresh=False, transient=False)
-        with live:
+        with Live(console=self._console, auto_refresh=False) as live:
             while time.time() - began < ALL_S:
                 status = reader.read()
                 self._look_at_jobs()
+                self._names = {vm.id: vm.instance_id[:SHORT] or vm.id for vm in status.vms}
                 self._hear(host)
                 scene = self._scene(status, began)
+                self._seen(scene)
                 if self._console.is_terminal:
-                    live.update(draw(scene), refresh=True)
+                    live.update(draw(scene, self._console.height), refresh=True)
                 else:
                     self._tell(scene)
                 if self._over(status):
@@ -146,7 +154,9 @@ class Demo:
         for line in host.news():
             if line.what == "want" and line.fields.get("why"):
                 self._explained.add(line.fields["decision"])
-            if sentence := said(line):
+            if line.what == "vm" and line.fields["now"] == "draining":
+                self._drained.append(line.fields["cloud"])
+            if sentence := said(line, self._names):
                 self._said.append(sentence)
                 if not self._console.is_terminal:
                     self._console.print(Text(f"{sentence.at}  {sentence.what}: {sentence.why}"), soft_wrap=True)

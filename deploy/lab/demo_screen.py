@@ -21,7 +21,13 @@ from deploy.lab.promises import PROMISES, Broken, Place
 from deploy.lab.summary import Summary, lines
 
 BAR = 48
-DECISIONS = 6
+SHORT = 10  # characters of an instance id that are shown
+DECISIONS = 6  # at most, of two lines each
+OTHERS = 19  # lines of the screen that are no decisions, while no launch has failed
+INTRODUCTION = (
+    "Jobs wait in a pool that has no workers. The factory starts VMs for them, on the free cloud first; "
+    "when jobs become fewer it drains and ends VMs, on the priced cloud first."
+)
 _JOBS = (("done", "green", "█"), ("running", "yellow", "▓"), ("waiting", "bright_black", "░"))
 _STATES = {
     "launching": ("cyan", "asked for"),
@@ -49,13 +55,15 @@ class Scene:
     said: Sequence[Said]
 
 
-def draw(scene: Scene) -> RenderableType:
-    parts: list[RenderableType] = [_jobs(scene), Text("")]
+def draw(scene: Scene, height: int = 40) -> RenderableType:
+    """For a screen of so many lines."""
+    decisions = max(1, min(DECISIONS, (height - OTHERS) // 2))
+    parts: list[RenderableType] = [Text(INTRODUCTION, style="dim"), Text(""), _jobs(scene)]
     for place in scene.places:
         parts += [_cloud(scene, place), *_vms(scene, place)]
-    parts += [Text("\nWhat the factory decided, and why", style="bold"), _said(scene.said[-DECISIONS:])]
+    parts += [Text("\nWhat the factory decided, and why", style="bold"), _said(scene.said[-decisions:])]
     title = f"[bold]apf demo[/]  {scene.title}  [dim]{int(scene.after_s) // 60}:{int(scene.after_s) % 60:02d}[/]"
-    return Panel(Group(*parts), title=title, title_align="left", padding=(1, 2))
+    return Panel(Group(*parts), title=title, title_align="left", padding=(0, 2))
 
 
 def _jobs(scene: Scene) -> Text:
@@ -82,12 +90,13 @@ def _cloud(scene: Scene, place: Place) -> Text:
 
 def _vms(scene: Scene, place: Place) -> Iterable[RenderableType]:
     table = Table.grid(padding=(0, 2, 0, 0))
-    for vm in [vm for vm in scene.vms if vm.cloud == place.name]:
+    own = sorted((vm for vm in scene.vms if vm.cloud == place.name), key=lambda vm: vm.state in _DEAD)
+    for vm in own[: place.max_vms]:
         colour, does = _STATES[vm.state]
         if vm.id in scene.busy and vm.state not in _DEAD:
             does = "runs a job" if vm.state == "ready" else "ends its last job first, takes no more"
         style = "bright_black" if vm.state in _DEAD else "default"
-        name = vm.instance_id[:10] or vm.id[:10]
+        name = vm.instance_id[:SHORT] or vm.id
         table.add_row(Text(name, style=style), Text(vm.state, style=colour), Text(does, style=style))
     yield Padding(table, (0, 0, 0, 9)) if table.row_count else Text("")
 
@@ -95,8 +104,8 @@ def _vms(scene: Scene, place: Place) -> Iterable[RenderableType]:
 def _said(decisions: Sequence[Said]) -> Table:
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="ellipsis", max_width=90)
+    table.add_column(no_wrap=True, min_width=24)
+    table.add_column(max_width=110)
     for one in decisions:
         table.add_row(Text(one.at, style="dim"), Text(one.what, style=one.colour), Text(one.why, style="dim"))
     return table

@@ -34,7 +34,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """`release`: the clouds of the VMs that were ended, in order. A time that never happened is None."""
+    """A time that never happened is None.
+
+    `drained` and `released`: the clouds of VMs in the order in which they were told to drain (by the factory's log: no
+    record outside has it), and in which the cloud was told to end them. A busy VM ends its jobs in between.
+    """
 
     submitted: int
     done: int
@@ -42,14 +46,15 @@ class Summary:
     restarts: int
     clouds: tuple[CloudFigures, ...]
     left: int
-    release: tuple[str, ...]
+    drained: tuple[str, ...]
+    released: tuple[str, ...]
     first_launch_s: float | None  # jobs visible in the queue -> the first RunInstances call
     to_first_job: Spread | None  # RunInstances -> the VM's first job runs
-    to_end: Spread | None  # a VM's last job done -> the call that ends it
+    to_end: dict[str, Spread | None]  # by cloud: a VM's last job done -> the call that ends it
     took_s: float
 
 
-def summarise(evidence: Evidence, visible_at: float, now: float) -> Summary:
+def summarise(evidence: Evidence, visible_at: float, now: float, drained: Sequence[str] = ()) -> Summary:
     """`visible_at`: Unix seconds when the jobs were in the queue; `now`: the end of the run."""
     jobs, lives = evidence.jobs, evidence.lives
     by_vm = {life.id: [job for job in jobs if job.instance_id == life.id] for life in lives}
@@ -60,31 +65,40 @@ def summarise(evidence: Evidence, visible_at: float, now: float) -> Summary:
         restarts=sum(max(0, job.starts - 1) for job in jobs),
         clouds=tuple(_cloud(place.name, lives, now) for place in evidence.places),
         left=sum(life.ended_at is None for life in lives),
-        release=tuple(life.cloud for life in sorted(lives, key=_end) if life.ended_at),
+        drained=tuple(drained),
+        released=tuple(life.cloud for life in sorted(lives, key=_end) if life.ended_at),
         first_launch_s=min(life.started_at for life in lives) - visible_at if lives else None,
         to_first_job=_spread(_firsts(lives, by_vm)),
-        to_end=_spread(_lasts(lives, by_vm)),
-        took_s=now - visible_at,
+        to_end={
+            place.name: _spread(_lasts([life for life in lives if life.cloud == place.name], by_vm))
+            for place in evidence.places
+        },
+        took_s=max((life.ended_at or now for life in lives), default=now) - visible_at,
     )
 
 
 def lines(summary: Summary) -> list[tuple[str, str]]:
     """The summary as (title, text) lines."""
-    clouds = [f"{c.name}: {c.started} started, {c.ended} ended, {c.at_once} at once" for c in summary.clouds]
     spent = sum(cloud.cost_usd for cloud in summary.clouds)
-    release = ", then ".join(f"{len(list(run))} {name}" for name, run in groupby(summary.release))
     first = f"{summary.first_launch_s:.1f} s" if summary.first_launch_s is not None else "never"
+    ends = ", ".join(f"{cloud} {spread or 'never'}" for cloud, spread in summary.to_end.items())
     return [
         ("Jobs", f"{summary.done} of {summary.submitted} done, {summary.restarts} started twice"),
         ("Evictions", str(summary.evictions)),
-        ("VMs", "; ".join(clouds) + f"; {summary.left} left running"),
-        ("Released", release or "none"),
+        *((c.name, f"{c.started} VMs started, {c.ended} ended, {c.at_once} at once at most") for c in summary.clouds),
+        ("Left", f"{summary.left} VMs still run"),
+        ("Told to drain", f"{_runs(summary.drained)}"),
+        ("Ended", f"{_runs(summary.released)} (a busy VM ends its last job first)"),
         ("Cost", f"${spent:.4f} by the cloud's ledger, paid by the second"),
         ("Reaction", f"jobs visible in the queue -> first VM asked for: {first}"),
         ("", f"VM asked for -> its first job runs: {summary.to_first_job or 'never'}"),
-        ("", f"last job of a VM done -> VM ended: {summary.to_end or 'never'}"),
-        ("Took", f"{summary.took_s:.0f} s from the first job to the last VM's end"),
+        ("", f"last job of a VM done -> VM ended: {ends}"),
+        ("Took", f"{summary.took_s:.0f} s from the jobs' arrival to the last VM's end"),
     ]
+
+
+def _runs(clouds: Sequence[str]) -> str:
+    return ", then ".join(f"{len(list(run))} {name}" for name, run in groupby(clouds)) or "none"
 
 
 def _cloud(name: str, lives: Sequence[Life], now: float) -> CloudFigures:
