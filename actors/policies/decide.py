@@ -99,7 +99,7 @@ def decide(
     changes = {
         cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
     }
-    _clamp(queue, standing, changes)
+    _clamp(queue, standing, changes, demand.complete)
     why = _queue_why(wanted, settled, standing, demand) + why
     result = _decision(queue, _summary(wanted, demand), changes, before, why, now, decision)
     return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
@@ -192,20 +192,27 @@ def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s:
     return f"{cloud.name}: {released} released, not needed for {after_s:.0f} s{rest}"
 
 
-def _clamp(queue: QueueRules, standing: Sequence[Standing], changes: dict[str, Change]) -> None:
-    """Limits that the supply itself passes (they were lowered): the dearest goes first. Kept wants are left alone."""
+def _clamp(queue: QueueRules, standing: Sequence[Standing], changes: dict[str, Change], complete: bool) -> None:
+    """Limits that the supply itself passes (they were lowered): the dearest goes first. Kept wants are left alone.
+
+    What may not fall is lowered to what it was only; nor, when demand is not complete, does a want within limits fall.
+    """
     for cloud in standing:
         limit = cloud.rules.max_vms
         most = limit if cloud.may_fall else max(limit, cloud.before)
         _lower(changes, cloud.name, most, f"at most {limit} VMs of this cloud")
     if queue.max_vms is None:
         return
+    stays = {cloud.name: cloud.before for cloud in standing if not cloud.may_fall}
+    floors = (stays,) if complete else ({cloud.name: cloud.before for cloud in standing}, stays)
     over = sum(change.n for change in changes.values()) - queue.max_vms
-    for cloud in reversed(standing):
-        if over > 0 and cloud.may_fall:
+    for floor in floors:
+        for cloud in reversed(standing):
             n = changes[cloud.name].n
-            _lower(changes, cloud.name, max(0, n - over), f"at most {queue.max_vms} VMs for this queue")
-            over -= n - changes[cloud.name].n
+            if over > 0 and n > floor.get(cloud.name, 0):
+                most = max(floor.get(cloud.name, 0), n - over)
+                _lower(changes, cloud.name, most, f"at most {queue.max_vms} VMs for this queue")
+                over -= n - changes[cloud.name].n
 
 
 def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:

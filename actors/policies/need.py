@@ -39,12 +39,14 @@ class Load:
     first, then the largest first.
 
     `left[i]` counts waiting jobs of class i that some cloud suits. `suits[cloud]` has bit i set when the cloud suits
-    class i and jobs of it wait or run.
+    class i and jobs of it wait or run. `bits[k]` has a bit for each class that asks for at most `cpus[k]` cpus.
     """
 
     asks: tuple[Size, ...]
     left: tuple[int, ...]
     suits: Mapping[str, int]
+    cpus: tuple[int, ...] = ()
+    bits: tuple[int, ...] = ()
     idle: int = 0
     young: int = 0
     running: int = 0
@@ -59,6 +61,8 @@ class Matching:
     order: tuple[int, ...]
     asks: tuple[Size, ...]
     suits: tuple[int, ...]  # by cloud
+    cpus: tuple[int, ...]
+    bits: tuple[int, ...]
     lost: tuple[int, ...]  # classes that no cloud suits
 
 
@@ -76,6 +80,8 @@ def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> L
         asks=matching.asks,
         left=tuple(waiting[i] for i in matching.order),
         suits={cloud.name: suits & present for cloud, suits in zip(clouds, matching.suits, strict=True)},
+        cpus=matching.cpus,
+        bits=matching.bits,
         idle=sum(waiting),
         young=sum(job.young for job in classes),
         running=sum(job.running for job in classes),
@@ -95,11 +101,14 @@ def _matching(classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Siz
     def rank(i: int) -> tuple[int, float]:
         return takers[i].bit_count(), -max(ask / most for ask, most in zip(asks[i], largest, strict=True))
 
+    cpus = tuple(sorted({ask[0] for ask in asks}))
     order = sorted((i for i, taker in enumerate(takers) if taker), key=rank)
     return Matching(
         order=tuple(order),
         asks=tuple(asks[i] for i in order),
         suits=tuple(sum((takers[i] >> cloud & 1) << at for at, i in enumerate(order)) for cloud in range(len(slots))),
+        cpus=cpus,
+        bits=tuple(sum(1 << at for at, i in enumerate(order) if asks[i][0] <= most) for most in cpus),
         lost=tuple(i for i, taker in enumerate(takers) if not taker),
     )
 

@@ -9,6 +9,7 @@ for the same amounts it is.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 
@@ -22,6 +23,7 @@ class Waiting:
         self._asks = load.asks
         self._left = list(load.left)
         self._suits = load.suits
+        self._cpus, self._bits = load.cpus, load.bits
         self.classes = sum(1 << i for i, n in enumerate(self._left) if n)  # a bit for each class with jobs left
 
     @property
@@ -69,7 +71,7 @@ class Waiting:
         """What one place of `size` takes: (class, jobs). `classes` are bits; the lowest is the first to be packed."""
         cpus, memory_mib, disk_mib, gpus = size
         filling = []
-        while classes and cpus > 0:
+        while classes := classes & self._up_to(cpus):
             lowest = classes & -classes
             classes ^= lowest
             i = lowest.bit_length() - 1
@@ -78,11 +80,16 @@ class Waiting:
                 continue
             if single:
                 return [(i, 1)]
-            n = _times(self._left[i], ((cpus, c), (memory_mib, m), (disk_mib, d), (gpus, g)))
+            n = min(
+                self._left[i],
+                cpus // c,
+                *(have // ask for have, ask in ((memory_mib, m), (disk_mib, d), (gpus, g)) if ask),
+            )
             filling.append((i, n))
             cpus, memory_mib, disk_mib, gpus = cpus - n * c, memory_mib - n * m, disk_mib - n * d, gpus - n * g
         return filling
 
-
-def _times(most: int, amounts: Iterable[tuple[int, int]]) -> int:
-    return min(most, *(have // ask for have, ask in amounts if ask))
+    def _up_to(self, cpus: int) -> int:
+        """The classes that ask for no more than so many cpus: most places are small, most classes need no look."""
+        at = bisect_right(self._cpus, cpus)
+        return self._bits[at - 1] if at else 0

@@ -258,6 +258,13 @@ def test_a_lowered_limit_takes_the_dearest_first() -> None:
     assert "at most 3 VMs for this queue" in " ".join(decision.wants["dear"].reasons)
 
 
+def test_with_a_schedd_missing_a_limit_lowers_what_rose_not_what_stood() -> None:
+    site = cascade(max_vms=1, fleet={"private": has(PRIVATE, busy=1)})
+    site.wants = {"private": want("private", 0), "spot": want("spot", 1)}
+    assert numbers(site.decide(demand(missing="away"))) == {"private": 0, "spot": 1, "dear": 0}
+    assert numbers(site.decide(demand())) == {"private": 1, "spot": 0, "dear": 0}
+
+
 def test_a_cloud_that_left_the_cascade_is_wanted_no_more() -> None:
     decision = cascade(wants={"old": want("old", 4)}).decide(demand(jobs(0)))
     assert decision.wants["old"].n == 0
