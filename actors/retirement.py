@@ -255,6 +255,7 @@ class Retirement(Serving):
 
     def _end_unjoined_of(self, seat: Seat, name: str, vms: list[Vm]) -> None:
         pool, cloud, allowed, now = self._pools[name], self._clouds[seat.name], self._allowed(seat), self._now()
+        identities = seat.state.sightings.identities(name)
 
         def then(got: Any) -> None:
             if isinstance(got, tuple):
@@ -266,7 +267,7 @@ class Retirement(Serving):
             else:
                 self._ended(seat, vms, got)
 
-        call = lambda: retiring.end_unjoined(pool, cloud, vms, now, allowed)  # noqa: E731
+        call = lambda: retiring.end_unjoined(pool, cloud, vms, identities, now, allowed)  # noqa: E731
         self.call(seat, "end", f"end unjoined {seat.name} {name}", call, then)
 
     def _joined_after_all(self, seat: Seat, vm: Vm, machine: Machine) -> None:

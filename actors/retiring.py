@@ -7,11 +7,12 @@ run: then all schedds, read completely, must say that they have none there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.clouds.port import Cloud
+from actors.fleet.matching import match
 from actors.fleet.seen import Machine
 from actors.fleet.vm import Vm
 from actors.pools.port import Drain, Pool, PoolAway, PoolRefused
@@ -78,14 +79,21 @@ def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tupl
 
 
 def end_unjoined(
-    pool: Pool, cloud: Cloud, vms: Sequence[Vm], now: float, allowed: Callable[[], object]
-) -> tuple[dict[str, Machine], tuple[str, ...]]:
-    """Look at the pool once more; end those that are still not there. Returns the ones that are, and the ended ids."""
-    seen = {machine.instance_id: machine for machine in pool.startds(now).machines}
-    there = {vm.id: seen[vm.instance_id] for vm in vms if vm.instance_id in seen}
+    pool: Pool,
+    cloud: Cloud,
+    vms: Sequence[Vm],
+    identities: tuple[str, ...],
+    now: float,
+    allowed: Callable[[], object],
+) -> tuple[Mapping[str, Machine], tuple[str, ...]]:
+    """Look at the pool once more; end those that are still not there. Returns the ones that are, and the ended ids.
+
+    They are matched as in any reading: an ad of somebody else's proves nothing, two ads with one id spare their VM.
+    """
+    matched = match(pool.startds(now).machines, vms, identities)
+    gone = [vm.instance_id for vm in vms if vm.id not in matched.machines and vm.id not in matched.doubtful]
     allowed()
-    gone = [vm.instance_id for vm in vms if vm.id not in there]
-    return there, cloud.end(gone) if gone else ()
+    return matched.machines, cloud.end(gone) if gone else ()
 
 
 def _itself(pool: Pool, vm: Vm) -> Machine:

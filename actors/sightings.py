@@ -99,7 +99,7 @@ class Sightings:
             seen.health = judge(seen.health, reading, None, frozenset())
             return
         vms = [vm for vm in registry.vms() if self.pool_of(vm) == pool]
-        seen.matched = match(reading.machines, vms, self._identities(pool))
+        seen.matched = match(reading.machines, vms, self.identities(pool))
         seen.health = judge(seen.health, reading, seen.matched, expected(vms, self._last_seen, reading.at))
         seen.read_at = reading.at
         self._remember(registry, seen.matched, reading.at)
@@ -114,7 +114,8 @@ class Sightings:
             else:
                 self.idle_since.setdefault(vm_id, at)
 
-    def _identities(self, pool: str) -> tuple[str, ...]:
+    def identities(self, pool: str) -> tuple[str, ...]:
+        """Globs of who may advertise our workers; none: not checked."""
         settings = self._config.pools[pool]
         return settings.worker_identities if isinstance(settings, HtcondorPool) else ()
 

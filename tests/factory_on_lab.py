@@ -44,10 +44,11 @@ from broker.embedded import EmbeddedServer
 from broker.leases import Leases, Owner
 from broker.mail import Mailer
 from broker.table import Table
-from deploy.lab.access_point import LabJob
+from deploy.lab.access_point import AccessPoint, LabJob
 from deploy.lab.cloud_api import IMAGE
 from deploy.lab.cloud_faults import HYPERVISOR_KEY
 from deploy.lab.daemon_config import Pace
+from deploy.lab.master import ToolFailed
 from deploy.lab.site import Site
 from tests import factory_judge
 from tests.condor_pool import condor  # noqa: F401
@@ -190,9 +191,9 @@ class Factory:
 
     # --- jobs, waiting, judging
 
-    def submit(self, jobs: int, seconds: float = 5.0, **options: Any) -> list[str]:
+    def submit(self, jobs: int, seconds: float = 5.0, schedd: int = 0, **options: Any) -> list[str]:
         """Like jobs of the queue; `options` are those of LabJob."""
-        return self.site.pool.submit([LabJob(**{"seconds": seconds, "queue": QUEUE, **options})] * jobs)
+        return self.site.pool.submit([LabJob(**{"seconds": seconds, "queue": QUEUE, **options})] * jobs, schedd)
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
         """Wait for a condition; fail with `what` was waited for and how things stand."""
@@ -240,10 +241,10 @@ class Factory:
 
     def story(self) -> str:
         """How things stand, for a failed test."""
-        jobs = Counter(job.status for job in self.site.pool.queue())
+        jobs = [_jobs_of(point) for point in self.site.pool.access_points]
         rows = "\n".join(f"  {vm.cloud} {vm.id} {vm.instance_id} {vm.state}: {vm.reason}" for vm in self.vms())
         logs = "\n".join(f"{host.name}:\n{host.text()[-6000:]}" for host in self.hosts.values())
-        return f"jobs by status: {dict(jobs)}; listed: {self.instances()}\nrows:\n{rows}\n{logs}"
+        return f"jobs by status: {jobs}; listed: {self.instances()}\nrows:\n{rows}\n{logs}"
 
     def _watch(self) -> None:
         if self.redis.pid:
@@ -321,6 +322,13 @@ def make_factory(condor: Path, tmp_path: Path) -> Iterator[MakeFactory]:  # noqa
             return stack.enter_context(Factory(site, directory, changes, name))
 
         yield make
+
+
+def _jobs_of(point: AccessPoint) -> dict[int, int] | str:
+    try:
+        return dict(Counter(job.status for job in point.queue()))
+    except ToolFailed as failed:
+        return f"{point.name} does not answer: {failed}"
 
 
 def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
