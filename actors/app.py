@@ -1,8 +1,9 @@
-"""The wiring of one host: everything that `apf run` starts, in order, and how it stops.
+"""One host: everything that `apf run` starts, in order, and how it stops.
 
 | thread or process | how many | what for |
 | --- | --- | --- |
 | main | 1 | waits for a signal |
+| config | 1 | watches for another active configuration |
 | supervisor | 1 | ticks and watches the actors |
 | ownership | 1 | beats, takes, renews and gives back posts |
 | actors | 3 + `schedulers` | monitor, submitter, retirement; schedulers share the queues |
@@ -10,8 +11,8 @@
 | calls | at most `calls` | calls to pools and clouds, in four lanes |
 | console | 1 | /metrics and /healthz |
 | pool threads | at most `children` + 2 a pool | wait for the children |
-| children | at most 2 `children` + 1 a pool | htcondor2, which holds the interpreter's lock; killable |
-| embedded Redis | 0 or 1 | a child, ended with the host |
+| children | at most 3 x `children` a pool | htcondor2, which holds the interpreter's lock; killable |
+| embedded Redis | 0 or 1 | a child, ended with the host; a thread keeps it |
 
 Nothing here grows with the number of queues or VMs.
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,39 +29,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pykka
 import structlog
 
-from actors import adapters
-from actors.calls import Calls
-from actors.clouds.port import Cloud
+from actors import applying
+from actors.applying import NotServable
 from actors.config import Config
 from actors.console.server import ConsoleServer
 from actors.gauges import Gauges
-from actors.messages import KINDS, OperatorWish
-from actors.monitor import Monitor
-from actors.noticeboard import Noticeboard
-from actors.operator_desk import OperatorDesk
-from actors.ownership import Ownership, Rhythm
-from actors.pools.port import Pool
+from actors.messages import KINDS
 from actors.post_office import OPERATOR, PostOffice
-from actors.posts import posts_of
-from actors.registry import Registries
-from actors.retirement import Retirement
-from actors.scheduler import Scheduler
-from actors.serving import Terms, Wake
-from actors.submitter import Submitter
-from actors.supervisor import Supervisor
+from actors.registry import clouds_in_use
 from actors.where import site_of
+from actors.works import Ground, Works
 from broker.clock import RedisClock
 from broker.connect import Site
 from broker.dead_letters import DeadLetters
+from broker.document import Document
 from broker.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
 from broker.errors import Unreachable
-from broker.generation import Generation
-from broker.hosts import HostInfo, Hosts, new_incarnation
-from broker.leases import Leases
+from broker.hosts import HostInfo, new_incarnation
 from broker.mail import Mailer, Mailroom
 from broker.table import Table
 
@@ -76,10 +65,13 @@ class Host:
         self.name = name or socket.gethostname()
         self._incarnation = new_incarnation()
         self.holder = f"{self.name}#{self._incarnation}"
-        self._posts = posts
+        self._posts = tuple(posts.split(","))
         self._exits = ExitStack()
         self.gauges = Gauges()
-        self.terms = Terms()
+        self.generation = 0  # of the configuration that is served; 0: none, this host holds nothing
+        self._seen = 0  # the newest generation that was looked at
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
 
     def __enter__(self) -> Host:
         with self._exits:
@@ -90,32 +82,36 @@ class Host:
     def __exit__(self, *_: object) -> None:
         self._exits.close()
 
+    @property
+    def table(self) -> Table:
+        return self._ground.table
+
     def _start(self) -> None:
-        config = self.config
         site = self._site()
         client = site.client()
-        self.clock = RedisClock(client)
-        _until_reached(self.clock.sync, f"Redis at {site.address}")
-        self.table, now = Table(client, site), self.clock.now
-        mailer = Mailer(site, KINDS, self.holder, self.clock)
+        clock = RedisClock(client)
+        _until_reached(clock.sync, f"Redis at {site.address}")
+        mailer = Mailer(site, KINDS, self.holder, clock)
         self._exits.callback(mailer.close)
+        mailroom = Mailroom(site, KINDS, self._deliver, DeadLetters(client, site), clock)
         office = PostOffice(mailer, self.gauges)
-        self._desk = OperatorDesk(config, self.table, office, now)
-        self.supervisor = self._supervisor(office, now)
-        self.dead = DeadLetters(client, site)
-        self._mailroom = Mailroom(site, KINDS, self._deliver, self.dead, self.clock)
-        self.ownership = self._ownership(site, now)
-        self.supervisor.start()
-        self._exits.callback(self.supervisor.stop)
-        self._mailroom.subscribe(OPERATOR)
-        self._mailroom.start()
-        self._exits.callback(self._mailroom.close)
-        console = ConsoleServer(config.factory.console, self.gauges, self._health)
+        table = Table(client, site)
+        self._ground = Ground(site=site, clock=clock, table=table, office=office, mailroom=mailroom, gauges=self.gauges)
+        self._document = Document(client, site, applying.NAME)
+        self.works = self._first_works()
+        console = ConsoleServer(self.config.factory.console, self.gauges, self.health)
         self._exits.callback(console.close)
         self.console_port = console.start()
-        self.ownership.start()
-        self._exits.callback(self.ownership.stop)
-        log.info("host up", host=self.holder, posts=len(posts_of(config)), pid=os.getpid())
+        mailroom.subscribe(OPERATOR)
+        mailroom.start()
+        self._exits.callback(mailroom.close)
+        self._exits.callback(lambda: self.works.stop())
+        self.works.start()
+        watch = threading.Thread(target=self._watch, name="config", daemon=True)
+        watch.start()
+        self._exits.callback(lambda: watch.join(timeout=self.config.factory.ttl_s))
+        self._exits.callback(self._stop.set)
+        log.info("host up", host=self.holder, generation=self.generation, pid=os.getpid())
 
     def _site(self) -> Site:
         if self.config.factory.redis == "embedded":
@@ -123,84 +119,87 @@ class Host:
             self._exits.enter_context(server)
         return site_of(self.config)
 
-    def _supervisor(self, office: PostOffice, now: Callable[[], float]) -> Supervisor:
-        config, table, gauges, terms = self.config, self.table, self.gauges, self.terms
-        calls = Calls(config.factory.actors.calls)
-        self._exits.callback(calls.close)
-        pools: dict[str, Pool] = {name: adapters.pool(config, name) for name in config.pools}
-        clouds: dict[str, Cloud] = {name: adapters.cloud(config, name) for name in config.clouds}
-        for close in [one.close for one in pools.values()] + [one.close for one in clouds.values()]:
-            self._exits.callback(close)
-        registries = Registries(table)
-        board = Noticeboard(config, table, office, now, gauges)
-        recipe = adapters.recipe(config)
-        makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {
-            "monitor": lambda: Monitor.start(terms, calls, config, table, office, pools, clouds, now, gauges),
-            "submitter": lambda: Submitter.start(
-                terms, calls, config, table, registries, board, clouds, recipe, now, gauges
-            ),
-            "retirement": lambda: Retirement.start(
-                terms, calls, config, table, registries, board, pools, clouds, now, gauges
-            ),
-        }
-        for number in range(config.factory.actors.schedulers):
-            makers[f"scheduler-{number}"] = lambda: Scheduler.start(terms, calls, config, table, office, now, gauges)
-        return Supervisor(makers, gauges)
+    # --- which configuration is served
 
-    def _ownership(self, site: Site, now: Callable[[], float]) -> Ownership:
-        factory, client = self.config.factory, site.client()
-        rhythm = Rhythm(
-            ttl_s=factory.ttl_s,
-            tick_s=factory.tick_s,
-            stalled_s=max(2 * factory.ttl_s, 30.0),
-            alone=factory.redis == "embedded",
+    def _first_works(self) -> Works:
+        """Serve the host's own file if it is the active configuration, or becomes it now."""
+        edition = self._document.read()
+        own = applying.shared(self.config)
+        if edition is None or self.config.factory.redis == "embedded":
+            used = clouds_in_use(self._ground.table, applying.clouds_of(edition))
+            self._seen, changed = applying.activate(self._document, self.config, used, self.holder)
+            if changed:
+                log.info("configuration applied", generation=self._seen, digest=applying.digest(own))
+            return self._works_of(self._document.read())
+        self._seen = edition.number
+        if edition.body == own:
+            return self._works_of(edition)
+        log.warning(
+            "this host holds nothing: its file is not the active configuration",
+            active=f"generation {edition.number}, {applying.digest(edition.body)}, by {edition.by}",
+            own=applying.digest(own),
+            hint="`apf apply` shows the difference and makes a file the active one",
         )
-        info = HostInfo(
+        return self._idle_works()
+
+    def _works_of(self, edition: Any) -> Works:
+        try:
+            config = applying.with_shared(self.config, edition.body)
+        except NotServable as wrong:
+            log.error("this host holds nothing", generation=edition.number, why=str(wrong))
+            return self._idle_works()
+        self.config, self.generation = config, edition.number
+        return Works(config, self._ground, self._info(self._posts), serve=True)
+
+    def _idle_works(self) -> Works:
+        self.generation = 0
+        return Works(self.config, self._ground, self._info(()), serve=False)
+
+    def _info(self, posts: tuple[str, ...]) -> HostInfo:
+        return HostInfo(
             host=self.name,
             incarnation=self._incarnation,
             version=version("autopyfactory-cloud"),
-            posts=tuple(self._posts.split(",")),
-            started_at=now(),
-        )
-        return Ownership(
-            posts_of(self.config),
-            Hosts(client, site),
-            info,
-            Leases(client, site, self.holder, factory.ttl_s),
-            self.terms,
-            self.clock,
-            Generation(client, site),
-            rhythm,
-            self._gained,
-            self._lost,
+            posts=posts,
+            started_at=self._ground.clock.now(),
+            config_generation=self.generation or None,
         )
 
-    def _gained(self, post: str) -> None:
-        self.supervisor.hold(post)
-        for mailbox in _mailboxes(post):
-            self._mailroom.subscribe(mailbox)
+    def _watch(self) -> None:
+        """Serve a new generation as soon as it is active: without a restart, and without touching a VM."""
+        while not self._stop.wait(self.config.factory.tick_s):
+            try:
+                number = self._document.number()
+                if number not in (0, self._seen):
+                    self._change_to(number)
+            except Unreachable as away:
+                log.debug("active configuration not read", why=str(away))
 
-    def _lost(self, post: str) -> None:
-        self.supervisor.drop(post)
-        for mailbox in _mailboxes(post):
-            self._mailroom.unsubscribe(mailbox)
-
-    def _deliver(self, mailbox: str, message: Message, _envelope: Envelope) -> None:
-        """On the mail consumer's thread: hand over, at once."""
-        if isinstance(message, OperatorWish):
-            self._desk.take(message)
+    def _change_to(self, number: int) -> None:
+        edition = self._document.read()
+        if edition is None:
             return
-        title, _, post = mailbox.partition("@")
-        self.supervisor.tell(title, post, Wake(post=post, message=message))
+        self._seen = edition.number
+        log.info("configuration changes", generation=number, by=edition.by)
+        with self._lock:
+            self.works.stop()
+            self.works = self._works_of(edition)
+            self.works.start()
 
-    def _health(self) -> dict[str, object]:
+    # --- mail and health
+
+    def _deliver(self, mailbox: str, message: Message, envelope: Envelope) -> None:
+        self.works.deliver(mailbox, message, envelope)
+
+    def health(self) -> dict[str, object]:
         """What /healthz says. Not healthy: Redis is away."""
-        return {"healthy": not self.ownership.away, "redis": self.ownership.away or "ok", "posts": self.ownership.held}
-
-
-def _mailboxes(post: str) -> list[str]:
-    titles = {"pool": (), "queue": ("scheduler",), "cloud": ("submitter", "retirement")}[post.partition("/")[0]]
-    return [f"{title}@{post}" for title in titles]
+        ownership = self.works.ownership
+        return {
+            "healthy": not ownership.away,
+            "redis": ownership.away or "ok",
+            "generation": self.generation,
+            "posts": ownership.held,
+        }
 
 
 def _until_reached(call: Callable[[], object], what: str) -> None:

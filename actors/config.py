@@ -35,7 +35,7 @@ class Limits(Section):
 
     schedulers: Annotated[int, Field(ge=1, le=32)] = 2  # threads that decide; queues are spread over them
     calls: Annotated[int, Field(ge=2, le=256)] = 16  # calls to clouds and pools under way at once
-    children: Annotated[int, Field(ge=1, le=32)] = 2  # child processes that talk to HTCondor, a pool
+    children: Annotated[int, Field(ge=2, le=32)] = 2  # processes that talk to HTCondor: a pool, and each of three lanes
 
 
 class Console(Section):
@@ -117,6 +117,7 @@ class AnyCloud(Section):
     worker_config: str = ""  # HTCondor configuration lines added to the worker's
     user_data: str | None = None  # path of a template of your own instead of the one that comes along
     tags: dict[str, str] = {}  # on every VM, beside ours
+    retired: bool = False  # nothing is started here any more, what runs is drained; `apf apply` sets it
 
 
 class Ec2Cloud(AnyCloud):
@@ -166,6 +167,11 @@ class Config(Section):
     accounts: dict[Name, Ec2Account] = {}
     clouds: dict[Name, Annotated[Ec2Cloud | SimulatedCloud, Field(discriminator="kind")]]
     queues: dict[Name, Queue]
+
+    def pools_of(self, cloud: str) -> tuple[str, ...]:
+        """The pools in which a cloud's workers may be; a cloud that no queue names any more may have some in all."""
+        pools = tuple(dict.fromkeys(self.queues[queue].pool for queue in self.queues_of(cloud)))
+        return pools or tuple(self.pools)
 
     def queues_of(self, cloud: str) -> tuple[str, ...]:
         """The queues whose cascade names this cloud, in the file's order."""

@@ -128,8 +128,7 @@ class Monitor(Serving):
             self._office.send(f"{actor}@{seat.post}", LookAtListing(cloud=seat.name))
 
     def _clouds_of(self, pool: str) -> list[str]:
-        queues = {name for name, queue in self._config.queues.items() if queue.pool == pool}
-        return [cloud for cloud in self._config.clouds if queues & set(self._config.queues_of(cloud))]
+        return [cloud for cloud in self._config.clouds if pool in self._config.pools_of(cloud)]
 
     def _tell(self, seat: Seat, what: str, trouble: str) -> None:
         """Once when trouble begins or changes, once when it is over."""

@@ -146,3 +146,8 @@ def read_vms(table: Table, clouds: Iterable[str]) -> list[Vm]:
     """The rows of several clouds, for those who only look."""
     rows = table.read_many("vm", [f"cloud/{cloud}" for cloud in clouds])
     return [unpack(Vm, row.body) for of_cloud in rows.values() for row in of_cloud.values()]
+
+
+def clouds_in_use(table: Table, clouds: Iterable[str]) -> list[str]:
+    """Those of `clouds` that have VMs which have not ended."""
+    return [cloud for cloud in clouds if any(vm.alive for vm in read_vms(table, [cloud]))]

@@ -40,8 +40,7 @@ class Sightings:
 
     def __init__(self, config: Config, table: Table, cloud: str) -> None:
         self._config, self._table, self._cloud = config, table, cloud
-        pools = dict.fromkeys(config.queues[queue].pool for queue in config.queues_of(cloud))
-        self._pools = {pool: PoolSeen(health=Health(source=f"pool/{pool}")) for pool in pools}
+        self._pools = {pool: PoolSeen(health=Health(source=f"pool/{pool}")) for pool in config.pools_of(cloud)}
         self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
         self.idle_since: dict[str, float] = {}
         self.listed: Listed | None = None

@@ -1,0 +1,105 @@
+"""The active configuration: what all hosts of a factory serve, with a generation that grows.
+
+Shared are the pools, accounts, clouds, queues and the rhythm of ownership; where Redis is and what one host may use
+stay the host's own. A host whose file says something else than the active generation holds nothing, until its file is
+applied or another generation becomes active, which it then serves without a restart.
+
+A cloud that a new generation leaves out is not forgotten while VMs run there: it stays as *retired*, with room for
+none, until what runs there has been drained and ended.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from actors.config import Config, Ec2Cloud
+from broker.document import Document, Edition
+
+SHARED = ("pools", "accounts", "clouds", "queues")
+RHYTHM = ("ttl_s", "tick_s")
+NAME = "config"
+
+
+class NotServable(Exception):
+    """The active configuration cannot be read by this version: upgrade this host."""
+
+
+def shared(config: Config) -> bytes:
+    """The shared part as canonical JSON, without what is left at its default. Secrets in it are references."""
+    plain = config.model_dump(mode="json", exclude_defaults=True, include=set(SHARED))
+    for section in ("pools", "accounts", "clouds"):
+        for name, found in getattr(config, section).items():
+            plain[section][name]["kind"] = found.kind  # it says how to read the rest
+    rhythm = config.factory.model_dump(mode="json", include=set(RHYTHM))
+    return json.dumps({**plain, "rhythm": rhythm}, sort_keys=True, indent=1).encode()
+
+
+def digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:12]
+
+
+def with_shared(own: Config, body: bytes) -> Config:
+    """The host's own [factory] with the shared part of `body`. Raises NotServable."""
+    try:
+        plain = json.loads(body)
+        rhythm = plain.pop("rhythm")
+        factory = own.factory.model_dump(mode="json") | rhythm
+        return Config.model_validate({"factory": factory, **plain})
+    except (ValueError, KeyError, ValidationError) as wrong:
+        raise NotServable(f"the active configuration is not one that this version knows: {wrong}") from wrong
+
+
+def clouds_of(edition: Edition | None) -> list[str]:
+    """The names of the clouds in the active configuration, even if this version cannot read the rest."""
+    try:
+        return list(json.loads(edition.body)["clouds"]) if edition else []
+    except (ValueError, KeyError):
+        return []
+
+
+def differences(before: bytes, after: bytes) -> list[str]:
+    """Lines of a unified diff, empty when nothing changes."""
+    old, new = before.decode().splitlines(), after.decode().splitlines()
+    return list(difflib.unified_diff(old, new, "active", "new", lineterm="", n=1))
+
+
+def keeping_used_clouds(config: Config, active: Config, used: Iterable[str]) -> Config:
+    """`config` with those clouds of `active` that it leaves out and that still have VMs (`used`), as retired."""
+    left = {name: active.clouds[name] for name in used if name in active.clouds and name not in config.clouds}
+    if not left:
+        return config
+    retired = {name: cloud.model_copy(update={"retired": True, "max_vms": 0}) for name, cloud in left.items()}
+    named = [cloud.account for cloud in left.values() if isinstance(cloud, Ec2Cloud) and cloud.account]
+    accounts = {name: active.accounts[name] for name in named}
+    update: dict[str, Any] = {"clouds": config.clouds | retired, "accounts": accounts | config.accounts}
+    return config.model_copy(update=update)
+
+
+def activate(document: Document, config: Config, used: Iterable[str], by: str) -> tuple[int, list[str]]:
+    """Make `config` the active one; returns its generation and what changed. No change, no new generation.
+
+    Raises StaleRow when somebody else changed it meanwhile, Unreachable.
+    """
+    edition = document.read()
+    body = planned(edition, config, used)
+    changed = differences(edition.body if edition else b"", body)
+    if edition and not changed:
+        return edition.number, []
+    return document.replace(body, edition.number if edition else 0, by), changed
+
+
+def planned(edition: Edition | None, config: Config, used: Iterable[str]) -> bytes:
+    """What would become active."""
+    if edition is None:
+        return shared(config)
+    try:
+        active = with_shared(config, edition.body)
+    except NotServable:
+        return shared(config)
+    return shared(keeping_used_clouds(config, active, used))

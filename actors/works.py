@@ -1,0 +1,154 @@
+"""What one host runs for one configuration: adapters, actors, supervisor, ownership. A new one for each generation.
+
+Leaving it gives up all posts and touches no VM; its successor takes them again and goes on from the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pykka
+
+from actors import adapters
+from actors.calls import Calls
+from actors.clouds.port import Cloud
+from actors.config import Config
+from actors.gauges import Gauges
+from actors.messages import OperatorWish
+from actors.monitor import Monitor
+from actors.noticeboard import Noticeboard
+from actors.operator_desk import OperatorDesk
+from actors.ownership import Ownership, Rhythm
+from actors.pools.port import Pool
+from actors.post_office import PostOffice
+from actors.posts import posts_of
+from actors.registry import Registries
+from actors.retirement import Retirement
+from actors.scheduler import Scheduler
+from actors.serving import Terms, Wake
+from actors.submitter import Submitter
+from actors.supervisor import Supervisor
+from broker.clock import RedisClock
+from broker.connect import Site
+from broker.envelope import Envelope, Message
+from broker.generation import Generation
+from broker.hosts import HostInfo, Hosts
+from broker.leases import Leases
+from broker.mail import Mailroom
+from broker.table import Table
+
+MAILBOXES: Mapping[str, tuple[str, ...]] = {
+    "pool": (),
+    "queue": ("scheduler",),
+    "cloud": ("submitter", "retirement"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a host has whatever its configuration: its Redis, clock, mail and metrics."""
+
+    site: Site
+    clock: RedisClock
+    table: Table
+    office: PostOffice
+    mailroom: Mailroom
+    gauges: Gauges
+
+
+class Works:
+    """`serve` False: hold nothing, only beat, so that the host is seen. Start and stop once."""
+
+    def __init__(self, config: Config, ground: Ground, host: HostInfo, *, serve: bool) -> None:
+        self.config, self._ground = config, ground
+        self._exits = ExitStack()
+        self._terms = Terms()
+        self._desk = OperatorDesk(config, ground.table, ground.office, ground.clock.now)
+        self.supervisor = self._supervisor() if serve else None
+        self.ownership = self._ownership(host, posts_of(config) if serve else ())
+
+    def start(self) -> None:
+        if self.supervisor:
+            self.supervisor.start()
+            self._exits.callback(self.supervisor.stop)
+        self.ownership.start()
+        self._exits.callback(self.ownership.stop)
+
+    def stop(self) -> None:
+        """Give up all posts, stop the actors, end the child processes. Bounded."""
+        self._exits.close()
+
+    def deliver(self, mailbox: str, message: Message, _envelope: Envelope) -> None:
+        """On the mail consumer's thread: hand over, at once."""
+        if isinstance(message, OperatorWish):
+            self._desk.take(message)
+            return
+        title, _, post = mailbox.partition("@")
+        if self.supervisor:
+            self.supervisor.tell(title, post, Wake(post=post, message=message))
+
+    def _supervisor(self) -> Supervisor:
+        config, ground, terms = self.config, self._ground, self._terms
+        table, office, gauges, now = ground.table, ground.office, ground.gauges, ground.clock.now
+        calls = Calls(config.factory.actors.calls)
+        self._exits.callback(calls.close)
+        pools: dict[str, Pool] = {name: adapters.pool(config, name) for name in config.pools}
+        clouds: dict[str, Cloud] = {name: adapters.cloud(config, name) for name in config.clouds}
+        for close in [one.close for one in pools.values()] + [one.close for one in clouds.values()]:
+            self._exits.callback(close)
+        registries = Registries(table)
+        board = Noticeboard(config, table, office, now, gauges)
+        recipe = adapters.recipe(config)
+        makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {
+            "monitor": lambda: Monitor.start(terms, calls, config, table, office, pools, clouds, now, gauges),
+            "submitter": lambda: Submitter.start(
+                terms, calls, config, table, registries, board, clouds, recipe, now, gauges
+            ),
+            "retirement": lambda: Retirement.start(
+                terms, calls, config, table, registries, board, pools, clouds, now, gauges
+            ),
+        }
+        for number in range(config.factory.actors.schedulers):
+            makers[f"scheduler-{number}"] = lambda: Scheduler.start(terms, calls, config, table, office, now, gauges)
+        return Supervisor(makers, gauges)
+
+    def _ownership(self, host: HostInfo, posts: tuple[str, ...]) -> Ownership:
+        factory, site = self.config.factory, self._ground.site
+        client = site.client()
+        rhythm = Rhythm(
+            ttl_s=factory.ttl_s,
+            tick_s=factory.tick_s,
+            stalled_s=max(2 * factory.ttl_s, 30.0),
+            alone=factory.redis == "embedded",
+        )
+        return Ownership(
+            posts,
+            Hosts(client, site),
+            host,
+            Leases(client, site, host.name, factory.ttl_s),
+            self._terms,
+            self._ground.clock,
+            Generation(client, site),
+            rhythm,
+            self._gained,
+            self._lost,
+        )
+
+    def _gained(self, post: str) -> None:
+        if self.supervisor:
+            self.supervisor.hold(post)
+        for mailbox in _mailboxes(post):
+            self._ground.mailroom.subscribe(mailbox)
+
+    def _lost(self, post: str) -> None:
+        if self.supervisor:
+            self.supervisor.drop(post)
+        for mailbox in _mailboxes(post):
+            self._ground.mailroom.unsubscribe(mailbox)
+
+
+def _mailboxes(post: str) -> list[str]:
+    return [f"{title}@{post}" for title in MAILBOXES[post.partition("/")[0]]]

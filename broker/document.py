@@ -1,0 +1,69 @@
+"""A document that all hosts agree on: one text with a number that grows by one with each change.
+
+The rule it keeps: a change names the number it was made from; if somebody else was quicker, nothing is written. So two
+people who change it at once cannot undo each other without seeing it.
+
+Kept in one hash, `{prefix}document:{name}`: number, body, by, at (Redis seconds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from broker.connect import Site
+from broker.errors import StaleRow, reaching
+
+# KEYS: document. ARGV: expected number, body, by. -> {1, new number} or {0, number seen}
+REPLACE = """
+local number = tonumber(redis.call('HGET', KEYS[1], 'number') or '0')
+if number ~= tonumber(ARGV[1]) then return {0, number} end
+local t = redis.call('TIME')
+local at = string.format('%.3f', t[1] + t[2] / 1000000)
+redis.call('HSET', KEYS[1], 'number', number + 1, 'body', ARGV[2], 'by', ARGV[3], 'at', at)
+return {1, number + 1}
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edition:
+    """The document as it is: `number` is at least 1, `at` is Redis seconds."""
+
+    number: int
+    body: bytes
+    by: str
+    at: float
+
+
+class Document:
+    """Thread-safe. Every method may raise Unreachable."""
+
+    def __init__(self, client: redis.Redis, site: Site, name: str) -> None:
+        self._client, self._name = client, name
+        self._key = site.key("document", name)
+        self._replace = client.register_script(REPLACE)
+
+    def number(self) -> int:
+        """The number alone; 0 when there is no document."""
+        with reaching():
+            found: Any = self._client.hget(self._key, "number")
+        return int(found or 0)
+
+    def read(self) -> Edition | None:
+        with reaching():
+            found: Any = self._client.hgetall(self._key)
+        if not found:
+            return None
+        return Edition(
+            number=int(found[b"number"]), body=found[b"body"], by=found[b"by"].decode(), at=float(found[b"at"])
+        )
+
+    def replace(self, body: bytes, expected: int, by: str) -> int:
+        """Write it if its number is `expected` (0: there is none); returns the new number. Raises StaleRow."""
+        with reaching():
+            answer: Any = self._replace(keys=[self._key], args=[expected, body, by])
+        if not answer[0]:
+            raise StaleRow("document", self._name, expected, answer[1])
+        return int(answer[1])

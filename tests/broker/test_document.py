@@ -1,0 +1,36 @@
+"""A document that all hosts agree on."""
+
+import pytest
+
+from broker.connect import Site
+from broker.document import Document
+from broker.errors import StaleRow
+
+
+@pytest.fixture
+def document(site: Site) -> Document:
+    return Document(site.client(), site, "config")
+
+
+def test_there_is_none_at_first(document: Document) -> None:
+    assert document.number() == 0
+    assert document.read() is None
+
+
+def test_each_change_has_the_next_number_and_its_author(document: Document) -> None:
+    assert document.replace(b"one", expected=0, by="ada") == 1
+    assert document.replace(b"two", expected=1, by="grace") == 2
+    edition = document.read()
+    assert edition is not None
+    assert (edition.number, edition.body, edition.by) == (2, b"two", "grace")
+    assert edition.at > 1_700_000_000
+    assert document.number() == 2
+
+
+def test_of_two_changes_made_from_one_number_the_second_is_refused(document: Document) -> None:
+    document.replace(b"one", expected=0, by="ada")
+    with pytest.raises(StaleRow, match="version 0 was expected, 1 is there"):
+        document.replace(b"other", expected=0, by="grace")
+    edition = document.read()
+    assert edition is not None
+    assert edition.body == b"one"

@@ -1,0 +1,88 @@
+"""The active configuration: one for all hosts, with a generation that grows."""
+
+from typing import Any
+
+import pytest
+
+from actors.applying import NotServable, activate, clouds_of, planned, shared, with_shared
+from actors.config import Config
+from broker.connect import Site
+from broker.document import Document
+
+
+def config(**changes: Any) -> Config:
+    plain: dict[str, Any] = {
+        "factory": {"name": "test", "redis": "redis://here:6379/0"},
+        "pools": {"local": {"kind": "htcondor", "collector": "cm"}},
+        "accounts": {"aws": {"kind": "ec2", "access_key_id": "env:KEY"}},
+        "clouds": {"private": cloud(), "spot": cloud(account="aws", usd_per_hour=0.1)},
+        "queues": {"atlas": {"pool": "local", "jobs": "true", "cascade": [["private"], ["spot"]]}},
+    }
+    return Config.model_validate(plain | changes)
+
+
+def cloud(**more: Any) -> dict[str, Any]:
+    shape = {"cpus": 1, "memory_mib": 512}
+    return {"kind": "ec2", "region": "r", "image": "i", "instance_type": "t", "shape": shape, "max_vms": 2, **more}
+
+
+def without_spot() -> Config:
+    queue = {"pool": "local", "jobs": "true", "cascade": [["private"]]}
+    return config(clouds={"private": cloud()}, queues={"atlas": queue}, accounts={})
+
+
+@pytest.fixture
+def document(site: Site) -> Document:
+    return Document(site.client(), site, "config")
+
+
+def test_the_shared_part_comes_back_on_a_host_with_another_redis_url() -> None:
+    own = config(factory={"name": "test", "redis": "redis://there:6379/0", "directory": "/var/lib/apf"})
+    served = with_shared(own, shared(config()))
+    assert served.clouds == config().clouds
+    assert (served.factory.redis, served.factory.directory) == ("redis://there:6379/0", "/var/lib/apf")
+
+
+def test_hosts_with_the_same_shared_part_have_the_same_text() -> None:
+    assert shared(config()) == shared(config(factory={"name": "test", "redis": "redis://there:6379/0"}))
+
+
+def test_a_key_that_this_version_does_not_know_is_not_servable() -> None:
+    newer = shared(config()).replace(b'"max_vms"', b'"most_vms"')
+    with pytest.raises(NotServable, match="most_vms"):
+        with_shared(config(), newer)
+
+
+def test_the_first_configuration_is_generation_one_and_the_same_again_changes_nothing(document: Document) -> None:
+    assert activate(document, config(), (), "ada")[0] == 1
+    assert activate(document, config(), (), "ada") == (1, [])
+
+
+def test_a_change_is_shown_and_makes_the_next_generation(document: Document) -> None:
+    activate(document, config(), (), "ada")
+    generation, changed = activate(document, config(clouds={"private": cloud(max_vms=5), "spot": cloud()}), (), "ada")
+    assert generation == 2
+    assert '+   "max_vms": 5,' in changed
+
+
+def test_a_cloud_that_is_left_out_and_still_has_vms_is_retired_with_its_account(document: Document) -> None:
+    activate(document, config(), (), "ada")
+    activate(document, without_spot(), ["spot"], "ada")
+    edition = document.read()
+    assert edition is not None
+    served = with_shared(without_spot(), edition.body)
+    assert (served.clouds["spot"].retired, served.clouds["spot"].max_vms) == (True, 0)
+    assert "aws" in served.accounts
+    assert served.pools_of("spot") == ("local",)
+
+
+def test_a_cloud_that_is_left_out_and_has_no_vm_is_forgotten(document: Document) -> None:
+    activate(document, config(), (), "ada")
+    activate(document, without_spot(), (), "ada")
+    assert clouds_of(document.read()) == ["private"]
+
+
+def test_a_retired_cloud_is_forgotten_when_its_last_vm_has_ended(document: Document) -> None:
+    activate(document, config(), (), "ada")
+    activate(document, without_spot(), ["spot"], "ada")
+    assert b"spot" not in planned(document.read(), without_spot(), ())
