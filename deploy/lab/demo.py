@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -89,10 +89,16 @@ class Demo:
     """One play on one stage, which is set up already."""
 
     def __init__(
-        self, console: Console, folder: Path, stage: Stage, seen: Callable[[Scene], None] = lambda _: None
+        self,
+        console: Console,
+        folder: Path,
+        stage: Stage,
+        *,
+        seconds: Sequence[float] = SECONDS,
+        seen: Callable[[Scene], None] = lambda _: None,
     ) -> None:
-        """`seen` is told every scene."""
-        self._console, self._folder, self._stage, self._seen = console, folder, stage, seen
+        """`seconds`: how long each job takes. `seen` is told every scene."""
+        self._console, self._folder, self._stage, self._seconds, self._seen = console, folder, stage, seconds, seen
         self._said: list[Said] = []
         self._explained: set[str] = set()
         self._drained: list[str] = []
@@ -107,7 +113,7 @@ class Demo:
         config.write_text(self._stage.config(self._folder))
         with DemoHost(config, self._folder / "host.log", self._stage.environment()) as host:
             reader = _up(host, config)
-            self._stage.submit(SECONDS)
+            self._stage.submit(self._seconds)
             visible_at = time.time()
             self._watch(host, reader, visible_at)
             reader.close()
@@ -115,7 +121,7 @@ class Demo:
                 raise NotUp(f"the factory host ended with exit status {host_status}")
             self._hear(host)
         evidence = Evidence(
-            submitted=len(SECONDS),
+            submitted=len(self._seconds),
             jobs=self._stage.jobs(),
             lives=self._stage.lives(),
             places=PLACES,
@@ -163,7 +169,7 @@ class Demo:
 
     def _over(self, status: Status) -> bool:
         """By the pool's and the cloud's record, and by the rows too: the last end is seen on the screen."""
-        if sum(job.completed for job in self._jobs) < len(SECONDS) or any(_alive(status)):
+        if sum(job.completed for job in self._jobs) < len(self._seconds) or any(_alive(status)):
             return False
         return all(life.ended_at for life in self._stage.lives())
 

@@ -53,7 +53,7 @@ def main() -> None:
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="apf-demo-")))
         console = Console()
-        Demo(console, folder, stage(console, exits, given.simulated), picture.see).play()
+        Demo(console, folder, stage(console, exits, given.simulated), seen=picture.see).play()
     given.file.write_text(picture.svg())
 
 

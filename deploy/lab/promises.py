@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from deploy.lab.access_point import JobRecord
 from deploy.lab.record import Life
@@ -115,26 +116,27 @@ def _undone(evidence: Evidence) -> Iterator[str]:
 def _waited(evidence: Evidence) -> Iterator[str]:
     """Some job waited, and some cloud had room, for longer than patience, without a break."""
     since: float | None = None
-    for at, room in _moments(evidence):
-        since = (at if since is None else since) if room else None
-        if since is not None and at - since > evidence.patience_s:
-            yield f"jobs waited for {at - since:.0f} s while {' and '.join(room)} had room"
+    for begin, end in pairwise(_moments(evidence)):
+        room = _with_room(evidence, (begin + end) / 2)
+        since = (begin if since is None else since) if room else None
+        if since is not None and end - since > evidence.patience_s:
+            yield f"jobs waited for {end - since:.0f} s while {' and '.join(room)} had room"
             return
 
 
-def _moments(evidence: Evidence) -> Iterator[tuple[float, list[str]]]:
-    """(time, the clouds with room, if a job waits then), at each moment when either may have changed."""
-    jobs, lives = evidence.jobs, evidence.lives
-    times: set[float] = {job.submitted_at for job in jobs} | {job.started_at for job in jobs if job.started_at}
-    times |= {life.started_at for life in lives} | {life.ended_at for life in lives if life.ended_at}
-    for at in sorted(times):
-        # Whatever changes at this moment: what was true until then is what counts for its length.
-        waits = any(job.submitted_at < at and (job.started_at is None or at <= job.started_at) for job in jobs)
-        yield at, _with_room(evidence, at) if waits else []
+def _moments(evidence: Evidence) -> list[float]:
+    """When something began or ended; between two of them nothing changed."""
+    times = {float(job.submitted_at) for job in evidence.jobs}
+    times |= {float(job.started_at) for job in evidence.jobs if job.started_at}
+    times |= {life.started_at for life in evidence.lives}
+    return sorted(times | {life.ended_at for life in evidence.lives if life.ended_at})
 
 
 def _with_room(evidence: Evidence, at: float) -> list[str]:
-    counts = Counter(life.cloud for life in evidence.lives if life.started_at < at <= (life.ended_at or at))
+    """The clouds that could have had another VM while a job waited; none when no job waited."""
+    if not any(job.submitted_at <= at and not (job.started_at and job.started_at <= at) for job in evidence.jobs):
+        return []
+    counts = Counter(life.cloud for life in evidence.lives if life.alive_at(at))
     return [place.name for place in evidence.places if counts[place.name] < place.max_vms]
 
 
