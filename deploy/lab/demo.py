@@ -94,11 +94,17 @@ class Demo:
         folder: Path,
         stage: Stage,
         *,
-        seconds: Sequence[float] = SECONDS,
+        seconds: Sequence[float] = (),
         seen: Callable[[Scene], None] = lambda _: None,
     ) -> None:
-        """`seconds`: how long each job takes. `seen` is told every scene."""
-        self._console, self._folder, self._stage, self._seconds, self._seen = console, folder, stage, seconds, seen
+        """`seconds`: how long each job takes, else SECONDS. `seen` is told every scene."""
+        self._console, self._folder, self._stage, self._seconds, self._seen = (
+            console,
+            folder,
+            stage,
+            seconds or SECONDS,
+            seen,
+        )
         self._said: list[Said] = []
         self._explained: set[str] = set()
         self._drained: list[str] = []
