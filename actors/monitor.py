@@ -59,7 +59,7 @@ class Monitor(Serving):
         now: Callable[[], float],
         gauges: Gauges,
     ) -> None:
-        super().__init__(terms, calls)
+        super().__init__(terms, calls, gauges)
         self._config, self._table, self._office = config, table, office
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
 

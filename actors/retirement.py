@@ -65,7 +65,7 @@ class Retirement(Serving):
         now: Callable[[], float],
         gauges: Gauges,
     ) -> None:
-        super().__init__(terms, calls)
+        super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
 

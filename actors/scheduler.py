@@ -56,7 +56,7 @@ class Scheduler(Serving):
         now: Callable[[], float],
         gauges: Gauges,
     ) -> None:
-        super().__init__(terms, calls)
+        super().__init__(terms, calls, gauges)
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
 
     def interval_s(self, seat: Seat) -> float:
@@ -118,6 +118,10 @@ class Scheduler(Serving):
     def _tell(self, seat: Seat, term: Term, decision: Decision) -> None:
         """How the queue stands, for status: written when it says something else than before."""
         demand = decision.demand
+        self._gauges.waiting.labels(seat.name).set(decision.waiting)
+        self._gauges.unmet.labels(seat.name).set(sum(one.jobs for one in decision.unmet))
+        if decision.waiting:
+            self._gauges.clamps.labels(seat.name).inc()
         unmet = tuple(one.why for one in decision.unmet)
         standing = Standing(
             known=demand.known,

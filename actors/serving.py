@@ -21,6 +21,7 @@ import pykka
 import structlog
 
 from actors.calls import Answer, Calls, Lane
+from actors.gauges import Gauges
 from actors.packing import BadRow
 from broker.envelope import Message
 from broker.errors import DamagedRow, LeaseLost, StaleRow, Unreachable
@@ -116,9 +117,10 @@ class Serving(pykka.ThreadingActor):
     title = ""
     answers_wake = True  # whether an answered call makes the post due for a look
 
-    def __init__(self, terms: Terms, calls: Calls) -> None:
+    def __init__(self, terms: Terms, calls: Calls, gauges: Gauges) -> None:
         super().__init__()
         self.terms, self.calls = terms, calls
+        self._looked = gauges.look_s.labels(self.title)
         self._seats: dict[str, Seat] = {}
         self._tick_waits = False
 
@@ -176,7 +178,8 @@ class Serving(pykka.ThreadingActor):
         for seat in list(self._seats.values()):
             if seat.due <= now:
                 seat.due = now + self.interval_s(seat) * random.uniform(0.9, 1.1)
-                self._surviving(seat, self._look_at)
+                with self._looked.time():
+                    self._surviving(seat, self._look_at)
             self.terms.progress(self.title, seat.post)
 
     def _look_at(self, seat: Seat) -> None:

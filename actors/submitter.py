@@ -68,7 +68,7 @@ class Submitter(Serving):
         now: Callable[[], float],
         gauges: Gauges,
     ) -> None:
-        super().__init__(terms, calls)
+        super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._clouds, self._recipe, self._now, self._gauges = clouds, recipe, now, gauges
 

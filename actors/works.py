@@ -140,12 +140,14 @@ class Works:
     def _gained(self, post: str) -> None:
         if self.supervisor:
             self.supervisor.hold(post)
+        self._ground.gauges.terms.labels(post.partition("/")[0]).inc()
         for mailbox in _mailboxes(post):
             self._ground.mailroom.subscribe(mailbox)
 
     def _lost(self, post: str) -> None:
         if self.supervisor:
             self.supervisor.drop(post)
+        self._ground.gauges.terms.labels(post.partition("/")[0]).dec()
         for mailbox in _mailboxes(post):
             self._ground.mailroom.unsubscribe(mailbox)
 

@@ -1,0 +1,114 @@
+"""The parts of the README that are made from the code. `python -m tests.readme` writes them; a test compares them.
+
+Each stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+
+from actors import cli, config_docs
+from actors.fleet.lifecycle import TABLE
+from actors.gauges import Gauges
+from actors.messages import OperatorWish
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def lifecycle() -> str:
+    lines = [f"    {edge.source} --> {edge.target}: {edge.event}" for edge in TABLE]
+    whens = [f"| {edge.source} | {edge.event} | {edge.target} | {edge.when} |" for edge in TABLE]
+    return "\n".join(
+        [
+            "```mermaid",
+            "stateDiagram-v2",
+            "    [*] --> launching: intent written",
+            "    [*] --> booting: adopted",
+            *lines,
+            "    failed --> [*]",
+            "    ended --> [*]",
+            "```",
+            "",
+            "| from | event | to | when |",
+            "| --- | --- | --- | --- |",
+            *whens,
+        ]
+    )
+
+
+def commands() -> str:
+    rows = [f"| `apf {name}{_arguments(one)}` | {_first_line(one.help)} |" for name, one in known_commands().items()]
+    return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
+
+
+def known_commands() -> dict[str, Any]:
+    """Typer's own click commands, by name."""
+    group: Any = typer.main.get_command(cli.app)
+    return dict(group.commands)
+
+
+def _arguments(command: Any) -> str:
+    return "".join(
+        f" {(one.metavar or one.name).upper()}" for one in command.params if one.param_type_name == "argument"
+    )
+
+
+def _first_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def metrics() -> str:
+    rows = []
+    for metric in Gauges().registry.collect():
+        name = metric.name + ("_total" if metric.type == "counter" else "")
+        rows.append(f"| `{name}` | {metric.type} | {metric.documentation} |")
+    return "\n".join(["| metric | kind | what it says |", "| --- | --- | --- |", *sorted(rows)])
+
+
+def wish() -> str:
+    """Field by field, from the message's own model."""
+    rows = []
+    for name, field in OperatorWish.model_fields.items():
+        must = field.is_required()
+        default = "" if must else f"`{field.default!r}`"
+        rows.append(f"| `{name}` | {_kind(field.annotation)} | {'must be said' if must else default} |")
+    return "\n".join(["| field of a wish | what it may be | default |", "| --- | --- | --- |", *rows])
+
+
+def _kind(annotation: Any) -> str:
+    said = get_args(annotation)
+    if not said:
+        return str(annotation.__name__)
+    return ", ".join("none" if one is type(None) else getattr(one, "__name__", f"`{one}`") for one in said)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "lifecycle": lifecycle,
+    "metrics": metrics,
+    "wish": wish,
+    "config": config_docs.markdown,
+}
+
+
+def written(text: str) -> str:
+    """The README's text with every block made anew. ValueError: a block has no place."""
+    for name, make in BLOCKS.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"README.md has no place for {name}: {begin} ... {end}")
+        block = f"{begin}\n{make()}\n{end}"
+        text = pattern.sub(lambda _, block=block: block, text)  # type: ignore[misc]
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text()))
+    sys.exit(0)
