@@ -10,7 +10,7 @@ A look that failed is written as failed. It never becomes an empty reading.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -35,12 +35,12 @@ log = structlog.get_logger("monitor")
 class PoolSeat:
     demand: DemandRows
     schedds_failed: bool = False
-    told: str = ""  # the failure that the log was told last
+    told: dict[str, str] = field(default_factory=dict)  # by kind of reading: the failure that the log was told last
 
 
 @dataclass(slots=True, kw_only=True)
 class CloudSeat:
-    told: str = ""
+    told: dict[str, str] = field(default_factory=dict)
 
 
 class Monitor(Serving):
@@ -99,15 +99,15 @@ class Monitor(Serving):
     def _jobs(self, seat: Seat, got: Any, now: float) -> None:
         reading: JobsSeen | Failed = _reading(got, seat.post, now)
         failed = isinstance(reading, Failed) or not reading.complete
-        first = not seat.state.schedds_failed
+        failed_before = seat.state.schedds_failed
         seat.state.schedds_failed = failed
         self._tell(seat, "jobs", _trouble(reading))
         queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
         changed = seat.state.demand.write(self.terms.need(seat.post), reading, queues)
         self._gauges.reading(f"{seat.post}/jobs", reading)
-        for queue in changed:
+        for queue in changed if failed == failed_before else queues:
             self._office.send(f"scheduler@queue/{queue}", LookAtDemand(pool=seat.name))
-        if first:
+        if not failed_before:
             self._ask_collector(seat)
 
     def _startds(self, seat: Seat, got: Any, now: float) -> None:
@@ -132,13 +132,12 @@ class Monitor(Serving):
 
     def _tell(self, seat: Seat, what: str, trouble: str) -> None:
         """Once when trouble begins or changes, once when it is over."""
-        key = f"{what}: {trouble}" if trouble else ""
-        if trouble and seat.state.told != key:
+        told = seat.state.told.get(what, "")
+        if trouble and told != trouble:
             log.warning("reading failed", post=seat.post, what=what, why=trouble)
-        if not trouble and seat.state.told.startswith(what):
+        if told and not trouble:
             log.info("reading works again", post=seat.post, what=what)
-        if trouble or seat.state.told.startswith(what):
-            seat.state.told = key
+        seat.state.told[what] = trouble
 
 
 def _reading(got: Any, source: str, now: float) -> Any:

@@ -30,6 +30,7 @@ from broker.table import Table
 
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
+FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
 OLD_READINGS = 4  # demand older than so many of its pool's intervals is not known any more
 
 log = structlog.get_logger("scheduler")
@@ -37,6 +38,7 @@ log = structlog.get_logger("scheduler")
 
 @dataclass(slots=True, kw_only=True)
 class QueueSeat:
+    began: float
     rules: Rules
     wants: dict[str, Want]
     told: tuple[str, ...] = ()
@@ -65,13 +67,20 @@ class Scheduler(Serving):
         return SURPLUS_LOOK_S if waits else LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
-        return QueueSeat(rules=rules_of(self._config, seat.name), wants=read_wants(self._table, seat.name))
+        return QueueSeat(
+            began=self._now(), rules=rules_of(self._config, seat.name), wants=read_wants(self._table, seat.name)
+        )
 
     def look(self, seat: Seat, term: Term) -> None:
         state: QueueSeat = seat.state
         now = self._now()
         demand = self._demand(seat.name, now)
         views = read_view_of(self._table, state.rules.queue.clouds, seat.name)
+        unseen = [cloud for cloud, (view, _) in views.items() if view is None]
+        if unseen and now - state.began < FIRST_VIEWS_S:
+            why = f"waits for a first look at {', '.join(unseen)}"
+            self._tell_standing(seat, term, Standing(known=False, why=(why,)))
+            return
         decision = decide(
             state.rules.queue,
             demand,
@@ -133,11 +142,14 @@ class Scheduler(Serving):
             why=decision.why,
             unmet=unmet,
         )
-        if standing != seat.state.standing:
-            write_standing(self._table, term, standing)
-            seat.state.standing = standing
+        self._tell_standing(seat, term, standing)
         if unmet != seat.state.told:
             seat.state.told = unmet
             (log.warning if unmet else log.info)(
                 "jobs that no cloud can run", queue=seat.name, why=unmet or "none any more"
             )
+
+    def _tell_standing(self, seat: Seat, term: Term, standing: Standing) -> None:
+        if standing != seat.state.standing:
+            write_standing(self._table, term, standing)
+            seat.state.standing = standing
