@@ -38,6 +38,14 @@ class Limits(Section):
     children: Annotated[int, Field(ge=2, le=32)] = 2  # processes that talk to HTCondor: a pool, and each of three lanes
 
 
+class LimitOf(Section):
+    """At most so much at once; what is left out is not limited."""
+
+    max_vms: Count | None = None  # VMs
+    max_cores: Count | None = None  # cores of all VMs
+    max_cost_usd_per_hour: Annotated[float, Field(ge=0)] | None = None  # the sum of the VMs' prices
+
+
 class Console(Section):
     """Where /metrics and /healthz answer. Port 0 takes a free one; empty `listen` turns it off."""
 
@@ -58,6 +66,7 @@ class Factory(Section):
     tick_s: Annotated[float, Field(ge=0.1, le=60)] = 3.0  # how often a host beats and renews; at most a third of ttl_s
     actors: Limits = Limits()  # bounds of one host
     console: Console = Console()  # metrics and health
+    limits: LimitOf = LimitOf()  # over all queues: stops growth, gives nothing up
 
 
 class HtcondorPool(Section):
@@ -153,6 +162,9 @@ class Queue(Section):
     min_idle_age_s: Seconds = 0.0  # younger idle jobs do not count yet
     count_held: bool = False  # whether held jobs ask for VMs too
     max_vms: Count | None = None  # over all its clouds
+    max_cores: Count | None = None  # over all its clouds
+    max_cost_usd_per_hour: Annotated[float, Field(ge=0)] | None = None  # over all its clouds, by their prices
+    tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     start: str = "true"  # a further ClassAd condition of the workers' START
     # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}

@@ -90,6 +90,9 @@ def _queues(raw: Raw) -> Iterator[Found]:
         for key in ("jobs", "start"):
             if key in queue:
                 yield from _expression((*path, key), queue[key])
+        tiers, limits = queue.get("cascade"), queue.get("tier_limits")
+        if isinstance(tiers, list) and isinstance(limits, list) and len(limits) > len(tiers):
+            yield (*path, "tier_limits"), f"{len(limits)} limits for {len(tiers)} tiers", "one for each tier at most"
         yield from _cascade((*path, "cascade"), queue.get("cascade"), _table(raw, "clouds"))
 
 

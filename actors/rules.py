@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.config import Config, Queue
+from actors.config import Config, LimitOf, Queue
 from actors.fleet.shape import Shape
+from actors.policies.limits import Limit
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
 from actors.policies.steps import make
 
@@ -30,9 +31,16 @@ def rules_of(config: Config, queue: str) -> Rules:
             count_held=found.count_held,
             steps=tuple(make(settings) for settings in found.steps),
             cycle_s=found.cycle_s,
+            limit=Limit(cores=found.max_cores, usd_per_hour=found.max_cost_usd_per_hour),
+            tier_limits=tuple(_limit(limit) for limit in found.tier_limits),
+            factory_limit=_limit(config.factory.limits),
         ),
         clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
     )
+
+
+def _limit(limit: LimitOf) -> Limit:
+    return Limit(vms=limit.max_vms, cores=limit.max_cores, usd_per_hour=limit.max_cost_usd_per_hour)
 
 
 def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:

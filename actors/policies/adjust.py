@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actors.policies.budget import Budget
 from actors.policies.cascade import Settled, settle
 from actors.policies.need import Load
 from actors.policies.standing import Standing
 
 
-def adjust(standings: Sequence[Standing], load: Load, matched: int, budget: int, settled: Settled, n: int) -> Settled:
-    """`settled` changed so that its balance is `n`, as far as room, `budget` and holds allow."""
+def adjust(
+    standings: Sequence[Standing], load: Load, matched: int, budget: Budget, settled: Settled, n: int
+) -> Settled:
+    """`settled` changed so that its balance is `n`, as far as room, `budget` (before any VM was added) and holds go."""
     if n > settled.n:
-        _more(standings, settled, n - settled.n, budget - sum(settled.places.new.values()))
+        _more(standings, settled, n - settled.n)
     elif n < settled.n:
         new = sum(settled.places.new.values())
         fewer = min(new, settled.n - n)
-        settled = settle(standings, load, matched, new - fewer) if fewer else settled
+        settled = settle(standings, load, matched, budget.at_most(new - fewer)) if fewer else settled
         _fewer(standings, settled, settled.n - n)
     return settled
 
 
-def _more(standings: Sequence[Standing], settled: Settled, more: int, budget: int) -> None:
+def _more(standings: Sequence[Standing], settled: Settled, more: int) -> None:
     new, spare = settled.places.new, settled.spare
     for cloud in standings:
         stays = min(more, spare[cloud.name])
@@ -33,9 +36,10 @@ def _more(standings: Sequence[Standing], settled: Settled, more: int, budget: in
         more -= stays
     for cloud in standings:
         if not cloud.kept:
-            added = max(0, min(more, budget, cloud.room - new[cloud.name]))
+            added = max(0, min(more, settled.budget.room(cloud.rules), cloud.room - new[cloud.name]))
+            settled.budget.take(cloud.rules, added)
             new[cloud.name] += added
-            more, budget = more - added, budget - added
+            more -= added
 
 
 def _fewer(standings: Sequence[Standing], settled: Settled, fewer: int) -> None:

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from actors.policies.budget import Budget
+from actors.policies.limits import NO_LIMIT
 from actors.policies.need import Load
 from actors.policies.standing import Standing
 from actors.policies.waiting import Waiting
-
-NO_SHARE = 1 << 40
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +41,7 @@ class Settled:
     places: Places
     spare: dict[str, int]
     waiting: Waiting
+    budget: Budget
 
     @property
     def n(self) -> int:
@@ -48,16 +49,17 @@ class Settled:
         return sum(self.places.new.values()) - sum(self.spare.values())
 
 
-def settle(standings: Sequence[Standing], load: Load, matched: int, budget: int) -> Settled:
-    """Places for the waiting jobs, less `matched` ones that have a place already, with up to `budget` new VMs."""
+def settle(standings: Sequence[Standing], load: Load, matched: int, budget: Budget) -> Settled:
+    """Places for the waiting jobs, less `matched` ones that have a place already, with new VMs within `budget`."""
     waiting = Waiting(load)
     waiting.forget(matched)
     places = place(standings, waiting, budget)
-    return Settled(places=places, spare=take_away(standings, load, waiting, places), waiting=waiting)
+    spare = take_away(standings, load, waiting, places)
+    return Settled(places=places, spare=spare, waiting=waiting, budget=budget)
 
 
-def place(standings: Sequence[Standing], waiting: Waiting, budget: int) -> Places:
-    """Give waiting jobs the capacity there is, then up to `budget` new VMs. What is left in `waiting` has no place."""
+def place(standings: Sequence[Standing], waiting: Waiting, budget: Budget) -> Places:
+    """Give waiting jobs the capacity there is, then new VMs within `budget`. What is left in `waiting` has no place."""
     places = Places()
     for cloud in standings:
         slots = waiting.take_slots(cloud.name, cloud.slots_of_busy, single=cloud.rules.static)
@@ -68,7 +70,7 @@ def place(standings: Sequence[Standing], waiting: Waiting, budget: int) -> Place
         places.flight[cloud.name] = _take_vms(cloud, waiting, cloud.flight)
     places.new = dict.fromkeys((cloud.name for cloud in standings), 0)
     for tier in sorted({cloud.tier for cloud in standings}):
-        budget -= _add([cloud for cloud in standings if cloud.tier == tier], waiting, places.new, budget)
+        _add([cloud for cloud in standings if cloud.tier == tier], waiting, places.new, budget)
     return places
 
 
@@ -78,20 +80,20 @@ def _take_vms(cloud: Standing, waiting: Waiting, vms: int) -> int:
     return -(-slots // rules.slots)
 
 
-def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: int) -> int:
-    """Add VMs in one tier, as many as its room, `budget` and the waiting jobs allow. Returns how many."""
+def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget) -> None:
+    """Add VMs in one tier, as many as its clouds' room, `budget` and the waiting jobs allow."""
     added = 0
-    while added < budget:
-        open_ = [cloud for cloud in tier if new[cloud.name] < cloud.room and waiting.wants(cloud.name)]
+    while True:
+        rooms = {cloud.name: min(cloud.room - new[cloud.name], budget.room(cloud.rules)) for cloud in tier}
+        open_ = [cloud for cloud in tier if rooms[cloud.name] > 0 and waiting.wants(cloud.name)]
         if not open_:
-            break
+            return
         cloud = min(open_, key=lambda c: (c.supply + new[c.name] + 1) / c.rules.weight)
-        most = NO_SHARE if len(open_) == 1 else max(1, added // 16)  # small steps keep the weights
-        most = min(most, cloud.room - new[cloud.name], budget - added)
-        taken = _take_vms(cloud, waiting, most)
+        most = NO_LIMIT if len(open_) == 1 else max(1, added // 16)  # small steps keep the weights
+        taken = _take_vms(cloud, waiting, min(most, rooms[cloud.name]))
+        budget.take(cloud.rules, taken)
         new[cloud.name] += taken
         added += taken
-    return added
 
 
 def take_away(standings: Sequence[Standing], load: Load, waiting: Waiting, places: Places) -> dict[str, int]:

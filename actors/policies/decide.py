@@ -18,14 +18,15 @@ from dataclasses import dataclass, replace
 from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.adjust import adjust
+from actors.policies.budget import Budget, Scope, over, scopes
 from actors.policies.cascade import Places, Settled, settle
+from actors.policies.limits import NOTHING_SPENT, Spent
 from actors.policies.need import Load, Unmet, load
 from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.standing import Standing, standings
 from actors.policies.steps import Counts, run
 from actors.policies.surplus import less, old_enough, remember
 
-NO_LIMIT = 1 << 40
 NOTHING_COUNTED = Counts()
 
 
@@ -79,10 +80,12 @@ def decide(
     now: float,
     decision: str,
     counts: Counts = NOTHING_COUNTED,
+    elsewhere: Spent = NOTHING_SPENT,
 ) -> Decision:
     """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds.
 
     `counts` gives the queue's steps what lies outside of this decision: started, factory, ended, short, status.
+    `elsewhere` is what the factory's other queues have, for the factory's limits.
     """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
@@ -90,8 +93,9 @@ def decide(
         return _decision(queue, Demand(known=False), changes, before, (unknown,), now, decision)
     standing = standings(queue, clouds, fleet, views, before, now)
     wanted = load(queue, demand, [cloud.rules for cloud in standing])
-    matched, budget = _just_matched(standing, wanted, demand), _budget(queue, standing, demand.complete)
-    settled = settle(standing, wanted, matched, budget)
+    limits = scopes(queue, elsewhere)
+    matched, budget = _just_matched(standing, wanted, demand), _budget(limits, standing, demand.complete)
+    settled = settle(standing, wanted, matched, budget.at_most())
     why: tuple[str, ...] = ()
     if queue.steps:
         n, why = run(queue.steps, settled.n, _counts(counts, queue, wanted, standing, before, now))
@@ -99,7 +103,7 @@ def decide(
     changes = {
         cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
     }
-    _clamp(queue, standing, changes, demand.complete)
+    _clamp(limits, standing, changes, demand.complete)
     why = _queue_why(wanted, settled, standing, demand) + why
     result = _decision(queue, _summary(wanted, demand), changes, before, why, now, decision)
     return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
@@ -145,13 +149,10 @@ def _just_matched(standing: Sequence[Standing], wanted: Load, demand: JobsSeen) 
     return max(0, sum(cloud.claims for cloud in standing) - wanted.running)
 
 
-def _budget(queue: QueueRules, standing: Sequence[Standing], complete: bool) -> int:
-    """New VMs that the queue's limit allows, beside those that there are and those whose want will not fall."""
-    if queue.max_vms is None:
-        return NO_LIMIT
-    return max(
-        0, queue.max_vms - sum(c.supply if complete and c.may_fall else max(c.supply, c.before) for c in standing)
-    )
+def _budget(limits: Sequence[Scope], standing: Sequence[Standing], complete: bool) -> Budget:
+    """New VMs that the limits allow, beside those that there are and those whose want will not fall."""
+    have = {c.name: c.supply if complete and c.may_fall else max(c.supply, c.before) for c in standing}
+    return Budget(limits, have, {cloud.name: cloud.rules for cloud in standing})
 
 
 def _change(
@@ -192,7 +193,7 @@ def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s:
     return f"{cloud.name}: {released} released, not needed for {after_s:.0f} s{rest}"
 
 
-def _clamp(queue: QueueRules, standing: Sequence[Standing], changes: dict[str, Change], complete: bool) -> None:
+def _clamp(limits: Sequence[Scope], standing: Sequence[Standing], changes: dict[str, Change], complete: bool) -> None:
     """Limits that the supply itself passes (they were lowered): the dearest goes first. Kept wants are left alone.
 
     What may not fall is lowered to what it was only; nor, when demand is not complete, does a want within limits fall.
@@ -201,18 +202,13 @@ def _clamp(queue: QueueRules, standing: Sequence[Standing], changes: dict[str, C
         limit = cloud.rules.max_vms
         most = limit if cloud.may_fall else max(limit, cloud.before)
         _lower(changes, cloud.name, most, f"at most {limit} VMs of this cloud")
-    if queue.max_vms is None:
-        return
     stays = {cloud.name: cloud.before for cloud in standing if not cloud.may_fall}
     floors = (stays,) if complete else ({cloud.name: cloud.before for cloud in standing}, stays)
-    over = sum(change.n for change in changes.values()) - queue.max_vms
-    for floor in floors:
-        for cloud in reversed(standing):
-            n = changes[cloud.name].n
-            if over > 0 and n > floor.get(cloud.name, 0):
-                most = max(floor.get(cloud.name, 0), n - over)
-                _lower(changes, cloud.name, most, f"at most {queue.max_vms} VMs for this queue")
-                over -= n - changes[cloud.name].n
+    for scope in limits:
+        for floor in floors if scope.binding else ():
+            wants = {name: change.n for name, change in changes.items()}
+            for name, most in over(scope, standing, wants, floor).items():
+                _lower(changes, name, most, f"{scope.name} has {scope.limit}")
 
 
 def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
@@ -229,7 +225,7 @@ def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Standing], dem
         missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
         why.append(f"demand is incomplete, without {missing or 'any schedd'}")
     if settled.waiting.jobs:
-        full = "; ".join(f"{cloud.name}: {cloud.full or 'its share is used up'}" for cloud in standing)
+        full = "; ".join(f"{c.name}: {c.full or settled.budget.full(c.rules) or 'no room'}" for c in standing)
         why.append(f"{settled.waiting.jobs} jobs wait for room ({full})")
     return (*why, *(unmet.why for unmet in wanted.unmet))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.fleet.shape import Shape
+from actors.policies.limits import NO_LIMITS, Limit
 from actors.policies.steps import Step
 
 CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements
@@ -34,6 +35,11 @@ class CloudRules:
     weight: float = 1.0
     boot_deadline_s: float = 900.0
 
+    @property
+    def cores(self) -> int:
+        """Of one VM."""
+        return self.size[0] * self.slots
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRules:
@@ -46,6 +52,9 @@ class QueueRules:
     count_held: bool = False
     steps: tuple[Step, ...] = ()
     cycle_s: float = 60.0
+    limit: Limit = NO_LIMITS  # beside max_vms
+    tier_limits: tuple[Limit, ...] = ()
+    factory_limit: Limit = NO_LIMITS
 
     @property
     def clouds(self) -> tuple[str, ...]:

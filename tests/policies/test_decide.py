@@ -255,7 +255,7 @@ def test_a_lowered_limit_takes_the_dearest_first() -> None:
     fleet = {"private": has(PRIVATE, busy=2), "dear": has(DEAR, busy=3)}
     decision = cascade(max_vms=3, fleet=fleet).decide(demand(jobs(0, running=5)))
     assert numbers(decision) == {"private": 2, "spot": 0, "dear": 1}
-    assert "at most 3 VMs for this queue" in " ".join(decision.wants["dear"].reasons)
+    assert "this queue has at most 3 VMs" in " ".join(decision.wants["dear"].reasons)
 
 
 def test_with_a_schedd_missing_a_limit_lowers_what_rose_not_what_stood() -> None:

@@ -1,0 +1,99 @@
+"""How many VMs the limits of a queue leave room for: its own, its tiers', and the factory's.
+
+The factory's limit stops growth only. Two queues that decide at the same moment may pass it together by what they add
+in that moment; none of them gives anything up for it, since both would, and both would take it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent, excess, room
+from actors.policies.rules import CloudRules, QueueRules
+from actors.policies.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What one limit is about: the clouds of the queue that it counts, and what is spent elsewhere."""
+
+    name: str
+    limit: Limit
+    clouds: frozenset[str]
+    elsewhere: Spent = NOTHING_SPENT
+    binding: bool = True  # what is over it is lowered
+
+
+def scopes(queue: QueueRules, elsewhere: Spent) -> tuple[Scope, ...]:
+    """The limits that there are. `elsewhere`: what the factory's other queues have."""
+    clouds = frozenset(queue.clouds)
+    own = Limit(vms=queue.max_vms, cores=queue.limit.cores, usd_per_hour=queue.limit.usd_per_hour)
+    tiers = [
+        Scope(name=f"tier {number}", limit=limit, clouds=frozenset(names))
+        for number, (names, limit) in enumerate(zip(queue.cascade, queue.tier_limits, strict=False), 1)
+    ]
+    factory = Scope(name="the factory", limit=queue.factory_limit, clouds=clouds, elsewhere=elsewhere, binding=False)
+    return tuple(
+        scope for scope in (*tiers, Scope(name="this queue", limit=own, clouds=clouds), factory) if scope.limit
+    )
+
+
+class Budget:
+    """Room for new VMs, counted down as they are added."""
+
+    def __init__(self, scopes: Sequence[Scope], have: Mapping[str, int], clouds: Mapping[str, CloudRules]) -> None:
+        self._scopes = scopes
+        self._spent = [spent(scope, have, clouds) for scope in scopes]
+        self._left = NO_LIMIT
+
+    def at_most(self, vms: int = NO_LIMIT) -> Budget:
+        """The same room once more, for no more than `vms`."""
+        other = Budget((), {}, {})
+        other._scopes, other._spent, other._left = self._scopes, list(self._spent), min(self._left, vms)
+        return other
+
+    def room(self, cloud: CloudRules) -> int:
+        left = self._left
+        for scope, used in zip(self._scopes, self._spent, strict=True):
+            if cloud.name in scope.clouds:
+                left = min(left, room(scope.limit, used, cloud.cores, cloud.usd_per_hour))
+        return left
+
+    def full(self, cloud: CloudRules) -> str:
+        """The limit that leaves no room for one more VM of this cloud; empty when there is room."""
+        for scope, used in zip(self._scopes, self._spent, strict=True):
+            if cloud.name in scope.clouds and not room(scope.limit, used, cloud.cores, cloud.usd_per_hour):
+                return f"{scope.name} has {scope.limit}"
+        return ""
+
+    def take(self, cloud: CloudRules, vms: int) -> None:
+        self._left -= vms
+        for at, scope in enumerate(self._scopes):
+            if cloud.name in scope.clouds:
+                self._spent[at] = self._spent[at].plus(vms, cloud.cores, cloud.usd_per_hour)
+
+
+def spent(scope: Scope, have: Mapping[str, int], clouds: Mapping[str, CloudRules]) -> Spent:
+    """What `have` VMs by cloud use of a scope's limit, with what is used elsewhere."""
+    used = scope.elsewhere
+    for name in scope.clouds & have.keys():
+        used = used.plus(have[name], clouds[name].cores, clouds[name].usd_per_hour)
+    return used
+
+
+def over(
+    scope: Scope, standings: Sequence[Standing], wants: Mapping[str, int], floor: Mapping[str, int]
+) -> dict[str, int]:
+    """The wants by cloud that are too high for a scope's limit, lowered: the dearest first, never below `floor`."""
+    lowered: dict[str, int] = {}
+    clouds = {standing.name: standing.rules for standing in standings}
+    for standing in reversed(standings):
+        name = standing.name
+        if name in scope.clouds:
+            used = spent(scope, {**wants, **lowered}, clouds)
+            gone = excess(scope.limit, used, standing.rules.cores, standing.rules.usd_per_hour)
+            n = max(floor.get(name, 0), wants[name] - gone)
+            if n < wants[name]:
+                lowered[name] = n
+    return lowered

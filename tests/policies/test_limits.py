@@ -1,0 +1,104 @@
+"""Limits in VMs, cores and money, on a tier, a queue and the factory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.policies.decide import Decision, decide
+from actors.policies.limits import Limit, Spent, excess, room
+from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+
+FREE = cloud("free", 4, cpus=2)
+SPOT = cloud("spot", 20, cpus=4, usd_per_hour=0.25)
+DEAR = cloud("dear", 20, cpus=4, usd_per_hour=1.0)
+
+
+def limited(
+    idle: int,
+    *,
+    own: Limit = Limit(),  # noqa: B008
+    tiers: tuple[Limit, ...] = (),
+    factory: Limit = Limit(),  # noqa: B008
+    elsewhere: Spent = Spent(),  # noqa: B008
+    busy: dict[str, int] | None = None,
+) -> Decision:
+    """Jobs of two cores on the three clouds, within the limits."""
+    site = Site(((FREE,), (SPOT,), (DEAR,)))
+    queue = replace(site.queue, limit=own, max_vms=own.vms, tier_limits=tiers, factory_limit=factory)
+    fleet = {name: has(rules, busy=(busy or {}).get(name, 0)) for name, rules in site.clouds.items()}
+    views = {name: site._open(name, dict(fleet)) for name in site.clouds}
+    wants = {name: want(name, view.supply) for name, view in fleet.items()}
+    seen = demand(jobs(idle, cpus=2, running=sum((busy or {}).values())))
+    return decide(queue, seen, fleet, site.clouds, views, wants, NOW, "d", elsewhere=elsewhere)
+
+
+def test_without_limits_the_clouds_own_ones_hold() -> None:
+    assert numbers(limited(99)) == {"free": 4, "spot": 20, "dear": 20}
+
+
+def test_a_queues_limit_in_cores_counts_each_cloud_by_its_shape() -> None:
+    assert numbers(limited(99, own=Limit(cores=20))) == {"free": 4, "spot": 3, "dear": 0}
+
+
+def test_a_queues_limit_in_money_leaves_free_clouds_alone() -> None:
+    decision = limited(99, own=Limit(usd_per_hour=1.1))
+    assert numbers(decision) == {"free": 4, "spot": 4, "dear": 0}
+    assert "spot: this queue has at most 1.1 US$/h" in " ".join(decision.why)
+
+
+def test_a_tiers_limit_spills_over_to_the_next_tier() -> None:
+    tiers = (Limit(), Limit(usd_per_hour=0.5), Limit(vms=3))
+    assert numbers(limited(99, tiers=tiers)) == {"free": 4, "spot": 2, "dear": 3}
+
+
+def test_the_factorys_limit_counts_what_other_queues_have_and_stops_growth_only() -> None:
+    used = Spent(vms=7, cores=28, usd_per_hour=3.0)
+    assert numbers(limited(99, factory=Limit(vms=10), elsewhere=used)) == {"free": 3, "spot": 0, "dear": 0}
+    over = limited(9, factory=Limit(vms=2), elsewhere=used, busy={"spot": 5})
+    assert numbers(over) == {"free": 0, "spot": 5, "dear": 0}
+
+
+def test_a_lowered_limit_gives_up_the_dearest_until_nothing_is_over() -> None:
+    busy = {"free": 2, "spot": 5, "dear": 3}
+    assert numbers(limited(0, own=Limit(usd_per_hour=2.5), busy=busy)) == {"free": 2, "spot": 5, "dear": 1}
+    assert numbers(limited(0, tiers=(Limit(), Limit(cores=8)), busy=busy)) == {"free": 2, "spot": 2, "dear": 3}
+
+
+limits = st.builds(
+    Limit,
+    vms=st.none() | st.integers(0, 30),
+    cores=st.none() | st.integers(0, 90),
+    usd_per_hour=st.none() | st.floats(0, 20),
+)
+
+
+@given(limits, st.integers(0, 20), st.integers(1, 8), st.sampled_from([0.0, 0.1, 0.25, 3.0]))
+def test_what_has_room_is_not_over_and_one_more_than_the_room_is(
+    limit: Limit, have: int, cores: int, usd_per_hour: float
+) -> None:
+    spent = Spent().plus(have, cores, usd_per_hour)
+    free = room(limit, spent, cores, usd_per_hour)
+    if free and free < 1_000:
+        assert excess(limit, spent.plus(free, cores, usd_per_hour), cores, usd_per_hour) == 0
+        assert excess(limit, spent.plus(free + 1, cores, usd_per_hour), cores, usd_per_hour) >= 1
+    gone = excess(limit, spent, cores, usd_per_hour)
+    if gone <= have:
+        assert excess(limit, Spent().plus(have - gone, cores, usd_per_hour), cores, usd_per_hour) == 0
+
+
+@given(limits, limits, limits, st.integers(0, 99), st.integers(0, 4), st.integers(0, 9))
+@settings(max_examples=100, deadline=None)
+def test_no_decision_passes_a_limit(own: Limit, tier: Limit, factory: Limit, idle: int, free: int, spot: int) -> None:
+    decision = limited(idle, own=own, tiers=(Limit(), tier), factory=factory, busy={"free": free, "spot": spot})
+    n = numbers(decision)
+    used = Spent()
+    for rules in (FREE, SPOT, DEAR):
+        used = used.plus(n[rules.name], rules.cores, rules.usd_per_hour)
+    only = Spent().plus(n["spot"], SPOT.cores, SPOT.usd_per_hour)
+    assert all(excess(own, used, rules.cores, rules.usd_per_hour) == 0 or not n[rules.name] for rules in (SPOT, DEAR))
+    assert excess(tier, only, SPOT.cores, SPOT.usd_per_hour) == 0
+    grown = any(n[name] > had for name, had in (("free", free), ("spot", spot), ("dear", 0)))
+    assert not grown or excess(factory, used, FREE.cores, FREE.usd_per_hour) == 0
