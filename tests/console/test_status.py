@@ -1,0 +1,136 @@
+"""The status is what the rows say; no host has to answer."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from actors.config import Config
+from actors.console.status import Reader
+from actors.console.status_model import Status
+from actors.console.status_screen import screen
+from actors.fleet.seen import ScheddSeen
+from actors.fleet.vm import State
+from actors.fleet.want import CloudView, Want
+from actors.fleet.wish import Wish
+from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.wants import Standing, accept
+from actors.where import NotRunning
+from tests.console.factory_rows import Rows
+
+POSTS = ("pool/local", "cloud/private", "cloud/spot", "queue/atlas")
+
+
+def read(config: Config) -> Status:
+    reader = Reader(config)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def shown(status: Status, *, vms: bool = False) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(screen(status, vms))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def healthy(rows: Rows) -> Rows:
+    """A host that holds everything, and has read everything."""
+    rows.host()
+    rows.hold(*POSTS)
+    schedds = (ScheddSeen(name="ap1"),)
+    rows.write("demand", "pool/local", HEAD, DemandHead(at=rows.now(), schedds=schedds))
+    rows.write("startds", "pool/local", HEAD, StartdsHead(at=rows.now()))
+    for cloud in ("private", "spot"):
+        rows.write("listing", f"cloud/{cloud}", HEAD, ListingHead(at=rows.now()))
+        rows.write("fleet", f"cloud/{cloud}", HEAD, CloudView(cloud=cloud, at=rows.now(), room=1))
+    standing = Standing(known=True, idle=7, running=3, waiting=7, why=("7 waiting and 3 running jobs",))
+    rows.write("standing", "queue/atlas", HEAD, standing)
+    return rows
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_healthy_factory_has_no_trouble(config: Config) -> None:
+    status = read(config)
+    assert status.troubles == ()
+    assert [host.name for host in status.hosts] == ["test#1a2b3c4d"]
+    assert {post.post: post.holder for post in status.posts} == dict.fromkeys(POSTS, "test#1a2b3c4d")
+    assert "nothing is wrong" in shown(status)
+
+
+def test_a_factory_without_a_host_says_so_first(config: Config) -> None:
+    status = read(config)
+    assert "no host is alive" in status.troubles[0].what
+    assert status.troubles[0].weight == "bad"
+    assert "apf run" in status.troubles[0].todo
+
+
+def test_jobs_wants_and_reasons_are_shown(config: Config, healthy: Rows) -> None:
+    for cloud, count in (("spot", 4), ("private", 2)):
+        want = Want(queue="atlas", cloud=cloud, n=count, reasons=(f"{cloud}: {count} new",), decision="d1")
+        healthy.write("want", "queue/atlas", cloud, want)
+    (queue,) = read(config).queues
+    assert (queue.idle, queue.running, queue.waiting) == (7, 3, 7)
+    assert [(want.cloud, want.vms, want.reasons) for want in queue.wants] == [
+        ("private", 2, ("private: 2 new",)),
+        ("spot", 4, ("spot: 4 new",)),
+    ]
+    text = shown(read(config))
+    assert "private 2, spot 4" in text
+    assert "7 waiting and 3 running jobs" in text
+
+
+def test_vms_are_counted_by_state_and_cost_what_they_cost(config: Config, healthy: Rows) -> None:
+    healthy.vm("spot", State.READY, usd_per_hour=0.5)
+    healthy.vm("spot", State.DRAINING, usd_per_hour=0.5)
+    healthy.vm("spot", State.ENDED, usd_per_hour=0.5)
+    status = read(config)
+    spot = next(cloud for cloud in status.clouds if cloud.name == "spot")
+    assert spot.vms == {"ready": 1, "draining": 1, "ended": 1}
+    assert status.usd_per_hour == 1.0
+    assert "$1.00 an hour now" in shown(status)
+
+
+def test_every_vm_is_listed_when_asked_for(config: Config, healthy: Rows) -> None:
+    vm = healthy.vm("private", State.READY, held="asked to by an operator")
+    assert vm.instance_id not in shown(read(config))
+    assert vm.instance_id in shown(read(config), vms=True)
+    assert "ready held" in shown(read(config), vms=True)
+
+
+def test_a_wish_is_shown_with_who_and_why(config: Config, healthy: Rows) -> None:
+    now = healthy.now()
+    accept(
+        healthy.table,
+        Wish(
+            id="w1w1w1w1",
+            verb="drain",
+            selector="cloud",
+            names=("spot",),
+            reason="kernel",
+            by="me@here",
+            at=now,
+            ends=now + 60,
+        ),
+    )
+    (wish,) = read(config).wishes
+    assert (wish.by, wish.reason, wish.names) == ("me@here", "kernel", ("spot",))
+    assert "kernel" in shown(read(config))
+
+
+def test_the_json_reads_back_as_the_same(config: Config, healthy: Rows) -> None:
+    healthy.vm("private", State.READY)
+    status = read(config)
+    assert Status.model_validate_json(status.model_dump_json()) == status
+
+
+def test_an_embedded_factory_that_is_not_up_is_said_to_be_so(config: Config, tmp_path: Path) -> None:
+    factory = config.factory.model_copy(update={"redis": "embedded", "directory": str(tmp_path / "none")})
+    with pytest.raises(NotRunning, match="apf run"):
+        Reader(config.model_copy(update={"factory": factory}))

@@ -1,0 +1,105 @@
+"""Each trouble is named, with what it means, and no other is."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.config import Config
+from actors.console.status import Reader
+from actors.console.status_model import Trouble
+from actors.fleet.seen import ScheddSeen
+from actors.fleet.vm import State
+from actors.fleet.want import CloudView
+from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.wants import Standing
+from tests.console.factory_rows import Rows
+
+
+@pytest.fixture
+def healthy(rows: Rows) -> Rows:
+    rows.host()
+    rows.hold("pool/local", "cloud/private", "cloud/spot", "queue/atlas")
+    rows.write("demand", "pool/local", HEAD, DemandHead(at=rows.now(), schedds=(ScheddSeen(name="ap1"),)))
+    rows.write("startds", "pool/local", HEAD, StartdsHead(at=rows.now()))
+    for cloud in ("private", "spot"):
+        rows.write("listing", f"cloud/{cloud}", HEAD, ListingHead(at=rows.now()))
+    rows.write("standing", "queue/atlas", HEAD, Standing(known=True))
+    return rows
+
+
+def only(config: Config) -> Trouble:
+    reader = Reader(config)
+    troubles = reader.read().troubles
+    reader.close()
+    assert len(troubles) == 1, troubles
+    return troubles[0]
+
+
+def test_a_source_that_fails_is_bad_and_says_why(config: Config, healthy: Rows) -> None:
+    failed = StartdsHead(at=healthy.now() - 40, failed_at=healthy.now(), failed="PoolAway: no answer")
+    healthy.write("startds", "pool/local", HEAD, failed)
+    trouble = only(config)
+    assert trouble.weight == "bad"
+    assert "pool/local startds" in trouble.what
+    assert "PoolAway: no answer" in trouble.what
+    assert "40 s ago" in trouble.what
+
+
+def test_one_schedd_that_does_not_answer_is_named(config: Config, healthy: Rows) -> None:
+    schedds = (ScheddSeen(name="ap1"), ScheddSeen(name="ap2", error="timed out"))
+    healthy.write("demand", "pool/local", HEAD, DemandHead(at=healthy.now(), schedds=schedds))
+    assert "ap2: timed out" in only(config).what
+
+
+def test_a_reading_that_got_old_is_bad(config: Config, healthy: Rows) -> None:
+    healthy.write("listing", "cloud/spot", HEAD, ListingHead(at=healthy.now() - 300))
+    assert "cloud/spot listing was last read 300 s ago" in only(config).what
+
+
+def test_jobs_that_no_cloud_can_run_are_told_once(config: Config, healthy: Rows) -> None:
+    line = "2 jobs need 64 cpus; private and spot have 1"
+    healthy.write("standing", "queue/atlas", HEAD, Standing(known=True, why=(line,), unmet=(line,)))
+    assert line in only(config).what
+
+
+def test_held_jobs_are_noted(config: Config, healthy: Rows) -> None:
+    healthy.write("standing", "queue/atlas", HEAD, Standing(known=True, held=3))
+    assert "3 jobs are held" in only(config).what
+
+
+def test_a_closed_cloud_says_why_and_for_how_long(config: Config, healthy: Rows) -> None:
+    now = healthy.now()
+    view = CloudView(cloud="spot", at=now, room=0, closed="no capacity", closed_until=now + 90)
+    healthy.write("fleet", "cloud/spot", HEAD, view)
+    trouble = only(config)
+    assert trouble.weight == "odd"
+    assert "no capacity" in trouble.what
+    assert any(f"for {left} s more" in trouble.what for left in (89, 90))
+
+
+def test_a_frozen_cloud_says_why(config: Config, healthy: Rows) -> None:
+    healthy.write("fleet", "cloud/spot", HEAD, CloudView(cloud="spot", at=1.0, room=1, frozen="pool/local is away"))
+    assert "nothing is released on spot: pool/local is away" in only(config).what
+
+
+def test_a_vm_that_the_cloud_does_not_end_is_bad(config: Config, healthy: Rows) -> None:
+    vm = healthy.vm("spot", State.ENDING, since=healthy.now() - 3600)
+    trouble = only(config)
+    assert trouble.weight == "bad"
+    assert vm.instance_id in trouble.what
+
+
+def test_a_vm_past_its_boot_deadline_is_noted(config: Config, healthy: Rows) -> None:
+    late = healthy.vm("spot", State.BOOTING, since=healthy.now() - 1000)
+    healthy.vm("spot", State.BOOTING, since=healthy.now() - 100)
+    assert late.id in only(config).what
+
+
+def test_a_drain_that_a_startd_refuses_is_noted(config: Config, healthy: Rows) -> None:
+    healthy.vm("spot", State.READY, drain_refused="MaxJobRetirementTime is 0")
+    assert "MaxJobRetirementTime is 0" in only(config).what
+
+
+def test_a_post_that_nobody_holds_is_noted(config: Config, healthy: Rows) -> None:
+    healthy.leases.release(healthy.term("queue/atlas"))
+    assert "nobody holds queue/atlas" in only(config).what
