@@ -6,9 +6,10 @@ from the rows. A term is renewed only while every actor of its post goes on look
 posts, whatever hangs. And when Redis was cut off for too long, terms are over before another host may take them: trust
 runs from when we asked.
 
-When Redis has lost rows (its generation key is gone), every post is given up, and nothing is taken for one TTL, so that
-whoever else held terms has noticed too. Then the posts are taken anew, and the first complete listing of each cloud
-adopts what is running before anything is started or ended.
+When Redis has lost rows (its generation key is gone), or restarted and may have (it came back from an older copy),
+every post is given up, and nothing is taken for one TTL, so that whoever else held terms has noticed too. Then the posts
+are taken anew, each holder reads its rows anew, and the first complete listing of each cloud adopts what is running
+before anything is started or ended.
 """
 
 from __future__ import annotations
@@ -131,10 +132,11 @@ class Ownership:
                 self._start_over()
             case Restarted(seen=seen):
                 log.warning("redis restarted", why=seen)
+                self._start_over()
 
     def _start_over(self) -> None:
         for post in list(self._held):
-            self._give_up(post, "Redis lost rows")
+            self._give_up(post, "Redis lost rows, or may have")
         wait_s = 0.0 if self._rhythm.alone else self._rhythm.ttl_s
         self._take_from = time.monotonic() + wait_s
 

@@ -40,14 +40,18 @@ from broker.table import Table
 
 LOOK_S = 5.0
 AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between tries of one launch
+PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
+WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
 RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
+
+Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 
 log = structlog.get_logger("submitter")
 
 
 @dataclass(slots=True, kw_only=True)
 class CloudSeat:
-    began: float
+    began: float  # when the term began: a listing asked for since then shows all that a former holder started
     listed: Listed | None = None
     recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
 
@@ -77,7 +81,7 @@ class Submitter(Serving):
 
     def begin(self, seat: Seat, term: Term) -> CloudSeat:
         self._board.recall(self._registries.of(term))
-        return CloudSeat(began=self._now())
+        return CloudSeat(began=self._now() - self.terms.age_s(term))
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now, before = self._registries.of(term), self._now(), seat.state.listed
@@ -116,45 +120,54 @@ class Submitter(Serving):
         have = Counter(vm.queue for vm in registry.vms() if vm.supply)
         back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
         left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
+        planned: list[Planned] = []
         for queue, want in wants.items():
             if queue in registry.closed_for:
                 continue
             missing = min(want.n - have[queue] - back[queue] - registry.withheld[queue], left)
-            while missing > 0 and self._launch(seat, term, registry, want, min(missing, cloud.batch), now):
-                left -= min(missing, cloud.batch)
-                missing -= min(missing, cloud.batch)
+            user_data = self._user_data(seat, queue, now) if missing > 0 else None
+            while missing > 0 and user_data is not None:
+                count = min(missing, cloud.batch)
+                planned.append(self._planned(self._intent(seat.name, want, count, user_data, now), want))
+                left -= count
+                missing -= count
+        for start in range(0, len(planned), WRITTEN_AT_ONCE):
+            self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE])
 
     def _may_come_back(self, vm: Vm, registry: Registry) -> bool:
         if vm.unwanted and vm.state in (State.LAUNCHING, State.BOOTING):
             return True
         return cancellable(vm, registry.machines.get(vm.id))
 
-    def _launch(self, seat: Seat, term: Term, registry: Registry, want: Want, count: int, now: float) -> bool:
-        """Write the intent and its rows, then send. False: the worker's recipe is not there yet."""
-        user_data = self._user_data(seat, want.queue, now)
-        if user_data is None:
-            return False
-        intent = self._intent(seat.name, want, count, user_data, now)
-        cloud = self._config.clouds[seat.name]
-        why = f"{want.queue} wants {want.n}"
-        vms = [
+    def _launch(self, seat: Seat, term: Term, registry: Registry, planned: list[Planned]) -> None:
+        """Write the intents and their rows, then send."""
+        registry.launch(term, [intent for intent, _ in planned], [vm for _, vms in planned for vm in vms])
+        for intent, vms in planned:
+            log.info(
+                "launch",
+                cloud=seat.name,
+                queue=intent.queue,
+                vms=len(vms),
+                intent=intent.id,
+                decision=intent.decision,
+            )
+            self._send(seat, intent, look_first=False)
+
+    def _planned(self, intent: Intent, want: Want) -> Planned:
+        return intent, [
             Vm(
                 id=f"{intent.id}-{index}",
-                cloud=seat.name,
+                cloud=intent.cloud,
                 queue=want.queue,
                 state=State.LAUNCHING,
-                since=now,
-                born=now,
-                reason=why,
+                since=intent.written,
+                born=intent.written,
+                reason=f"{want.queue} wants {want.n}",
                 intent=intent.id,
-                usd_per_hour=cloud.usd_per_hour,
+                usd_per_hour=self._config.clouds[intent.cloud].usd_per_hour,
             )
-            for index in range(count)
+            for index in range(intent.count)
         ]
-        registry.launch(term, intent, vms)
-        log.info("launch", cloud=seat.name, queue=want.queue, vms=count, intent=intent.id, decision=want.decision)
-        self._send(seat, intent, look_first=False)
-        return True
 
     def _intent(self, cloud: str, want: Want, count: int, user_data: str, now: float) -> Intent:
         intent = uuid.uuid4().hex[:12]
@@ -248,12 +261,21 @@ class Submitter(Serving):
             self._close(registry, "no capacity for more", self._config.clouds[registry.cloud].closed_s)
 
     def _try_again(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
+        """The jobs do not wait for a cloud that does not answer: its VMs count as given up, and others are bought
+        elsewhere. If they come after all they serve what is wanted then, or are drained.
+        """
+        tries = intent.tries + 1
         unknown = str(error) if isinstance(error, Unknown) else intent.unknown
-        registry.change(term, [], [replace(intent, unknown=unknown, tried=now, tries=intent.tries + 1)])
+        silent = bool(unknown) and tries >= PATIENCE
+        given_up = [(vm, replace(vm, unwanted=now)) for vm in self._rows(registry, intent) if not vm.unwanted]
+        again = replace(intent, unknown=unknown, tried=now, tries=tries)
+        registry.change(term, given_up if silent else [], [again])
         what = "launch unknown" if unknown else "launch throttled"
-        log.warning(what, cloud=registry.cloud, intent=intent.id, why=str(error), tries=intent.tries + 1)
+        log.warning(what, cloud=registry.cloud, intent=intent.id, why=str(error), tries=tries)
         self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
-        if isinstance(error, Throttled):
+        if silent:
+            self._close(registry, f"launches get no answer: {error}", self._config.clouds[registry.cloud].closed_s)
+        elif isinstance(error, Throttled):
             self._close(registry, f"throttled: {error}", AGAIN_S[-1])
 
     def _refused(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:

@@ -1,0 +1,176 @@
+"""One actor on a stage: a real Redis, a term of its own, and a cloud in memory that answers as it is told.
+
+Calls run at once, on the test's thread, so that a test is a sequence of looks and not of waits. The cloud is a twin: it
+keeps the promises of the port (a token starts once), and a script says which of its answers get lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actors.calls import Calls
+from actors.clouds.port import CloudError, Order
+from actors.config import Config
+from actors.fleet.seen import Instance, Listed, StartdsSeen
+from actors.fleet.vm import Vm
+from actors.fleet.want import Want
+from actors.gauges import Gauges
+from actors.messages import KINDS
+from actors.noticeboard import Noticeboard
+from actors.post_office import PostOffice
+from actors.readings import write_listing, write_startds
+from actors.registry import Registries, Registry
+from actors.serving import Seat, Terms
+from actors.submitter import Submitter
+from actors.views import read_views
+from actors.wants import write_wants
+from broker.clock import RedisClock
+from broker.connect import Site
+from broker.leases import Leases, Term
+from broker.mail import Mailer
+from broker.table import Table
+
+CONFIG = Config.model_validate(
+    {
+        "factory": {"name": "test"},
+        "pools": {"local": {"kind": "htcondor", "collector": "cm"}},
+        "clouds": {
+            "private": {"kind": "ec2", "region": "r", "shape": {"cpus": 1, "memory_mib": 512}, "max_vms": 4},
+        },
+        "queues": {"atlas": {"pool": "local", "jobs": "true", "cascade": [["private"]]}},
+    }
+)
+
+
+class TwinCloud:
+    """A cloud in memory. `script` holds the errors of the next launch calls; ("lost", error) starts, then raises."""
+
+    def __init__(self) -> None:
+        self.by_token: dict[str, tuple[Instance, ...]] = {}
+        self.script: list[CloudError | tuple[str, CloudError]] = []
+        self.launches = 0
+        self.room = 100
+
+    def prepare(self, order: Order) -> str:
+        return json.dumps({"token": order.token, "count": order.count, "intent": order.intent, "queue": order.queue})
+
+    def launch(self, request: str) -> tuple[Instance, ...]:
+        self.launches += 1
+        told = self.script.pop(0) if self.script else None
+        if isinstance(told, CloudError):
+            raise told
+        found = self._start(**json.loads(request))
+        if told:
+            raise told[1]
+        return found
+
+    def _start(self, token: str, count: int, intent: str, queue: str) -> tuple[Instance, ...]:
+        if token not in self.by_token:
+            count = min(count, self.room - len(self.instances()))
+            self.by_token[token] = tuple(
+                Instance(id=f"i-{intent}-{n}", state="running", intent=intent, index=n, queue=queue, token=token)
+                for n in range(count)
+            )
+        return self.by_token[token]
+
+    def instances(self) -> tuple[Instance, ...]:
+        return tuple(one for found in self.by_token.values() for one in found)
+
+    def find(self, intent: str, token: str) -> tuple[Instance, ...]:
+        return self.by_token.get(token, ())
+
+    def listing(self, now: float) -> Listed:
+        return Listed(source="cloud/private", at=now, instances=self.instances())
+
+    def end(self, ids: Sequence[str]) -> tuple[str, ...]:
+        return tuple(ids)
+
+    def close(self) -> None: ...
+
+
+class AtOnce(Submitter):
+    """The submitter, with its calls made at once."""
+
+    def call(self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        try:
+            got = call()
+        except Exception as raised:  # noqa: BLE001 - it travels to the actor, as with real calls
+            got = raised
+        then(got)
+        return True
+
+
+class Stage:
+    """The submitter of cloud/private, which this stage holds. `now` moves only when a test moves it."""
+
+    def __init__(self, site: Site) -> None:
+        self.table, clock = Table(site.client(), site), RedisClock(site.client())
+        self.now = clock.sync()
+        self._mailer = Mailer(site, KINDS, "test#1", clock)
+        self._leases = Leases(site.client(), site, "test#1", 600.0)
+        self._terms, self._gauges = Terms(), Gauges()
+        self.term = self._hold("cloud/private")
+        self.cloud, self.registries = TwinCloud(), Registries(self.table)
+        office = PostOffice(self._mailer, self._gauges)
+        board = Noticeboard(CONFIG, self.table, office, lambda: self.now, self._gauges)
+        self._submitter = AtOnce(
+            self._terms,
+            Calls(2),
+            CONFIG,
+            self.table,
+            self.registries,
+            board,
+            {"private": self.cloud},
+            lambda cloud, queue: f"{cloud} {queue}",
+            lambda: self.now,
+            self._gauges,
+        )
+        self._seat = Seat(post="cloud/private")
+        self._seat.state = self._submitter.begin(self._seat, self.term)
+        self.registry.looked = True
+        write_startds(
+            self.table, self._hold("pool/local"), StartdsSeen(source="p", at=self.now, machines=()), ["private"]
+        )
+
+    @property
+    def registry(self) -> Registry:
+        return self.registries.of(self.term)
+
+    def want(self, n: int) -> None:
+        want = Want(queue="atlas", cloud="private", n=n, decision="d", at=self.now, changed=self.now)
+        write_wants(self.table, self._hold("queue/atlas"), [want])
+
+    def list_cloud(self) -> None:
+        self.now += 1
+        write_listing(self.table, self.term, self.cloud.listing(self.now))
+
+    def look(self, later_s: float = 1.0) -> None:
+        self.now += later_s
+        self._submitter.look(self._seat, self.term)
+
+    def vms(self) -> list[Vm]:
+        return sorted(self.registry.vms(), key=lambda vm: vm.id)
+
+    def states(self) -> list[str]:
+        return [vm.state.value for vm in self.vms()]
+
+    def closed(self) -> str:
+        view, _ = read_views(self.table, "private")
+        return view.closed if view else ""
+
+    def crash(self) -> None:
+        """Another host takes the post: all that was in memory is gone."""
+        self.term = self._hold("cloud/private")
+        self._seat.state = self._submitter.begin(self._seat, self.term)
+        self.registry.looked = True
+
+    def close(self) -> None:
+        self._mailer.close()
+
+    def _hold(self, post: str) -> Term:
+        term = self._leases.acquire(post)
+        assert isinstance(term, Term)
+        self._terms.put(term)
+        return term

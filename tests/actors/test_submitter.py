@@ -1,0 +1,162 @@
+"""What becomes of a launch, whatever the cloud answers: nothing is bought twice, nothing waits for ever."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, Unknown
+from actors.fleet.vm import Launch
+from broker.connect import Site
+from tests.actors.stage import Stage
+
+
+@pytest.fixture
+def stage(site: Site) -> Iterator[Stage]:
+    made = Stage(site)
+    made.list_cloud()
+    yield made
+    made.close()
+
+
+def test_what_is_wanted_and_not_there_is_started_with_an_intent_before_it(stage: Stage) -> None:
+    stage.want(2)
+    stage.look()
+    assert stage.states() == ["booting", "booting"]
+    (intent,) = stage.registry.intents()
+    assert (intent.state, intent.request) == (Launch.DONE, "")
+    assert {vm.intent for vm in stage.vms()} == {intent.id}
+
+
+def test_a_want_that_is_read_again_buys_nothing_more(stage: Stage) -> None:
+    stage.want(2)
+    for _ in range(3):
+        stage.look()
+    assert stage.cloud.launches == 1
+
+
+def test_nothing_is_started_before_the_first_listing_of_a_term(site: Site) -> None:
+    stage = Stage(site)
+    stage.want(2)
+    stage.look()
+    assert stage.cloud.launches == 0
+    stage.list_cloud()
+    stage.look()
+    assert stage.cloud.launches == 1
+    stage.close()
+
+
+def test_no_more_than_the_cloud_may_have(stage: Stage) -> None:
+    stage.want(9)
+    stage.look()
+    assert len(stage.vms()) == 4
+
+
+def test_a_lost_answer_is_found_by_its_token_and_not_bought_again(stage: Stage) -> None:
+    stage.cloud.script = [("lost", Unknown("timed out"))]
+    stage.want(2)
+    stage.look()
+    assert stage.states() == ["launching", "launching"]
+    stage.look(later_s=5)
+    assert stage.states() == ["booting", "booting"]
+    assert len(stage.cloud.instances()) == 2
+
+
+def test_a_request_that_never_arrived_is_sent_again_with_the_same_token(stage: Stage) -> None:
+    stage.cloud.script = [Unknown("connection refused")]
+    stage.want(2)
+    stage.look()
+    stage.look(later_s=5)
+    assert stage.states() == ["booting", "booting"]
+    assert len(stage.cloud.by_token) == 1
+
+
+def test_a_host_that_dies_after_the_call_leaves_its_successor_what_it_needs(stage: Stage) -> None:
+    stage.cloud.script = [("lost", Unknown("the host died"))]
+    stage.want(2)
+    stage.look()
+    stage.crash()
+    stage.list_cloud()
+    stage.look(later_s=60)
+    assert stage.states() == ["booting", "booting"]
+    assert len(stage.cloud.instances()) == 2
+
+
+def test_a_cloud_that_does_not_answer_twice_is_closed_and_its_jobs_look_elsewhere(stage: Stage) -> None:
+    stage.cloud.script = [Unknown("timed out"), Unknown("timed out")]
+    stage.want(2)
+    stage.look()
+    assert stage.closed() == ""
+    stage.look(later_s=5)
+    assert stage.closed() == "launches get no answer: timed out"
+    assert all(vm.unwanted and not vm.supply for vm in stage.vms())
+
+
+def test_a_launch_that_was_given_up_is_still_resolved_and_serves_what_is_wanted_then(stage: Stage) -> None:
+    stage.cloud.script = [Unknown("timed out"), ("lost", Unknown("timed out"))]
+    stage.want(2)
+    stage.look()
+    stage.look(later_s=5)
+    stage.look(later_s=120)
+    assert stage.states() == ["booting", "booting"]
+    assert all(vm.unwanted for vm in stage.vms())
+    stage.look(later_s=120)
+    assert len(stage.cloud.instances()) == 2  # what may come back is not bought
+
+
+@pytest.mark.parametrize("error", [NoCapacity("full"), Quota("limit"), Refused("no such image"), Spent("ended")])
+def test_a_clear_no_fails_the_launch_for_good(stage: Stage, error: Exception) -> None:
+    stage.cloud.script = [error]  # type: ignore[list-item]
+    stage.want(1)
+    stage.look()
+    assert "failed" in stage.states()
+    assert str(error) in next(vm.reason for vm in stage.vms() if vm.state == "failed")
+
+
+def test_a_full_cloud_is_closed_for_a_while_and_opened_again(stage: Stage) -> None:
+    stage.cloud.script = [NoCapacity("full")]
+    stage.want(1)
+    stage.look()
+    assert stage.closed() == "NoCapacity: full"
+    stage.look(later_s=100)
+    assert stage.cloud.launches == 1
+    stage.look(later_s=30)
+    assert stage.closed() == ""
+    assert stage.states() == ["booting", "failed"] or stage.states() == ["failed", "booting"]
+
+
+def test_a_closed_cloud_stays_closed_over_a_failover(stage: Stage) -> None:
+    stage.cloud.script = [NoCapacity("full")]
+    stage.want(1)
+    stage.look()
+    stage.crash()
+    stage.list_cloud()
+    stage.look()
+    assert stage.cloud.launches == 1
+
+
+def test_what_fits_is_started_and_the_rest_fails_for_want_of_room(stage: Stage) -> None:
+    stage.cloud.room = 1
+    stage.want(3)
+    stage.look()
+    assert sorted(stage.states()) == ["booting", "failed", "failed"]
+    assert stage.closed() == "no capacity for more"
+
+
+def test_a_throttled_launch_is_sent_again_and_nothing_else_is_bought_meanwhile(stage: Stage) -> None:
+    stage.cloud.script = [Throttled("slow down")]
+    stage.want(1)
+    stage.look()
+    assert stage.closed() == "throttled: slow down"
+    stage.want(2)
+    stage.look(later_s=5)
+    assert stage.states() == ["booting"]
+    stage.look(later_s=61)
+    assert stage.states() == ["booting", "booting"]
+
+
+def test_an_instance_that_nobody_remembers_takes_room(stage: Stage) -> None:
+    stage.cloud._start(token="forgotten", count=3, intent="old", queue="atlas")
+    stage.list_cloud()
+    stage.want(4)
+    stage.look()
+    assert len(stage.vms()) == 1
