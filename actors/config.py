@@ -116,6 +116,8 @@ class AnyCloud(Section):
     max_vms: Count  # of this cloud, over all queues and hosts
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0  # the price of a VM
     weight: Annotated[float, Field(gt=0)] = 1.0  # share inside its tier
+    billed_s: Seconds = 0.0  # the period it bills, 3600 for hours; 0: by the second
+    min_life_s: Seconds = 0.0  # no policy gives a VM up before this age
     boot_deadline_s: Annotated[float, Field(ge=10)] = 900.0  # from launch to the startd's ad
     interval_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # between listings
     timeout_s: Annotated[float, Field(ge=1, le=300)] = 30.0  # of one call

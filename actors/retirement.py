@@ -118,6 +118,8 @@ class Retirement(Serving):
             idle_since=seat.state.sightings.idle_since,
             frozen=registry.frozen or registry.stopped,
             now=now,
+            billed_s=self._config.clouds[registry.cloud].billed_s,
+            min_life_s=self._config.clouds[registry.cloud].min_life_s,
         )
         changes = follow(list(after.values()), scene)
         after.update(changes.rows)

@@ -17,7 +17,7 @@ from actors.fleet.seen import Machine
 from actors.fleet.supply import cancellable, claims
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_vm, told
-from actors.policies.release import Candidate, choose
+from actors.policies.release import Candidate, choose, paid_left_s
 
 REFUSED_FOR_S = 300.0  # a startd that refused a drain is not asked by policy again before this
 
@@ -43,6 +43,8 @@ class Scene:
     idle_since: Mapping[str, float]
     frozen: str
     now: float
+    billed_s: float = 0.0  # the period that the cloud bills
+    min_life_s: float = 0.0  # before that age policy gives no VM up
 
 
 def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
@@ -142,4 +144,6 @@ def _candidate(vm: Vm, scene: Scene) -> Candidate:
         jobs=claims(machine) if machine else 0,
         idle_since=scene.idle_since.get(vm.id, 0.0),
         held=bool(vm.held),
+        paid_left_s=paid_left_s(vm.born, scene.now, scene.billed_s),
+        young=scene.now - vm.born < scene.min_life_s,
     )

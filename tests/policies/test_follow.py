@@ -48,6 +48,18 @@ def test_an_idle_vm_goes_before_a_busy_one() -> None:
     assert changes.rows["x-1"].drain_for == "policy"
 
 
+def test_before_its_least_useful_life_nobody_is_given_up() -> None:
+    born = fleet(State.READY, State.BOOTING, born=NOW - 100.0)
+    assert not follow(born, scene(0, min_life_s=101.0)).rows
+    assert len(follow(born, scene(0, min_life_s=100.0)).rows) == 2
+
+
+def test_where_hours_are_billed_the_one_whose_hour_is_nearly_over_goes_first() -> None:
+    vms = [vm(State.READY, id=f"x-{age}", born=NOW - age) for age in (3_000.0, 3_500.0, 3_700.0)]
+    given_up = follow(vms, scene(2, {one.id: IDLE for one in vms}, billed_s=3_600.0)).rows
+    assert list(given_up) == ["x-3500.0"]
+
+
 def test_a_booting_vm_is_marked_and_not_ended() -> None:
     (marked,) = follow(fleet(State.BOOTING), scene(0)).rows.values()
     assert (marked.state, marked.unwanted) == (State.BOOTING, NOW)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.policies.release import Candidate, choose
+from actors.policies.release import Candidate, choose, paid_left_s
 
 UNDER_WAY = Candidate(id="under-way", born=50.0, joined=False)
 IDLE = Candidate(id="idle", born=10.0, joined=True, idle_since=80.0)
@@ -26,6 +27,23 @@ def test_under_way_before_idle_before_not_seen_before_busy_and_never_held() -> N
 def test_the_youngest_under_way_goes_first_since_the_older_joins_sooner() -> None:
     old = Candidate(id="old", born=1.0, joined=False)
     assert choose(1, [old, UNDER_WAY]) == ("under-way",)
+
+
+def test_of_idle_ones_that_nearest_to_the_end_of_what_is_paid_goes_first() -> None:
+    fresh = Candidate(id="fresh", born=10.0, joined=True, idle_since=20.0, paid_left_s=3_000.0)
+    nearly = Candidate(id="nearly", born=10.0, joined=True, idle_since=90.0, paid_left_s=60.0)
+    assert choose(2, [fresh, nearly]) == ("nearly", "fresh")
+
+
+def test_none_goes_before_it_had_its_least_useful_life() -> None:
+    young = Candidate(id="young", born=99.0, joined=True, idle_since=99.0, young=True)
+    assert choose(2, [young, IDLE]) == ("idle",)
+
+
+@pytest.mark.parametrize(("age_s", "left_s"), [(0.0, 3_600.0), (600.0, 3_000.0), (3_600.0, 3_600.0), (7_000.0, 200.0)])
+def test_what_is_paid_ends_with_each_period(age_s: float, left_s: float) -> None:
+    assert paid_left_s(100.0, 100.0 + age_s, 3_600.0) == left_s
+    assert paid_left_s(100.0, 100.0 + age_s, 0.0) == 0.0
 
 
 @given(st.permutations([UNDER_WAY, IDLE, LONG_IDLE, NOT_SEEN, BUSY, VERY_BUSY, HELD]), st.integers(0, 8))
