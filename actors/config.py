@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from actors.policies.steps import make
+from actors.plugins import step
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 def _step(settings: dict[str, object]) -> dict[str, object]:
-    make(settings)
+    step(settings)
     return settings
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from actors.config import Config, LimitOf, Queue
 from actors.fleet.shape import Shape
+from actors.plugins import step
 from actors.policies.limits import Limit
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
-from actors.policies.steps import make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ def rules_of(config: Config, queue: str) -> Rules:
             max_vms=found.max_vms,
             release_after_s=found.release_after_s,
             count_held=found.count_held,
-            steps=tuple(make(settings) for settings in found.steps),
+            steps=tuple(step(settings) for settings in found.steps),
             cycle_s=found.cycle_s,
             limit=Limit(cores=found.max_cores, usd_per_hour=found.max_cost_usd_per_hour),
             tier_limits=tuple(_limit(limit) for limit in found.tier_limits),
