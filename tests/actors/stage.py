@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from actors.calls import Calls
@@ -52,6 +53,7 @@ class TwinCloud:
         self.script: list[CloudError | tuple[str, CloudError]] = []
         self.launches = 0
         self.room = 100
+        self.ended: set[str] = set()
 
     def prepare(self, order: Order) -> str:
         return json.dumps({"token": order.token, "count": order.count, "intent": order.intent, "queue": order.queue})
@@ -76,7 +78,9 @@ class TwinCloud:
         return self.by_token[token]
 
     def instances(self) -> tuple[Instance, ...]:
-        return tuple(one for found in self.by_token.values() for one in found)
+        """Ended ones are shown as terminated, as a cloud does for an hour."""
+        found = [one for batch in self.by_token.values() for one in batch]
+        return tuple(replace(one, state="terminated") if one.id in self.ended else one for one in found)
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:
         return self.by_token.get(token, ())
@@ -85,6 +89,7 @@ class TwinCloud:
         return Listed(source="cloud/private", at=now, instances=self.instances())
 
     def end(self, ids: Sequence[str]) -> tuple[str, ...]:
+        self.ended.update(ids)
         return tuple(ids)
 
     def close(self) -> None: ...

@@ -1,0 +1,157 @@
+"""Retirement on a stage: a real Redis, a pool and a cloud in memory, calls made at once (see `stage`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from actors.calls import Calls
+from actors.fleet.seen import Failed, JobsSeen, Machine, Slot, StartdsSeen, drain_reason
+from actors.fleet.shape import Shape
+from actors.fleet.vm import State, Vm
+from actors.noticeboard import Noticeboard
+from actors.pools.port import Drain, PoolAway, PoolRefused
+from actors.post_office import PostOffice
+from actors.readings import write_startds
+from actors.retirement import Retirement
+from actors.serving import Seat
+from broker.connect import Site
+from tests.actors.stage import CONFIG, Stage
+
+FREE = Slot(name="slot1", state="Unclaimed", activity="Idle", free=Shape(cpus=1))
+BUSY = Slot(name="slot1", state="Claimed", activity="Busy", free=Shape(cpus=1))
+
+
+class TwinPool:
+    """A pool in memory. `silent`: startds that do not answer; `jobs`: what schedds say runs on a machine."""
+
+    def __init__(self) -> None:
+        self.machines: dict[str, Machine] = {}
+        self.silent: set[str] = set()
+        self.refusing: dict[str, str] = {}
+        self.jobs_there: dict[str, int] = {}
+        self.schedds_away = False
+        self.drains: list[str] = []
+        self.cancels: list[str] = []
+
+    def jobs(self, now: float) -> JobsSeen:
+        raise NotImplementedError
+
+    def startds(self, now: float) -> StartdsSeen:
+        return StartdsSeen(source="pool/local", at=now, machines=tuple(self.machines.values()))
+
+    def drain(self, order: Drain) -> str:
+        if order.machine in self.refusing:
+            raise PoolRefused(self.refusing[order.machine])
+        self.drains.append(order.nonce)
+        self.show(order.machine, draining=True, drain_reason=drain_reason(order.nonce), request_id="1")
+        return "1"
+
+    def show(self, name: str, **changes: Any) -> None:
+        """The slots of a machine as they are from now on; a free one that drains is Drained at once."""
+        machine = self.machines[name]
+        slots = [replace(slot, **changes) for slot in machine.slots]
+        slots = [replace(s, state="Drained") if s.draining and s.state == "Unclaimed" else s for s in slots]
+        self.machines[name] = replace(machine, slots=tuple(slots))
+
+    def job_ends(self, name: str) -> None:
+        drains = self.machines[name].slots[0].draining
+        self.show(name, state="Drained" if drains else "Unclaimed", activity="Idle")
+
+    def cancel(self, order: Drain, request_id: str) -> None:
+        self.cancels.append(order.nonce)
+        self.show(order.machine, draining=False, drain_reason="")
+
+    def look(self, machine: str, address: str) -> Machine:
+        if machine in self.silent or machine not in self.machines:
+            raise PoolAway(f"{machine} does not answer")
+        return self.machines[machine]
+
+    def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
+        if self.schedds_away:
+            raise PoolAway("a schedd does not answer")
+        return {name: self.jobs_there.get(name, 0) for name in machines}
+
+    def close(self) -> None: ...
+
+
+class AtOnce(Retirement):
+    def call(self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        try:
+            got = call()
+        except Exception as raised:  # noqa: BLE001 - it travels to the actor, as with real calls
+            got = raised
+        then(got)
+        return True
+
+
+class RetirementStage(Stage):
+    """A cloud with VMs that the submitter started, followed by retirement. Each `step` reads, lists and looks once."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.pool, self.ended = TwinPool(), []
+        office = PostOffice(self._mailer, self._gauges)
+        board = Noticeboard(CONFIG, self.table, office, lambda: self.now, self._gauges)
+        self._retirement = AtOnce(
+            self._terms,
+            Calls(2),
+            CONFIG,
+            self.table,
+            self.registries,
+            board,
+            {"local": self.pool},
+            {"private": self.cloud},
+            lambda: self.now,
+            self._gauges,
+        )
+        self._retires = Seat(post="cloud/private")
+        self._retires.state = self._retirement.begin(self._retires, self.term)
+
+    def started(self, count: int, *slots: Slot) -> list[Vm]:
+        """So many VMs that have joined, each with these slots (one free slot by default)."""
+        self.list_cloud()
+        self.want(count)
+        self.look()
+        for vm in self.vms():
+            self.joins(vm, *slots)
+        self.step()
+        assert self.states() == ["ready"] * count
+        return self.vms()
+
+    def joins(self, vm: Vm, *slots: Slot) -> None:
+        self.pool.machines[vm.instance_id] = Machine(
+            name=vm.instance_id,
+            address="<10.0.0.5:9618>",
+            instance_id=vm.instance_id,
+            queue="atlas",
+            cloud="private",
+            max_retirement_s=10**9,
+            slots=slots or (FREE,),
+        )
+
+    def step(self, later_s: float = 1.0, reading: StartdsSeen | Failed | None = None) -> None:
+        self.now += later_s
+        seen = reading or self.pool.startds(self.now)
+        write_startds(self.table, self._hold("pool/local"), seen, ["private"])
+        self.list_cloud()
+        self._retirement.look(self._retires, self.term)
+
+    def blind_step(self, later_s: float = 1.0) -> None:
+        """The collector does not answer."""
+        self.step(later_s, Failed(source="pool/local", at=self.now + later_s, reason="no answer"))
+
+    def empty_step(self, later_s: float = 1.0) -> None:
+        """The collector restarted: it answers in full, and empty."""
+        self.step(later_s, StartdsSeen(source="pool/local", at=self.now + later_s, machines=()))
+
+    def crash(self) -> None:
+        super().crash()
+        self._retires.state = self._retirement.begin(self._retires, self.term)
+
+    def of_state(self, state: State) -> list[Vm]:
+        return [vm for vm in self.vms() if vm.state is state]
+
+    def ends_asked(self) -> set[str]:
+        return self.cloud.ended

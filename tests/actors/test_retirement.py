@@ -1,0 +1,222 @@
+"""The way of a VM from its first ad to its end, with everything that may come between."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.fleet.seen import Machine, StartdsSeen
+from actors.fleet.vm import State
+from broker.connect import Site
+from tests.actors.retirement_stage import BUSY, FREE, RetirementStage
+
+
+@pytest.fixture
+def stage(site: Site) -> Iterator[RetirementStage]:
+    made = RetirementStage(site)
+    yield made
+    made.close()
+
+
+def test_a_surplus_vm_is_drained_verified_and_ended(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1)
+    stage.want(0)
+    stage.step()
+    assert stage.pool.drains == [f"{vm.id}.1"]
+    for _ in range(3):
+        stage.step()
+    assert stage.ends_asked() == {vm.instance_id}
+    assert stage.states() == ["ended"]
+    assert stage.vms()[0].lost == ""
+
+
+def test_a_busy_vm_is_drained_and_not_ended_before_its_job_has(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    for _ in range(5):
+        stage.step(20)
+    assert stage.states() == ["draining"]
+    assert not stage.ends_asked()
+    stage.pool.job_ends(vm.instance_id)
+    stage.step()
+    stage.step()
+    assert stage.ends_asked() == {vm.instance_id}
+
+
+def test_every_slot_has_to_be_empty(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, FREE, BUSY)
+    stage.want(0)
+    for _ in range(3):
+        stage.step(20)
+    assert stage.states() == ["draining"]
+    stage.pool.job_ends(vm.instance_id)
+    stage.step()
+    assert stage.states() == ["ending"]
+
+
+def test_demand_that_returns_takes_the_drain_back_and_buys_nothing(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.step()
+    stage.want(1)
+    stage.look()
+    stage.step()
+    assert stage.pool.cancels == [f"{vm.id}.1"]
+    assert stage.states() == ["ready"]
+    assert stage.cloud.launches == 1
+
+
+def test_a_drain_that_cannot_be_taken_back_is_final_and_another_vm_is_bought(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.step()
+    stage.pool.silent.add(vm.instance_id)
+    stage.want(1)
+    stage.step()
+    stage.look()
+    (drains,) = stage.of_state(State.DRAINING)
+    assert drains.drain_for == "policy, final"
+    assert stage.cloud.launches == 2
+
+
+def test_a_startd_that_restarted_in_its_drain_is_drained_again_with_a_new_nonce(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.joins(vm, BUSY)
+    stage.step(30)
+    assert stage.pool.drains == [f"{vm.id}.1", f"{vm.id}.2"]
+    assert stage.states() == ["draining"]
+
+
+def test_a_startd_that_restarted_after_it_was_drained_is_not_ended_with_a_job_on_it(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    drained = stage.pool.machines[vm.instance_id]
+    stage.pool.job_ends(vm.instance_id)
+    drained_ad = stage.pool.machines[vm.instance_id]
+    stage.joins(vm, BUSY)  # the startd itself; the collector still shows the old ad
+    stage.step(1, StartdsSeen(source="p", at=stage.now + 1, machines=(drained_ad,)))
+    assert drained.busy
+    assert not stage.ends_asked()
+    assert stage.states() == ["draining"]
+    assert stage.vms()[0].nonce == f"{vm.id}.2"
+
+
+def test_a_collector_that_restarted_ends_nothing(stage: RetirementStage) -> None:
+    stage.started(3, BUSY)
+    stage.want(0)
+    stage.step()
+    for _ in range(20):
+        stage.empty_step(30)
+    assert stage.states() == ["draining"] * 3
+    assert not stage.ends_asked()
+
+
+def test_while_the_collector_is_away_nobody_is_given_up(stage: RetirementStage) -> None:
+    stage.started(2)
+    stage.want(0)
+    stage.blind_step()
+    assert stage.states() == ["ready", "ready"]
+    assert "no answer" in stage.registry.frozen
+
+
+def test_a_silent_startd_is_ended_only_when_all_schedds_say_that_no_job_is_there(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1)
+    stage.want(0)
+    stage.step()
+    stage.pool.silent.add(vm.instance_id)
+    stage.pool.schedds_away = True
+    stage.step()
+    assert not stage.ends_asked()
+    stage.pool.schedds_away, stage.pool.jobs_there = False, {vm.instance_id: 1}
+    stage._retires.state.pauses.clear()
+    stage.step()
+    assert not stage.ends_asked()
+    stage.pool.jobs_there = {}
+    stage._retires.state.pauses.clear()
+    stage.step()
+    stage.step()
+    assert stage.ends_asked() == {vm.instance_id}
+
+
+def test_a_vm_that_never_joined_is_ended_at_its_deadline(stage: RetirementStage) -> None:
+    stage.list_cloud()
+    stage.want(1)
+    stage.look()
+    for _ in range(20):
+        stage.step(60)
+    assert stage.states() == ["ended"]
+
+
+def test_a_vm_that_joined_in_the_last_moment_is_not_ended(stage: RetirementStage) -> None:
+    stage.list_cloud()
+    stage.want(1)
+    stage.look()
+    (vm,) = stage.vms()
+    stage.joins(vm, BUSY)
+    for _ in range(20):
+        stage.empty_step(60)  # the collector's answer does not show it yet, the last look before the end does
+    assert not stage.ends_asked()
+    assert stage.states() == ["ready"]
+
+
+def test_a_startd_that_refuses_the_drain_keeps_its_vm_and_says_why(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.pool.refusing[vm.instance_id] = "MaxJobRetirementTime is 0"
+    stage.want(0)
+    stage.step()
+    (kept,) = stage.vms()
+    assert (kept.state, kept.drain_refused) == (State.READY, "MaxJobRetirementTime is 0")
+    stage.step()
+    assert stage.states() == ["ready"]
+
+
+def test_a_host_that_dies_after_the_drain_call_leaves_a_successor_that_asks_once(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.crash()
+    stage.step()
+    stage.step()
+    assert stage.pool.drains == [f"{vm.id}.1"]
+
+
+def test_a_host_that_dies_before_the_end_call_leaves_a_successor_that_verifies_again(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.pool.job_ends(vm.instance_id)
+    end, stage.cloud.end = stage.cloud.end, lambda _: ()  # type: ignore[method-assign]
+    stage.step()
+    assert stage.states() == ["ending"]
+    stage.crash()
+    stage.cloud.end = end  # type: ignore[method-assign]
+    stage.joins(vm, BUSY)  # its startd restarted meanwhile, and took a job
+    stage.step(60)
+    stage.step()
+    assert not stage.ends_asked()
+    assert stage.states() == ["draining"]
+
+
+def test_a_vm_that_the_cloud_took_is_recorded_as_lost(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.cloud.ended.add(vm.instance_id)
+    stage.step()
+    (gone,) = stage.vms()
+    assert (gone.state, gone.lost) == (State.ENDED, "the cloud says terminated")
+
+
+def test_a_stranger_with_our_id_makes_the_vm_doubtful_and_nothing_ends_it(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    real = stage.pool.machines[vm.instance_id]
+    stage.pool.machines["stranger"] = Machine(**{**{s: getattr(real, s) for s in real.__slots__}, "name": "stranger"})
+    stage.pool.job_ends(vm.instance_id)
+    for _ in range(5):
+        stage.step(20)
+    assert not stage.ends_asked()
+    assert stage.states() == ["draining"]
