@@ -26,9 +26,15 @@ _COLOURS = {
 
 def screen(status: Status, with_vms: bool = False) -> RenderableType:
     """Everything but the list of VMs, which can be long."""
-    parts = [_head(status), *_troubles(status), *_queues(status), _clouds(status), _running(status), _sources(status)]
-    if status.wishes:
-        parts.append(_wishes(status))
+    parts = [
+        _head(status),
+        *_troubles(status),
+        *_wishes(status),
+        *_queues(status),
+        _clouds(status),
+        _running(status),
+        _sources(status),
+    ]
     if with_vms:
         parts.append(_vms(status))
     return Group(*parts)
@@ -69,7 +75,7 @@ def _wants(queue: QueueStatus) -> str:
 
 
 def _clouds(status: Status) -> Table:
-    table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", "")
+    table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", "", long="by state")
     for cloud in status.clouds:
         alive = sum(count for state, count in cloud.vms.items() if state not in ("ended", "failed"))
         note = "CLOSED" * bool(cloud.closed) + " FROZEN" * bool(cloud.frozen)
@@ -114,12 +120,11 @@ def _read(source: SourceStatus) -> str:
     return "never" if source.read_age_s is None else f"{_ago(source.read_age_s)} ago"
 
 
-def _wishes(status: Status) -> Table:
-    table = _table("wish", "of", "for", "by", "reason", "ends in")
+def _wishes(status: Status) -> Iterator[Text]:
     for wish in status.wishes:
         left = _ago(wish.ends_at - status.at)
-        table.add_row(wish.id, wish.verb, f"{wish.selector} {' '.join(wish.names)}", wish.by, wish.reason, left)
-    return table
+        what = f"{wish.verb} {wish.selector} {' '.join(wish.names)}".strip()
+        yield Text.assemble(("wish  ", "cyan"), f"{what}, by {wish.by}: {wish.reason}", (f"  for {left} more", "dim"))
 
 
 def _vms(status: Status) -> Table:
@@ -132,10 +137,11 @@ def _vms(status: Status) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, title_justify="left", header_style="bold", padding=(0, 2, 0, 0))
+def _table(*columns: str, long: str = "") -> Table:
+    """Only the column `long` (else the last one) is broken over lines when the screen is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column != (long or columns[-1]))
     return table
 
 
