@@ -73,7 +73,8 @@ class Retirement(Serving):
         return LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> CloudSeat:
-        return CloudSeat(sightings=Sightings(self._config, self._table, seat.name))
+        began = self._now() - self.terms.age_s(term)
+        return CloudSeat(sightings=Sightings(self._config, self._table, seat.name, began))
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now = self._registries.of(term), self._now()

@@ -36,10 +36,10 @@ class PoolSeen:
 
 
 class Sightings:
-    """Of one cloud, for one term."""
+    """Of one cloud, for one term. `began`: when the term did, Redis seconds."""
 
-    def __init__(self, config: Config, table: Table, cloud: str) -> None:
-        self._config, self._table, self._cloud = config, table, cloud
+    def __init__(self, config: Config, table: Table, cloud: str, began: float) -> None:
+        self._config, self._table, self._cloud, self._began = config, table, cloud, began
         self._pools = {pool: PoolSeen(health=Health(source=f"pool/{pool}")) for pool in config.pools_of(cloud)}
         self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
         self.idle_since: dict[str, float] = {}
@@ -51,7 +51,7 @@ class Sightings:
         for pool, seen in self._pools.items():
             self._read_pool(pool, seen, registry)
         registry.seen = frozenset(self.machines())
-        registry.looked = registry.looked or all(seen.matched for seen in self._pools.values())
+        registry.looked = registry.looked or self._looked()
         bad = [f"{seen.health.source} {seen.health.why}" for seen in self._pools.values() if not seen.health.good]
         _note_frozen(registry, "; ".join(bad))
 
@@ -80,6 +80,11 @@ class Sightings:
             )
             for pool, seen in {**self._pools, "": nothing}.items()
         }
+
+    def _looked(self) -> bool:
+        """Whether this term has adopted what the cloud lists, and read every pool: before, rows may be missing."""
+        listed = self.listed is not None and self.listed.at >= self._began
+        return listed and all(seen.matched for seen in self._pools.values())
 
     def _read_listing(self, term: Term, registry: Registry) -> None:
         before = self.listed

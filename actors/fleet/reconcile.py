@@ -113,6 +113,22 @@ def unwanted(vm: Vm, world: World) -> Vm | None:
     return drain(vm, world.now, "policy", "given up while it booted")
 
 
+def taken_over(vm: Vm, world: World) -> Vm | None:
+    """Its startd shows a drain of ours that the row knows nothing of: rows were lost. It is gone on with, for good.
+
+    A drain that was taken back may be shown for a moment longer; its number is not above those that the row counts.
+    """
+    machine = world.machine(vm)
+    if vm.state is not State.READY or machine is None or not machine.draining_for(machine.nonce):
+        return None
+    number = _number(machine.nonce)
+    if number <= vm.drains:
+        return None
+    told = f"its startd drains for {machine.nonce}, asked for before rows were lost"
+    changes = {"nonce": machine.nonce, "drains": number, "drain_for": "policy, final", "drain_asked": world.now}
+    return move(vm, Event.DRAIN, world.now, told, **changes)
+
+
 def emptied(vm: Vm, world: World) -> Vm | None:
     machine = world.machine(vm)
     if vm.state is not State.DRAINING or not vm.nonce or machine is None or not machine.drained_for(vm.nonce):
@@ -130,7 +146,7 @@ def forgot(vm: Vm, world: World) -> Vm | None:
     return ask_again(vm, "the startd shows no drain of ours: asked again")
 
 
-STEPS: tuple[Step, ...] = (died, unlisted, joined, moved_house, late, unwanted, emptied, forgot)
+STEPS: tuple[Step, ...] = (died, unlisted, joined, moved_house, late, unwanted, taken_over, emptied, forgot)
 
 
 def advance(vm: Vm, world: World) -> Vm:
@@ -150,6 +166,12 @@ def act(vm: Vm, now: float) -> Act | None:
         case State.ENDING:
             return _end(vm, now)
     return None
+
+
+def _number(nonce: str) -> int:
+    """How many drains stand behind a nonce of `ask_again`."""
+    number = nonce.rpartition(".")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _end(vm: Vm, now: float) -> Act | None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from actors.fleet.shape import Shape
 
+DRAIN_WORD = "apf "
+
 
 def drain_reason(nonce: str) -> str:
     """DrainReason of a drain that is ours. Compared as a whole: "x.1" stands inside "x.10"."""
-    return f"apf {nonce}"
+    return f"{DRAIN_WORD}{nonce}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,12 @@ class Machine:
     @property
     def busy(self) -> bool:
         return any(slot.busy for slot in self.slots)
+
+    @property
+    def nonce(self) -> str:
+        """The nonce of the drain that its first slot shows, if it is one of a factory's."""
+        reason = self.slots[0].drain_reason if self.slots else ""
+        return reason.removeprefix(DRAIN_WORD) if reason.startswith(DRAIN_WORD) else ""
 
     def draining_for(self, nonce: str) -> bool:
         """Every slot shows the drain that carries this nonce, on its way or done."""

@@ -55,9 +55,9 @@ def claims(machine: Machine) -> int:
 
 
 def _free(machine: Machine) -> list[tuple[int, int, int, int]]:
-    """What new jobs find: all of a free static slot, the rest of a partitionable one."""
+    """What new jobs find: all of a free static slot, the rest of a partitionable one; nothing on one that drains."""
     return [
         (slot.free.cpus, slot.free.memory_mib, slot.free.disk_mib, slot.free.gpus)
         for slot in machine.slots
-        if slot.free.cpus and (slot.partitionable or not slot.busy)
+        if slot.free.cpus and (slot.partitionable or not slot.busy) and not (slot.draining or slot.state == "Drained")
     ]

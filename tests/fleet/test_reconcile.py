@@ -83,6 +83,24 @@ def test_an_ad_from_before_our_request_does_not_say_that_the_drain_was_forgotten
     assert advance(lately, world(machine(slot()), of=lately)) is lately
 
 
+def test_a_drain_of_ours_that_the_row_knows_nothing_of_is_gone_on_with() -> None:
+    adopted = vm(id="adopted-i-1")
+    after = advance(adopted, world(machine(draining_slot("x-0.3")), of=adopted))
+    assert (after.state, after.nonce, after.drains) == (State.DRAINING, "x-0.3", 3)
+    assert after.drain_for != "policy"
+    assert act(after, NOW) is None
+    assert advance(adopted, world(machine(drained_slot("x-0.3")), of=adopted)).state is State.DRAINED
+
+
+def test_a_drain_that_was_taken_back_or_is_not_ours_is_not_gone_on_with() -> None:
+    back = vm(drains=1)
+    assert advance(back, world(machine(draining_slot("x-0.1")), of=back)) is back
+    theirs = machine(slot("Claimed", "Retiring", drain_reason="kernel update", draining=True))
+    assert advance(back, world(theirs, of=back)) is back
+    half = machine(draining_slot("x-0.2"), slot())
+    assert advance(back, world(half, of=back)) is back
+
+
 def test_the_cloud_saying_terminated_ends_a_vm_in_any_state_and_a_ready_one_is_lost() -> None:
     gone = listed(instance("terminated", reason="Server.SpotInstanceTermination"))
     after = advance(vm(), world(machine(), listing=gone))

@@ -3,7 +3,7 @@
 from actors.fleet.shape import Shape
 from actors.fleet.supply import cancellable, view
 from actors.fleet.vm import State
-from tests.fleet.made import NOW, draining_slot, machine, slot, vm
+from tests.fleet.made import NOW, drained_slot, draining_slot, machine, slot, vm
 
 SEEN = frozenset({"x-0"})
 BUSY = machine(slot("Claimed", "Busy"))
@@ -40,6 +40,11 @@ def test_free_capacity_is_the_rest_of_a_partitionable_slot_and_all_of_a_free_sta
     counts = seen(vm(), machine(rest, slot("Claimed", "Busy"), slot(free=Shape(cpus=1, memory_mib=7))))
     assert counts.free == ((6, 100, 0, 0), (1, 7, 0, 0))
     assert counts.claims == 3
+
+
+def test_a_slot_that_drains_for_whomever_has_nothing_for_new_jobs() -> None:
+    rest = slot("Unclaimed", partitionable=True, children=1, draining=True, drain_reason="kernel update")
+    assert seen(vm(), machine(rest, drained_slot("x-0.1"))).free == ()
 
 
 def test_a_drain_may_be_taken_back_only_if_it_is_policys_and_its_last_job_runs() -> None:
