@@ -2,7 +2,8 @@
 
 Absence is never evidence, so without a view of its fleet, or of the cloud, a cloud's want stays as it was; and a frozen
 cloud's want may rise, but not fall. A view that is older than the want's last change knows nothing of what that change
-started: the difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice.
+started: the difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice. A VM
+that the newest reading does not show is not idle, whatever it was: it is given up only when it is seen again.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _standing(
         )
     seen_at = max(view.at, cloud.at if cloud else 0.0)
     unseen = max(0, wanted - view.supply) if want and recent and seen_at < want.changed else 0
-    idle, busy = min(view.idle, view.ready), min(view.busy, view.ready)
+    idle, busy = max(0, min(view.idle, view.ready) - view.suspect), min(view.busy, view.ready)
     of_idle, of_busy = _split(view.free, idle * rules.slots)
     return Standing(
         rules=rules,

@@ -231,6 +231,11 @@ def test_held_vms_are_supply_that_no_surplus_touches() -> None:
     assert numbers(site.decide(demand(jobs(0))))["spot"] == 2
 
 
+def test_a_vm_that_the_reading_does_not_show_is_not_idle() -> None:
+    site = cascade(fleet={"spot": has(SPOT, idle=3, suspect=2, free=(SPOT.size,))}, release_after_s=0.0)
+    assert numbers(site.decide(demand(jobs(0))))["spot"] == 2
+
+
 def test_when_demand_returns_the_want_rises_over_the_drains_and_says_so() -> None:
     site = cascade(fleet={"private": has(PRIVATE, cancellable=2, draining=2)})
     site.views = {"private": CloudView(cloud="private", at=NOW, room=2)}

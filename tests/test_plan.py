@@ -1,0 +1,106 @@
+"""A plan says what would be done, changes nothing, and takes what does not answer for what it is: not known."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from actors.clouds.port import Unknown
+from actors.config import Config
+from actors.config_file import load
+from actors.fleet.seen import Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, Slot, StartdsSeen
+from actors.fleet.shape import Shape
+from actors.plan import Planned, look, plan, table
+from actors.pools.port import PoolAway
+
+NOW = 10_000.0
+WHOLE = Shape(cpus=8, memory_mib=15_000, disk_mib=50_000)
+
+
+class Pool:
+    """A pool with jobs of queue atlas, and startds by instance id: busy or not."""
+
+    def __init__(self, idle: int, joined: dict[str, bool], *, away: bool = False) -> None:
+        self._idle, self._joined, self._away = idle, joined, away
+
+    def jobs(self, now: float) -> JobsSeen:
+        if self._away:
+            raise PoolAway("no answer in 20 s")
+        request = Shape(cpus=1, memory_mib=1_000)
+        classes = (JobClass(queue="atlas", request=request, idle=self._idle), JobClass(queue="users", request=request))
+        return JobsSeen(source="local", at=now, classes=classes, schedds=(ScheddSeen(name="a"),))
+
+    def startds(self, now: float) -> StartdsSeen:
+        if self._away:
+            raise PoolAway("no answer in 20 s")
+        machines = (
+            Machine(
+                name=one,
+                address="<a>",
+                instance_id=one,
+                slots=(
+                    Slot(name="s", state="Unclaimed", activity="Idle", partitionable=True, children=busy, free=WHOLE),
+                ),
+            )
+            for one, busy in self._joined.items()
+        )
+        return StartdsSeen(source="local", at=now, machines=tuple(machines))
+
+
+class Cloud:
+    def __init__(self, *instances: str, away: bool = False) -> None:
+        self._instances, self._away = instances, away
+
+    def listing(self, now: float) -> Listed:
+        if self._away:
+            raise Unknown("timed out")
+        listed = [Instance(id=one, state="running", queue="atlas", launched_at=NOW - 60) for one in self._instances]
+        return Listed(
+            source="cloud", at=now, instances=(*listed, Instance(id="dead", state="terminated", queue="atlas"))
+        )
+
+
+def made(pool: Pool, **clouds: Cloud) -> tuple[Config, Planned]:
+    config = load(Path(__file__).parent.parent / "configs" / "cascade.toml")
+    everything = {name: clouds.get(name.replace("-", "_"), Cloud()) for name in config.clouds}
+    atlas, _ = plan(config, look({"local": pool}, everything, NOW), NOW)
+    return config, atlas
+
+
+def numbers(planned: Planned) -> dict[str, int]:
+    return {cloud: want.n for cloud, want in planned.decision.wants.items()}
+
+
+def test_waiting_jobs_would_start_vms_on_the_cheapest_tier_with_room() -> None:
+    _, planned = made(Pool(400, {}))
+    assert planned.have == {"private": 0, "academic": 0, "spot": 0, "on-demand": 0}
+    assert numbers(planned) == {"private": 40, "academic": 20, "spot": 0, "on-demand": 0}
+    assert planned.changes
+
+
+def test_idle_vms_would_be_released_busy_and_booting_ones_with_work_stay() -> None:
+    _, planned = made(Pool(0, {"i-1": False, "i-2": True}), private=Cloud("i-1", "i-2", "i-3"))
+    assert planned.have["private"] == 3
+    assert numbers(planned)["private"] == 1
+
+
+def test_a_cloud_that_does_not_answer_stays_as_it_is_and_the_others_are_planned() -> None:
+    _, planned = made(Pool(8, {}), private=Cloud(away=True))
+    assert planned.have["private"] is None
+    assert numbers(planned) == {"private": 0, "academic": 2, "spot": 0, "on-demand": 0}
+
+
+def test_a_pool_that_does_not_answer_leaves_everything_as_it_is() -> None:
+    _, planned = made(Pool(8, {}, away=True), private=Cloud("i-1"))
+    assert not planned.changes
+    assert "no answer in 20 s" in planned.decision.why[0]
+
+
+def test_the_table_says_what_would_be_started_and_why() -> None:
+    _, planned = made(Pool(16, {}), spot=Cloud("i-9"))
+    text = StringIO()
+    Console(file=text, width=140).print(table((planned,)))
+    assert "start 1" in text.getvalue()
+    assert "16 waiting and 0 running jobs" in text.getvalue()
