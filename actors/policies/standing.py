@@ -118,9 +118,12 @@ def _split(free: tuple[Size, ...], of_idle: int) -> tuple[tuple[Size, ...], tupl
 
 
 def _room(rules: CloudRules, view: FleetView, cloud: CloudView | None, unseen: int) -> int:
-    if cloud is None or cloud.closed:
+    """VMs that the want may still rise by: new ones, and those to be taken back, which a full cloud has too."""
+    if cloud is None:
         return 0
-    return max(0, min(cloud.room - unseen, rules.max_vms - view.supply - unseen))
+    new = 0 if cloud.closed else max(0, cloud.room - unseen)
+    back = view.cancellable + (0 if cloud.closed else view.unwanted)
+    return max(0, min(new + back, rules.max_vms - view.supply - unseen))
 
 
 def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:

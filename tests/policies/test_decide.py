@@ -244,6 +244,19 @@ def test_when_demand_returns_the_want_rises_over_the_drains_and_says_so() -> Non
     assert "2 of them by taking drains back" in " ".join(decision.wants["private"].reasons)
 
 
+@pytest.mark.parametrize("closed", ["", "no capacity"])
+def test_a_full_or_closed_cloud_takes_back_its_drains_before_a_dearer_one_is_asked(closed: str) -> None:
+    site = cascade(fleet={"private": has(PRIVATE, draining=2, cancellable=2)})
+    site.views = {"private": CloudView(cloud="private", at=NOW, room=0, closed=closed)}
+    assert numbers(site.decide(demand(jobs(3)))) == {"private": 2, "spot": 1, "dear": 0}
+
+
+def test_a_full_cloud_wants_again_what_still_boots_though_it_was_given_up() -> None:
+    site = cascade(fleet={"private": has(PRIVATE, unwanted=2)})
+    site.views = {"private": CloudView(cloud="private", at=NOW, room=0)}
+    assert numbers(site.decide(demand(jobs(3)))) == {"private": 2, "spot": 1, "dear": 0}
+
+
 def test_a_job_that_matched_since_demand_was_read_buys_no_second_vm() -> None:
     site = cascade(fleet={"private": has(PRIVATE, busy=1, claims=1, at=NOW + 2)})
     site.fleet |= {"spot": has(SPOT, at=NOW + 2), "dear": has(DEAR, at=NOW + 2)}
