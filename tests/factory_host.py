@@ -3,13 +3,16 @@
 It runs until SIGTERM, then gives up its posts. The log goes to stderr, one JSON object a line.
 
 SIGUSR1 makes the next look of the actor that is named in the file `CONFIG.kill-actor` raise: an exception that nobody
-expected, so that the supervisor has to start the actor anew.
+expected, so that the supervisor has to start the actor anew. APF_TEST_CLOCK_AHEAD_S sets the time of day that Python
+sees so many seconds ahead.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ import structlog
 from actors.app import Host
 from actors.config_file import load
 from actors.serving import Serving
+
+AHEAD_S = float(os.environ.get("APF_TEST_CLOCK_AHEAD_S", "0"))
 
 
 def main(config: str, name: str, posts: str = "*") -> None:
@@ -32,6 +37,9 @@ def main(config: str, name: str, posts: str = "*") -> None:
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     over = threading.Event()
+    if AHEAD_S:
+        now = time.time
+        time.time = lambda: now() + AHEAD_S
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     signal.signal(signal.SIGUSR1, lambda *_: _kill_actor(Path(f"{config}.kill-actor").read_text().strip()))
     with Host(load(config), name, posts):

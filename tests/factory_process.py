@@ -24,13 +24,20 @@ class HostProcess:
     """`directory` gets its log (`NAME.log`, over all its lives). Each start is a new incarnation of one name."""
 
     def __init__(
-        self, name: str, config: Path, directory: Path, environment: Mapping[str, str], posts: str = "*"
+        self,
+        name: str,
+        config: Path,
+        directory: Path,
+        environment: Mapping[str, str],
+        posts: str = "*",
+        cwd: Path = ROOT,
     ) -> None:
         self.name = name
         self.log_file = directory / f"{name}.log"
         self._config = config
         self._argv = [sys.executable, "-m", "tests.factory_host", str(config), name, posts]
-        self._environment = {**os.environ, **environment}
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        self._cwd = cwd  # relative paths in the configuration begin here
         self._keeper: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._begun = 0  # bytes of the log before this life
@@ -43,7 +50,7 @@ class HostProcess:
         with self.log_file.open("ab") as out:
             self._keeper = subprocess.Popen(
                 keeper.command(os.getpid(), -1, -1, self._argv),
-                cwd=ROOT,
+                cwd=self._cwd,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -1,0 +1,81 @@
+"""Hosts that are added for one kind of post, and a configuration that changes under all of them."""
+
+import time
+from typing import Any
+
+from actors import applying
+from actors.registry import clouds_in_use
+from broker.document import Document
+from tests.factory_in_a_world import TICK_S, TTL_S, Factory, MakeHosts
+
+
+def apply(factory: Factory, **changes: Any) -> int:
+    """As `apf apply` does."""
+    config = factory.change(**changes)
+    document = Document(factory.client, factory.site, applying.NAME)
+    used = clouds_in_use(factory.table, applying.clouds_of(document.read()))
+    return applying.activate(document, config, used, "a test")[0]
+
+
+def test_dedicated_hosts_take_their_share_within_three_ticks_and_give_it_back_when_they_leave(
+    make_hosts: MakeHosts,
+) -> None:
+    factory = make_hosts()
+    factory.start(2)
+    factory.submit(6, seconds=8)
+    helper = factory.host("helper", "cloud/*")
+    helper.start()
+    up_s = time.monotonic()
+    factory.until(lambda: factory.settled(), "it has its share")
+    assert time.monotonic() - up_s <= 3 * TICK_S
+    assert all(post.startswith("cloud/") for post in factory.posts_of("helper"))
+    fences = {post: owner.fence for post, owner in factory.terms().items()}
+    took = factory.posts_of("helper")
+    helper.stop()
+    factory.until(factory.settled, "the others have it back", 3 * TICK_S)
+    after = {post: owner.fence for post, owner in factory.terms().items()}
+    assert {post for post in after if after[post] != fences[post]} == set(took), "no other post moved"
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_changed_cap_is_served_by_all_hosts_without_a_restart(make_hosts: MakeHosts) -> None:
+    factory = make_hosts(queues={"atlas": {"max_vms": 2}})
+    hosts = factory.start(2)
+    factory.submit(5, seconds=5)
+    factory.until(lambda: len(factory.busy()) == 2, "the cap is used")
+    factory.holds(lambda: len(factory.instances()) == 2, "the cap holds", 1.5)
+    assert apply(factory, queues={"atlas": {"max_vms": 4}}) == 2
+    factory.until(lambda: len(factory.busy()) == 4, "the new cap is used", 10)
+    assert all(host.runs and host.said("configuration changes") for host in hosts)
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_host_with_another_file_holds_nothing_and_says_so_until_it_is_applied(make_hosts: MakeHosts) -> None:
+    factory = make_hosts()
+    factory.start(1)
+    other = factory.host("other")
+    factory.change(clouds={"spot": {"max_vms": 1}})
+    factory.write(other.config_file, other.cable.port)
+    other.start()
+    assert other.said("this host holds nothing: its file is not the active configuration")
+    factory.holds(lambda: not factory.posts_of("other"), "it holds nothing", TTL_S)
+    apply(factory)
+    factory.until(factory.settled, "both hold posts", 10)
+    factory.submit(6, seconds=2)
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_cloud_that_a_new_configuration_leaves_out_is_drained_and_then_forgotten(make_hosts: MakeHosts) -> None:
+    factory = make_hosts()
+    factory.start(2)
+    factory.submit(5, seconds=6)
+    factory.until(lambda: len(factory.busy()) == 5, "jobs run on both clouds")
+    apply(factory, clouds={"spot": None}, queues={"atlas": {"cascade": [["private"]]}})
+    factory.until(lambda: "spot" not in factory.instances().values(), "the cloud was drained", 30)
+    factory.until_done()
+    factory.judge()
+    apply(factory)
+    factory.until(lambda: set(factory.holders()) == {"pool/local", "cloud/private", "queue/atlas"}, "it is forgotten")
