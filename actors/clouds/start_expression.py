@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import re
 
-RETIREMENT_S = 315_360_000  # ten years: it counts from a job's start, so a day would evict day-old jobs
-
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s+|//[^\n]*|/\*.*?\*/)+)
       | (?P<string>"(?:\\.|[^"\\])*")

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import yaml
 
-from actors.clouds.start_expression import RETIREMENT_S, start
+from actors.clouds.start_expression import start
 from actors.config import Config, HtcondorPool
+from actors.policies.rules import RETIREMENT_S
 
 _PLACE = re.compile(r"\$\{apf\.([^}]*)\}")
 _SLOTS = {
