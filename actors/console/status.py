@@ -23,7 +23,7 @@ from actors.console.status_model import (
     WishStatus,
 )
 from actors.console.troubles import troubles
-from actors.fleet.vm import State, Vm
+from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import CloudView
 from actors.packing import unpack
 from actors.posts import posts_of
@@ -78,7 +78,11 @@ class Reader:
             vms=tuple(_vm(vm, now) for vm in vms),
             dead_letters=self._dead.count(),
         )
-        return status.model_copy(update={"troubles": troubles(status, config, vms)})
+        return status.model_copy(update={"troubles": troubles(status, config, vms, self._intents())})
+
+    def _intents(self) -> list[Intent]:
+        rows = self._table.read_many("intent", [f"cloud/{name}" for name in self._config.clouds])
+        return [unpack(Intent, row.body) for of_cloud in rows.values() for row in of_cloud.values()]
 
     def _live(self, now: float) -> Iterator[HostStatus]:
         for live in self._hosts.live(within_s=self._config.factory.ttl_s):

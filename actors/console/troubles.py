@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator
 
 from actors.config import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
-from actors.fleet.vm import State, Vm
+from actors.fleet.vm import Intent, Launch, State, Vm
 
 OLD_READINGS = 4  # a reading older than so many of its intervals is late
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
-def troubles(status: Status, config: Config, vms: Iterable[Vm]) -> tuple[Trouble, ...]:
+def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterable[Intent]) -> tuple[Trouble, ...]:
     """The worst first."""
     found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(vms, config, status.at)]
+    found += _launches(intents, status.at)
     if status.dead_letters:
         found.append(_odd(f"{status.dead_letters} mails could not be read and were put aside", "see the dead letters"))
     return tuple(sorted(found, key=lambda one: one.weight != "bad"))
@@ -76,6 +77,16 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
         if vm.drain_refused and vm.alive:
             yield _odd(f"VM {vm.id} on {vm.cloud} refuses to drain: {vm.drain_refused}")
+
+
+def _launches(intents: Iterable[Intent], now: float) -> Iterator[Trouble]:
+    for intent in intents:
+        if intent.state is Launch.SENT and intent.unknown:
+            age_s = now - intent.written
+            what = (
+                f"whether launch {intent.id} on {intent.cloud} worked is not known for {age_s:.0f} s: {intent.unknown}"
+            )
+            yield _odd(what, "it is looked up; its VMs hold their places meanwhile")
 
 
 def _bad(what: str, todo: str = "") -> Trouble:

@@ -27,7 +27,7 @@ from broker.errors import BrokerError
 from deploy.lab.access_point import JobRecord
 from deploy.lab.condor import CannotHave
 from deploy.lab.demo_host import DemoHost
-from deploy.lab.demo_screen import SHORT, Scene, draw, verdict
+from deploy.lab.demo_screen import Scene, draw, short, verdict
 from deploy.lab.demo_simulated import SimulatedStage
 from deploy.lab.demo_stage import PLACES, RealStage, Stage
 from deploy.lab.demo_words import Said, said
@@ -143,12 +143,12 @@ class Demo:
             while time.time() - began < ALL_S:
                 status = reader.read()
                 self._look_at_jobs()
-                self._names = {vm.id: vm.instance_id[:SHORT] or vm.id for vm in status.vms}
+                self._names = {vm.id: short(vm.instance_id) or vm.id for vm in status.vms}
                 self._hear(host)
                 scene = self._scene(status, began)
                 self._seen(scene)
                 if self._console.is_terminal:
-                    live.update(draw(scene, self._console.height), refresh=True)
+                    live.update(draw(scene, self._console.width, self._console.height), refresh=True)
                 else:
                     self._tell(scene)
                 if self._over(status):

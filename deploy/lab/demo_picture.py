@@ -34,14 +34,14 @@ class Picture:
         if self._best is None:
             raise ValueError("no scene was seen")
         console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-        console.print(draw(self._best, HEIGHT))
+        console.print(draw(self._best, WIDTH, HEIGHT))
         return console.export_svg(title="apf demo")
 
 
 def richness(scene: Scene) -> tuple[int, int]:
-    """How many different states are to be seen; and how many sentences."""
+    """How many different states are to be seen, with work going on; and how many sentences."""
     states = {vm.state for vm in scene.vms} | {state for state, count in scene.jobs.items() if count}
-    return len(states) + bool(scene.busy), len(scene.said)
+    return len(states) + min(3, scene.jobs["running"]), len(scene.said)
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from deploy.lab.demo_words import Said
 from deploy.lab.promises import PROMISES, Broken, Place
 from deploy.lab.summary import Summary, lines
 
-BAR = 48
-SHORT = 10  # characters of an instance id that are shown
-DECISIONS = 6  # at most, of two lines each
+BAR = 30
 OTHERS = 19  # lines of the screen that are no decisions, while no launch has failed
+DECISIONS = 12  # lines for decisions, at most
+FRAME = 6  # columns that the panel's frame takes
 INTRODUCTION = (
     "Jobs wait in a pool that has no workers. The factory starts VMs for them, on the free cloud first; "
     "when jobs become fewer it drains and ends VMs, on the priced cloud first."
@@ -55,15 +55,20 @@ class Scene:
     said: Sequence[Said]
 
 
-def draw(scene: Scene, height: int = 40) -> RenderableType:
-    """For a screen of so many lines."""
-    decisions = max(1, min(DECISIONS, (height - OTHERS) // 2))
+def draw(scene: Scene, width: int = 100, height: int = 40) -> RenderableType:
+    """For a screen of so many columns and lines."""
+    room = max(2, min(DECISIONS, height - OTHERS - len(INTRODUCTION) // (width - FRAME)))
     parts: list[RenderableType] = [Text(INTRODUCTION, style="dim"), Text(""), _jobs(scene)]
     for place in scene.places:
         parts += [_cloud(scene, place), *_vms(scene, place)]
-    parts += [Text("\nWhat the factory decided, and why", style="bold"), _said(scene.said[-decisions:])]
-    title = f"[bold]apf demo[/]  {scene.title}  [dim]{int(scene.after_s) // 60}:{int(scene.after_s) % 60:02d}[/]"
+    parts += [Text("\nWhat the factory decided, and why", style="bold"), *_said(scene.said, width - FRAME, room)]
+    title = f"[bold]apf demo[/]  {int(scene.after_s) // 60}:{int(scene.after_s) % 60:02d}  [dim]{scene.title}[/]"
     return Panel(Group(*parts), title=title, title_align="left", padding=(0, 2))
+
+
+def short(instance_id: str) -> str:
+    """The part of an id by which a person tells two apart."""
+    return instance_id[:2] + instance_id[2:][-8:]
 
 
 def _jobs(scene: Scene) -> Text:
@@ -90,25 +95,29 @@ def _cloud(scene: Scene, place: Place) -> Text:
 
 def _vms(scene: Scene, place: Place) -> Iterable[RenderableType]:
     table = Table.grid(padding=(0, 2, 0, 0))
+    for width in (10, 9, 0):
+        table.add_column(min_width=width)
     own = sorted((vm for vm in scene.vms if vm.cloud == place.name), key=lambda vm: vm.state in _DEAD)
     for vm in own[: place.max_vms]:
         colour, does = _STATES[vm.state]
         if vm.id in scene.busy and vm.state not in _DEAD:
             does = "runs a job" if vm.state == "ready" else "ends its last job first, takes no more"
         style = "bright_black" if vm.state in _DEAD else "default"
-        name = vm.instance_id[:SHORT] or vm.id
+        name = short(vm.instance_id) or vm.id
         table.add_row(Text(name, style=style), Text(vm.state, style=colour), Text(does, style=style))
     yield Padding(table, (0, 0, 0, 9)) if table.row_count else Text("")
 
 
-def _said(decisions: Sequence[Said]) -> Table:
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, min_width=24)
-    table.add_column(max_width=110)
-    for one in decisions:
-        table.add_row(Text(one.at, style="dim"), Text(one.what, style=one.colour), Text(one.why, style="dim"))
-    return table
+def _said(decisions: Sequence[Said], width: int, room: int) -> Iterable[Text]:
+    """As many of the last decisions as there are lines for, the newest last."""
+    shown: list[Text] = []
+    for one in reversed(decisions):
+        text = Text.assemble((f"{one.at} ", "dim"), (one.what, one.colour), (f"  {one.why}", "dim"))
+        room -= 1 + len(text) // (width - 4)  # a line that breaks at words holds a little less
+        if room < 0 and shown:
+            break
+        shown.append(text)
+    return reversed(shown)
 
 
 def verdict(summary: Summary, broken: Sequence[Broken]) -> RenderableType:

@@ -8,7 +8,7 @@ from actors.config import Config
 from actors.console.status import Reader
 from actors.console.status_model import Trouble
 from actors.fleet.seen import ScheddSeen
-from actors.fleet.vm import State
+from actors.fleet.vm import Intent, State
 from actors.fleet.want import CloudView
 from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
 from actors.wants import Standing
@@ -103,3 +103,12 @@ def test_a_drain_that_a_startd_refuses_is_noted(config: Config, healthy: Rows) -
 def test_a_post_that_nobody_holds_is_noted(config: Config, healthy: Rows) -> None:
     healthy.leases.release(healthy.term("queue/atlas"))
     assert "nobody holds queue/atlas" in only(config).what
+
+
+def test_a_launch_whose_answer_is_not_known_is_noted(config: Config, healthy: Rows) -> None:
+    now = healthy.now()
+    intent = Intent(
+        id="abc", cloud="spot", queue="atlas", count=2, token="t", request="{}", written=now - 70, unknown="timed out"
+    )
+    healthy.write("intent", "cloud/spot", intent.id, intent)
+    assert "launch abc on spot worked is not known for 70 s: timed out" in only(config).what
