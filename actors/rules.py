@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.config import Config, LimitOf, Queue
 from actors.fleet.shape import Shape
+from actors.fleet.want import Want
 from actors.plugins import step
-from actors.policies.limits import Limit
+from actors.policies.limits import NOTHING_SPENT, Limit, Spent
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
 
 
@@ -17,6 +19,11 @@ class Rules:
 
     queue: QueueRules
     clouds: dict[str, CloudRules]
+
+    @property
+    def look_elsewhere(self) -> bool:
+        """Whether something asks what the factory's other queues have."""
+        return bool(self.queue.factory_limit) or any(step.name == "max-per-factory" for step in self.queue.steps)
 
 
 def rules_of(config: Config, queue: str) -> Rules:
@@ -37,6 +44,16 @@ def rules_of(config: Config, queue: str) -> Rules:
         ),
         clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
     )
+
+
+def spent(config: Config, wants: Iterable[Want]) -> Spent:
+    """What these wants use of the factory's limits. Clouds that the configuration no longer has count as VMs only."""
+    used = NOTHING_SPENT
+    for want in wants:
+        cloud = config.clouds.get(want.cloud)
+        cores, usd_per_hour = (cloud.shape.cpus, cloud.usd_per_hour) if cloud else (0, 0.0)
+        used = used.plus(want.n, cores, usd_per_hour)
+    return used
 
 
 def _limit(limit: LimitOf) -> Limit:

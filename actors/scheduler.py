@@ -19,12 +19,13 @@ from actors.fleet.want import Want
 from actors.gauges import Gauges
 from actors.messages import LookAtWant
 from actors.policies.decide import Decision, decide
+from actors.policies.limits import NOTHING_SPENT, Spent
 from actors.post_office import PostOffice
 from actors.readings import read_demand
-from actors.rules import Rules, rules_of
+from actors.rules import Rules, rules_of, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import read_view_of
-from actors.wants import Standing, read_wants, write_standing, write_wants
+from actors.wants import Standing, read_wants, wants_of_queues, write_standing, write_wants
 from broker.leases import Term
 from broker.table import Table
 
@@ -90,11 +91,19 @@ class Scheduler(Serving):
             state.wants,
             now,
             uuid.uuid4().hex[:8],
+            elsewhere=self._elsewhere(seat),
         )
         self._write(seat, term, decision)
         self._tell(seat, term, decision)
         if isinstance(demand, JobsSeen):
             self._gauges.demand(seat.name, demand)
+
+    def _elsewhere(self, seat: Seat) -> Spent:
+        """What the factory's other queues want; read only where a limit over all of them asks for it."""
+        if not seat.state.rules.look_elsewhere:
+            return NOTHING_SPENT
+        others = [queue for queue in self._config.queues if queue != seat.name]
+        return spent(self._config, wants_of_queues(self._table, others))
 
     def _demand(self, queue: str, now: float) -> JobsSeen | Failed:
         pool = self._config.queues[queue].pool

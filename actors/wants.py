@@ -59,6 +59,12 @@ def read_wants(table: Table, queue: str) -> dict[str, Want]:
     return {cloud: unpack(Want, row.body) for cloud, row in table.read("want", f"queue/{queue}").items()}
 
 
+def wants_of_queues(table: Table, queues: Iterable[str]) -> list[Want]:
+    """All wants of these queues, in one read."""
+    by_post = table.read_many("want", [f"queue/{queue}" for queue in queues])
+    return [unpack(Want, row.body) for rows in by_post.values() for row in rows.values()]
+
+
 def wants_of_cloud(table: Table, cloud: str, queues: Iterable[str]) -> dict[str, Want]:
     """What each queue wants of a cloud; a queue that never said is absent."""
     by_post = table.read_many("want", [f"queue/{queue}" for queue in queues])

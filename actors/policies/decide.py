@@ -84,8 +84,8 @@ def decide(
 ) -> Decision:
     """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds.
 
-    `counts` gives the queue's steps what lies outside of this decision: started, factory, ended, short, status.
-    `elsewhere` is what the factory's other queues have, for the factory's limits.
+    `counts` gives the queue's steps what lies outside of this decision: started, ended, short, status.
+    `elsewhere` is what the factory's other queues have, for the limits over all of them.
     """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
@@ -98,7 +98,7 @@ def decide(
     settled = settle(standing, wanted, matched, budget.at_most())
     why: tuple[str, ...] = ()
     if queue.steps:
-        n, why = run(queue.steps, settled.n, _counts(counts, queue, wanted, standing, before, now))
+        n, why = run(queue.steps, settled.n, _counts(counts, elsewhere, queue, wanted, standing, before, now))
         settled = adjust(standing, wanted, matched, budget, settled, n)
     changes = {
         cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
@@ -111,6 +111,7 @@ def decide(
 
 def _counts(
     outside: Counts,
+    elsewhere: Spent,
     queue: QueueRules,
     wanted: Load,
     standing: Sequence[Standing],
@@ -121,6 +122,7 @@ def _counts(
     return replace(
         outside,
         ready=wanted.idle,
+        factory=elsewhere.vms + sum(cloud.supply for cloud in standing),
         pending=sum(cloud.flight for cloud in standing),
         running=sum(cloud.supply - cloud.flight for cloud in standing),
         grown=sum(want.n - want.cycle_from for want in in_cycle),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.config_file import load
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import Limit, Spent, excess, room
+from actors.policies.steps import make
+from actors.rules import rules_of, spent
 from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 FREE = cloud("free", 4, cpus=2)
@@ -59,6 +63,23 @@ def test_the_factorys_limit_counts_what_other_queues_have_and_stops_growth_only(
     assert numbers(limited(99, factory=Limit(vms=10), elsewhere=used)) == {"free": 3, "spot": 0, "dear": 0}
     over = limited(9, factory=Limit(vms=2), elsewhere=used, busy={"spot": 5})
     assert numbers(over) == {"free": 0, "spot": 5, "dear": 0}
+
+
+def test_the_step_over_the_factory_counts_other_queues_and_our_own_vms() -> None:
+    site = Site(((FREE,), (SPOT,)), fleet={"free": has(FREE, busy=1)})
+    queue = replace(site.queue, steps=(make({"step": "max-per-factory", "maximum": 10}),))
+    fleet = {name: site.fleet.get(name) or has(rules) for name, rules in site.clouds.items()}
+    views = {name: site._open(name, fleet) for name in site.clouds}
+    seen, wants = demand(jobs(9, cpus=2, running=1)), {"free": want("free", 1)}
+    decision = decide(queue, seen, fleet, site.clouds, views, wants, NOW, "d", elsewhere=Spent(vms=7))
+    assert sum(numbers(decision).values()) == 3
+
+
+def test_what_other_queues_spend_is_counted_by_their_clouds() -> None:
+    config = load(Path(__file__).parents[2] / "configs" / "cascade.toml")
+    wants = [want("private", 2), want("spot", 4), want("gone", 1)]
+    assert spent(config, wants) == Spent(vms=7, cores=48, usd_per_hour=0.6)
+    assert not rules_of(config, "atlas").look_elsewhere
 
 
 def test_a_lowered_limit_gives_up_the_dearest_until_nothing_is_over() -> None:

@@ -28,7 +28,7 @@ def _least(seen: list[tuple[float, int]], now: float, age_s: int) -> int:
     return max((min(n for at, n in seen if at >= start) for start in starts), default=0)
 
 
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=60))
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
 def test_with_very_many_steps_the_time_is_never_taken_for_longer_than_it_was(growing: list[int]) -> None:
     steps: Steps = ()
     seen = []
