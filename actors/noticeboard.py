@@ -3,12 +3,16 @@
 Both of the actors that write VM rows call `show` after they wrote, so that a scheduler hears of a refusal at once and
 spills to the next tier. Views that say the same are not written again, but for their time once in a while: a scheduler
 trusts a view that is younger than its own last want.
+
+Who is woken: a queue whose own view says something else. All queues only when the cloud closes, opens, freezes or
+thaws, or when the last room goes or the first comes back: every launch changes the room, and with hundreds of queues a
+wake of all for each of them kept launches waiting for looks that changed nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from actors.config import Config
@@ -17,7 +21,7 @@ from actors.gauges import Gauges
 from actors.messages import LookAtFleet
 from actors.post_office import PostOffice
 from actors.registry import Closed, Registry
-from actors.views import CLOUD, fleet_views, publish, read_views
+from actors.views import CLOUD, fleet_views, publish, read_views, timeless
 from broker.leases import Term
 from broker.table import Table
 
@@ -43,13 +47,13 @@ class Noticeboard:
             return
         with self._lock:
             now = self._now()
+            before = dict(registry.published)
             views = self._views(registry, now, orphans)
             self._forget_old(registry, now)
-            changed = publish(self._table, term, views, registry.published)
+            publish(self._table, term, views, registry.published)
         for seen in views:
             self._gauges.cloud(seen) if isinstance(seen, CloudView) else self._gauges.fleet(seen)
-        queues = self._config.queues_of(registry.cloud)
-        for queue in queues if CLOUD in changed else (queue for queue in queues if queue in changed):
+        for queue in concerned(self._config.queues_of(registry.cloud), before, views):
             self._office.send(f"scheduler@queue/{queue}", LookAtFleet(cloud=registry.cloud))
 
     def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
@@ -67,6 +71,21 @@ class Noticeboard:
         for key, seen in list(registry.published.items()):
             if now - seen.at > AGAIN_S:
                 registry.published[key] = replace(seen, cloud="")  # differs from any view
+
+
+def concerned(
+    queues: Iterable[str], before: Mapping[str, FleetView | CloudView], views: Iterable[FleetView | CloudView]
+) -> list[str]:
+    """The queues whose schedulers have something new to decide on. `before`: what was published last, by its key."""
+    new = {seen.queue if isinstance(seen, FleetView) else CLOUD: seen for seen in views}
+    if _gate(new.get(CLOUD)) != _gate(before.get(CLOUD)):
+        return list(queues)
+    return [queue for queue in queues if timeless(new.get(queue)) != timeless(before.get(queue))]
+
+
+def _gate(cloud: FleetView | CloudView | None) -> tuple[str, str, bool] | None:
+    """What of a cloud concerns every queue. How long it stays closed does not: its scheduler is told when it opens."""
+    return (cloud.closed, cloud.frozen, cloud.room > 0) if isinstance(cloud, CloudView) else None
 
 
 def room(max_vms: int, alive: int, orphans: int) -> int:

@@ -44,7 +44,7 @@ class Registry:
         self.cloud = cloud
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
         self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
-        self.looked = False  # whether retirement read every pool in this term; until then the last holder's views stand
+        self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
         self.frozen = ""  # why nothing is released, as retirement judged
         self.closed = Closed()
         self.closed_by = ""  # the operator's wish that closes this cloud for buying
@@ -69,15 +69,18 @@ class Registry:
         with self._lock:
             return list(self._intents.values())
 
-    def launch(self, term: Term, intent: Intent, vms: Iterable[Vm]) -> None:
-        """Write the intent and its VMs' rows, all or nothing, before anything is sent."""
-        self._write(term, list(vms), [intent])
+    def launch(self, term: Term, intents: Iterable[Intent], vms: Iterable[Vm]) -> None:
+        """Write the intents and their VMs' rows, all or nothing, before anything is sent."""
+        self._write(term, list(vms), list(intents))
 
     def change(self, term: Term, pairs: Iterable[tuple[Vm, Vm]], intents: Iterable[Intent] = ()) -> list[Vm]:
-        """Write each pair's second, where the first still is the row; returns what was written."""
+        """Write each pair's second, where the first still is the row; returns what was written.
+
+        An intent that is not among the rows is of a former term, and its rows were lost: an answer to it changes nothing.
+        """
         with self._lock:
             now = [after for before, after in pairs if self._vms.get(before.id) is before and after != before]
-            self._write(term, now, list(intents))
+            self._write(term, now, [intent for intent in intents if intent.id in self._intents])
         return now
 
     def adopt(self, term: Term, vms: Iterable[Vm]) -> None:
@@ -87,7 +90,7 @@ class Registry:
     def forget(self, term: Term, now: float) -> None:
         """Delete what ended more than KEEP_S ago, and resolved intents without a row."""
         with self._lock:
-            old = [vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEEP_S]
+            old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEEP_S}
             left = {vm.intent for vm in self._vms.values() if vm.id not in old}
             done = [i.id for i in self._intents.values() if i.state is not Launch.SENT and i.id not in left]
             gone = [*(_delete("vm", key) for key in old), *(_delete("intent", key) for key in done)]

@@ -62,13 +62,21 @@ class Terms:
 
     def __init__(self) -> None:
         self._terms: dict[str, Term] = {}
+        self._since: dict[tuple[str, int], float] = {}  # (post, fence) -> when the term began, monotonic
         self._made: dict[tuple[str, str], float] = {}
 
     def put(self, term: Term) -> None:
+        self._since.setdefault((term.post, term.fence), time.monotonic())
         self._terms[term.post] = term
 
+    def age_s(self, term: Term) -> float:
+        """How long this host has held the term; a little less than so, never more."""
+        return time.monotonic() - self._since.get((term.post, term.fence), time.monotonic())
+
     def remove(self, post: str) -> None:
-        self._terms.pop(post, None)
+        term = self._terms.pop(post, None)
+        if term is not None:
+            self._since.pop((post, term.fence), None)
         for key in [key for key in self._made if key[1] == post]:
             self._made.pop(key, None)
 

@@ -21,7 +21,7 @@ def publish(
     table: Table, term: Term, views: Iterable[FleetView | CloudView], before: dict[str, FleetView | CloudView]
 ) -> tuple[str, ...]:
     """Write the views that differ from `before` in more than their time, and note them there. Returns their keys."""
-    changed = {_key(seen): seen for seen in views if _timeless(seen) != _timeless(before.get(_key(seen)))}
+    changed = {_key(seen): seen for seen in views if timeless(seen) != timeless(before.get(_key(seen)))}
     rows = [Put(kind="fleet", key=key, body=pack(seen), expected_version=None) for key, seen in changed.items()]
     table.write(term, rows)
     before.update(changed)
@@ -63,5 +63,6 @@ def _key(seen: FleetView | CloudView) -> str:
     return seen.queue if isinstance(seen, FleetView) else CLOUD
 
 
-def _timeless(seen: FleetView | CloudView | None) -> FleetView | CloudView | None:
+def timeless(seen: FleetView | CloudView | None) -> FleetView | CloudView | None:
+    """What a view says, without when."""
     return replace(seen, at=0.0) if seen else None

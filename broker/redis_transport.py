@@ -86,13 +86,25 @@ class _Guard:
 
     redis-py would repeat a failed call for ten seconds and more, with pauses, inside kombu's own repeating: an
     actor that sends while Redis is away would hang for so long. Here each call fails at once, and kombu retries.
+
+    kombu makes a new client for each command, which takes longer than the command (measured: half of what a mail
+    costs). A client is only a face of its pool, so one is kept for as long as kombu keeps the pool.
     """
 
     park: Park | None = None
+    _kept: tuple[Any, Any] | None = None  # a pool, and its client
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         settings: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return settings | {"retry": Retry(NoBackoff(), 0), "protocol": 2}
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:  # its connection is the one that waits for mail: kombu keeps that client itself
+            return super()._create_client(asynchronous)  # type: ignore[misc]
+        pool = self.pool  # type: ignore[attr-defined]
+        if self._kept is None or self._kept[0] is not pool:
+            self._kept = (pool, super()._create_client())  # type: ignore[misc]
+        return self._kept[1]
 
     def _get_client(self) -> Any:
         return functools.partial(GuardedClient, park=self.park)
