@@ -15,11 +15,16 @@ begin, rest = htcondor_child.begin, htcondor_child.rest
 VERSION = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1 $"
 
 
-def advertise(count: int) -> Iterator[int]:
-    """Ads of startds that do not exist."""
+def advertise(count: int, turn: int = 0) -> Iterator[int]:
+    """Ads of startds that do not exist. With each `turn` another tenth of them is free, and the rest busy."""
     collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-    collector.advertise([_ad(number) for number in range(count)], "UPDATE_STARTD_AD")
-    yield count
+    numbers = [n for n in range(count) if turn == 0 or _free(n, turn) or _free(n, turn - 1)]
+    collector.advertise([_ad(number, _free(number, turn)) for number in numbers], "UPDATE_STARTD_AD")
+    yield len(numbers)
+
+
+def _free(number: int, turn: int) -> bool:
+    return number // 20 % 10 == turn % 10
 
 
 def startds() -> Iterator[tuple[int, float]]:
@@ -39,7 +44,7 @@ def groups(address: str) -> Iterator[tuple[int, float]]:
     yield len(found), time.perf_counter() - start
 
 
-def _ad(number: int) -> ClassAd:
+def _ad(number: int, free: bool) -> ClassAd:
     address = f"<10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:9618>"
     return ClassAd(
         {
@@ -50,15 +55,15 @@ def _ad(number: int) -> ClassAd:
             "StartdIpAddr": address,
             "CondorVersion": VERSION,
             "CloudInstanceID": f"i-{number:017x}",
-            "APFQueue": "atlas",
-            "APFCloud": "private",
+            "APFQueue": f"q{number // 2 % 10}",
+            "APFCloud": ("private", "spot")[number % 2],
             "State": "Unclaimed",
             "Activity": "Idle",
             "SlotType": "Partitionable",
             "PartitionableSlot": True,
-            "NumDynamicSlots": number % 3,
-            "Cpus": 8,
-            "Memory": 16384,
+            "NumDynamicSlots": 0 if free else 8,
+            "Cpus": 8 if free else 0,
+            "Memory": 16_384 if free else 384,
             "Disk": 100_000_000 + number,
             "GPUs": 0,
             "MaxJobRetirementTime": 315_360_000,

@@ -1,0 +1,95 @@
+"""A factory host that notes what its parts did when: python -m tests.benchmarks.noted_host CONFIG [NOTES]
+
+CONFIG is the configuration as JSON. NOTES gets one JSON list a line: what, whose, began, ended (monotonic seconds,
+which all processes of a machine share). Without NOTES the host is left as it is. It runs until SIGTERM.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+from actors import monitor
+from actors.app import Host
+from actors.clouds.ec2 import Ec2
+from actors.config import Config
+from actors.pools.htcondor import Htcondor
+from actors.retirement import Retirement
+from actors.scheduler import Scheduler
+from actors.submitter import Submitter
+from tests.benchmarks.stalls import Watch
+
+WATCHED = 5.0  # seconds of which the longest stall is noted
+
+
+class Notes:
+    """One line a note, whole, from any thread."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def note(self, what: str, whose: str, began: float, ended: float) -> None:
+        self._file.write(json.dumps([what, whose, began, ended]) + "\n")
+
+    def around(self, owner: Any, name: str, what: str, whose: Callable[..., str]) -> None:
+        """Have `owner.name` note each of its calls."""
+        plain = getattr(owner, name)
+
+        @functools.wraps(plain)
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            began = time.monotonic()
+            try:
+                return plain(*args, **kwargs)
+            finally:
+                self.note(what, whose(*args), began, time.monotonic())
+
+        setattr(owner, name, noting)
+
+
+def note_everything(notes: Notes) -> None:
+    for actor in (Scheduler, Submitter, Retirement):
+        notes.around(actor, "look", actor.title, lambda _self, seat, _term: seat.post)
+    notes.around(Htcondor, "jobs", "jobs", lambda *_: "")
+    notes.around(Htcondor, "startds", "startds", lambda *_: "")
+    notes.around(Ec2, "listing", "listing", lambda *_: "")
+    notes.around(monitor, "write_startds", "startds written", lambda *_: "")
+
+
+def note_stalls(notes: Notes, over: threading.Event) -> None:
+    while not over.is_set():
+        began = time.monotonic()
+        with Watch() as watch:
+            over.wait(WATCHED)
+        notes.note("stall", "", began, began + watch.longest_s)
+
+
+def main(config: str, notes: str = "") -> None:
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    settings = Config.model_validate_json(Path(config).read_text())
+    if not notes:
+        with Host(settings, "bench"):
+            over.wait()
+        return
+    with Path(notes).open("a", buffering=1) as file:
+        noting = Notes(file)
+        note_everything(noting)
+        with Host(settings, "bench"):
+            note_stalls(noting, over)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

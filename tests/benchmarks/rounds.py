@@ -1,0 +1,162 @@
+"""One whole round at 10,000 VMs: reading in, wants out; and what a host of that size takes.
+
+10,000 VM rows are written directly, their startds' ads are advertised to a real collector, an EC2 endpoint lists them,
+20,000 jobs wait in a real schedd. Every ten seconds a tenth of the workers changes from busy to free or back. A round
+is counted from the beginning of the jobs query to the moment when every queue's scheduler has decided on what the
+clouds' holders made of the startds' reading.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from actors.fleet.vm import State, Vm
+from actors.packing import pack
+from actors.pools.children import Lane
+from broker.leases import Leases, Term
+from broker.table import Put, Table
+from deploy.lab.access_point import LabJob
+from tests.benchmarks.endpoint import Instance
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.reading import lanes
+from tests.benchmarks.site import NAME, BenchHost, BenchSite, Note, memory_mb, until
+
+VMS, JOBS = 10_000, 20_000
+QUEUES = tuple(f"q{number}" for number in range(10))
+CLOUDS = ("private", "spot")
+ROUNDS = 6
+INTERVAL_S = 10.0
+MOST_BEYOND_S, MOST_MB = 1.0, 300.0
+
+
+def figures() -> list[Figure]:
+    with BenchSite() as site:
+        shape = {"shape": {"cpus": 8, "memory_mib": 16_384}, "max_vms": VMS // len(CLOUDS)}
+        stay = {"release_after_s": 86_400.0}
+        config = site.config(QUEUES, CLOUDS, pool={"interval_s": INTERVAL_S}, cloud=shape, queue=stay)
+        seed(site)
+        for queue in QUEUES:
+            site.pool.submit([LabJob(seconds=600, queue=queue)] * (JOBS // len(QUEUES)))
+        lane, worker = lanes(site.pool, site.directory, site.tokens)
+        try:
+            worker.call("advertise", VMS, 0)
+            raw_s = _raw_s(site, lane)
+            host = site.host(config)
+            try:
+                return _measure(host, worker, raw_s)
+            finally:
+                host.close()
+        finally:
+            lane.close()
+            worker.close()
+
+
+def _measure(host: BenchHost, worker: Lane, raw_s: float) -> list[Figure]:
+    host.start()
+    until(lambda: len(list(rounds(host.notes()))) >= 1, f"a first round: {host.text()[-2000:]}", 120)
+    before = len(list(rounds(host.notes())))
+    for turn in range(1, ROUNDS + 1):
+        worker.call("advertise", VMS, turn)
+        time.sleep(INTERVAL_S)
+    notes = host.notes()
+    took = [ended - began for began, ended in list(rounds(notes))[before:]]
+    children = host.children()
+    _tell(notes, took)
+    stalls = [note.ended - note.began for note in notes if note.what == "stall"]
+    found = [
+        Figure(
+            what=f"a round at {VMS} VMs, reading in to wants out, median of {len(took)}",
+            raw=raw_s,
+            ours=statistics.median(took),
+            unit="s",
+            judge="beyond",
+            limit=MOST_BEYOND_S,
+        ),
+        Figure(
+            what="the host's longest stall of a thread in 5 s, median", ours=statistics.median(stalls) * 1e3, unit="ms"
+        ),
+        Figure(what="memory of the host, the most", ours=memory_mb(host.pid, "VmHWM"), unit="MB", limit=MOST_MB),
+        Figure(what=f"memory of its {len(children)} children, together", ours=sum(map(memory_mb, children)), unit="MB"),
+    ]
+    host.stop()
+    return found
+
+
+def rounds(notes: Sequence[Note]) -> Iterator[tuple[float, float]]:
+    """When each round that was ended began and ended."""
+    begins = [note.began for note in notes if note.what == "jobs"]
+    written = [note for note in notes if note.what == "startds written"]
+    for began, begins_next in pairwise(begins):
+        done = next((note.ended for note in written if began < note.began < begins_next), None)
+        seen = done and _first_of_each(notes, "retirement", done, len(CLOUDS))
+        ended = seen and _first_of_each(notes, "scheduler", seen, len(QUEUES))
+        if ended:
+            yield began, ended
+
+
+def _first_of_each(notes: Sequence[Note], actor: str, since: float, posts: int) -> float | None:
+    """When all posts of an actor have been looked at in a look that began after `since`."""
+    ends: dict[str, float] = {}
+    for note in notes:
+        if note.what == actor and note.began >= since:
+            ends.setdefault(note.whose, note.ended)
+    return max(ends.values()) if len(ends) == posts else None
+
+
+def seed(site: BenchSite) -> None:
+    """The rows and the instances of VMs that joined long ago."""
+    client = site.redis_site.client()
+    table, leases = Table(client, site.redis_site), Leases(client, site.redis_site, "seed#1", 60)
+    now = time.time()
+    for cloud in CLOUDS:
+        numbers = range(CLOUDS.index(cloud), VMS, len(CLOUDS))
+        term = leases.acquire(f"cloud/{cloud}")
+        assert isinstance(term, Term)
+        rows = [_vm(number, cloud, now) for number in numbers]
+        table.write(term, [Put(kind="vm", key=vm.id, body=pack(vm), expected_version=None) for vm in rows])
+        leases.release(term)
+        site.endpoint.seed(_instance(vm) for vm in rows)
+
+
+def _vm(number: int, cloud: str, now: float) -> Vm:
+    return Vm(
+        id=f"seed{number}-0",
+        cloud=cloud,
+        queue=QUEUES[number // len(CLOUDS) % len(QUEUES)],
+        state=State.READY,
+        since=now - 3600,
+        born=now - 4000,
+        reason=f"startd w{number}.bench joined",
+        intent=f"seed{number}",
+        instance_id=f"i-{number:017x}",
+        machine=f"w{number}.bench",
+        joined=now - 3600,
+    )
+
+
+def _instance(vm: Vm) -> Instance:
+    tags = {"apf:factory": NAME, "apf:cloud": vm.cloud, "apf:queue": vm.queue, "apf:intent": vm.intent}
+    return Instance(id=vm.instance_id, index=0, token=vm.intent, tags=tags)
+
+
+def _raw_s(site: BenchSite, raw: Lane) -> float:
+    """Both raw queries, one after the other, as a round makes them: medians of some."""
+    until(lambda: raw.call("startds")[0] >= VMS, f"{VMS} ads in the collector")
+    address = site.pool.access_points[0].address
+    startds = [float(raw.call("startds")[1]) for _ in range(5)]
+    groups = [float(raw.call("groups", address)[1]) for _ in range(5)]
+    return statistics.median(startds) + statistics.median(groups)
+
+
+def _tell(notes: Sequence[Note], took: Sequence[float]) -> None:
+    sys.stdout.write(f"  rounds: {', '.join(f'{one:.2f}' for one in took)} s\n")
+    for what in ("jobs", "startds", "startds written", "listing", "retirement", "scheduler", "submitter"):
+        times = [note.ended - note.began for note in notes if note.what == what]
+        if times:
+            sys.stdout.write(
+                f"  {what}: {len(times)} times, median {statistics.median(times):.3f} s, most {max(times):.3f} s\n"
+            )
