@@ -12,6 +12,7 @@ from actors.policies.limits import NO_LIMITS, Limit
 from actors.policies.steps import Step
 
 CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements
+RETIREMENT_S = 315_360_000  # ten years: it counts from a job's start. Workers refuse jobs that ask for less
 ABILITIES = (  # what every Linux startd advertises and jobs' Requirements may ask for
     "HasJICLocalConfig", "HasJICLocalStdin", "HasJobDeferral", "HasPerFileEncryption",
     "HasReconnect", "HasRemoteSyscalls", "HasTDP",
@@ -97,6 +98,7 @@ def prototype(
     Memory is in MiB and Disk in KiB, as a startd advertises them. `attributes` are (name, ClassAd expression).
     """
     cpus, memory_mib, disk_mib, gpus = size
+    retirement = "TARGET.MaxJobRetirementTime"
     standard = {
         "Arch": '"X86_64"',
         "OpSys": '"LINUX"',
@@ -115,7 +117,7 @@ def prototype(
         "SlotType": '"Partitionable"' if partitionable else '"Static"',
         "State": '"Unclaimed"',
         "Activity": '"Idle"',
-        "Start": f"({start}) && (TARGET.MaxJobRetirementTime is undefined || TARGET.MaxJobRetirementTime > 0)",
+        "Start": f"({start}) && ({retirement} is undefined || {retirement} >= {RETIREMENT_S})",
         "Requirements": "START",
     }
     return "\n".join(f"{name} = {value}" for name, value in {**standard, **dict(attributes)}.items())

@@ -126,6 +126,12 @@ def test_a_nice_user_job_buys_nothing_because_workers_refuse_it() -> None:
     assert decision.unmet
 
 
+def test_a_job_that_asks_for_less_retirement_than_workers_give_buys_nothing() -> None:
+    for seconds, n in ((315_359_999, 0), (315_360_000, 2)):
+        decision = cascade().decide(demand(jobs(2, attributes=(("MaxJobRetirementTime", str(seconds)),))))
+        assert numbers(decision)["private"] == n
+
+
 def test_the_queues_start_condition_counts() -> None:
     picky = cloud("picky", 9, start="TARGET.RequestCpus > 1")
     assert numbers(Site(((picky,),)).decide(demand(jobs(3)))) == {"picky": 0}
