@@ -5,12 +5,14 @@ Addresses:
     redis://[user[:password]@]host[:port][/db]
     rediss://[user[:password]@]host[:port][/db]?ca=/path/ca.pem[&cert=/path&key=/path]
     sentinel://[user[:password]@]host1[:port],host2[:port][/db]?master=NAME
+    sentinels://... as sentinel, with ca, cert and key as rediss: TLS to the Sentinels and to the master
     amqp://[user[:password]@]host[:port][/vhost]      amqps:// with ca, as rediss     (mail only, never rows)
 
 The rules it keeps. `rediss` alone would encrypt without checking who answers (redis-py through kombu), so the
 certificate is always required and checked. Every socket has a time limit. redis-py's own retries are off: a
 repeated Lua write could be refused as stale although the first one was done, so the caller retries, knowingly.
-A password never shows in `str` or `repr`.
+A password never shows in `str` or `repr`. User and password are for the master; Sentinels are asked without, and let
+those who only ask do so (deploy/redis/sentinel.conf).
 """
 
 import re
@@ -27,6 +29,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from broker.errors import BadUrl
+from broker.master import MasterConnection, MasterTlsConnection
 from broker.redis_transport import GuardedSentinelTransport, GuardedTransport, Park
 
 SOCKET_TIMEOUT_S = 5
@@ -35,15 +38,20 @@ HEALTH_CHECK_S = 5
 VISIBILITY_TIMEOUT_S = 12  # an unacknowledged mail is delivered again after this
 MAX_CONNECTIONS = 64
 
-PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "amqps": 5671}
+PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "sentinels": 26379, "amqp": 5672, "amqps": 5671}
 OPTIONS = {
     "redis": set[str](),
     "rediss": {"ca", "cert", "key"},
     "sentinel": {"master"},
+    "sentinels": {"master", "ca", "cert", "key"},
     "amqp": set[str](),
     "amqps": {"ca", "cert", "key"},
 }
-SHAPE = "redis://host:port/db, rediss://host:port/db?ca=FILE, sentinel://h1:p1,h2:p2/db?master=NAME"
+TLS = ("rediss", "sentinels", "amqps")
+SHAPE = (
+    "redis://host:port/db, rediss://host:port/db?ca=FILE, sentinel://h1:p1,h2:p2/db?master=NAME, "
+    "sentinels://h1:p1,h2:p2/db?master=NAME&ca=FILE"
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -79,7 +87,7 @@ class Address:
 
     def __str__(self) -> str:
         places = ",".join(f"{_bracketed(host)}:{port}" for host, port in self.nodes)
-        query = "&".join(f"{name}={value}" for name in ("ca", "master") if (value := getattr(self, name)))
+        query = "&".join(f"{name}={value}" for name in ("master", "ca") if (value := getattr(self, name)))
         return f"{self.scheme}://{places}/{self.db}{'?' if query else ''}{query}"
 
     @property
@@ -87,15 +95,20 @@ class Address:
         """Whether rows and leases can live here: Redis yes, AMQP no."""
         return not self.scheme.startswith("amqp")
 
+    @property
+    def by_sentinel(self) -> bool:
+        """Whether the nodes are Sentinels, which name the master."""
+        return "master" in OPTIONS[self.scheme]
+
     def client(self) -> redis.Redis:
         """A thread-safe client with a pool of its own; answers are bytes. Makes no call. Raises BadUrl."""
         if not self.holds_rows:
             raise BadUrl(f"{self} carries mail only; rows and leases need {SHAPE}")
         settings: dict[str, Any] = _redis_settings() | {"username": self.user, "password": self.password}
-        if self.scheme == "sentinel":
+        if self.by_sentinel:
             return self._from_sentinel(settings)
         host, port = self.nodes[0]
-        if self.scheme == "rediss":
+        if self.scheme in TLS:
             settings |= {"ssl": True} | self._tls()
         return redis.Redis(host=host, port=port, db=int(self.db), **settings)
 
@@ -107,16 +120,17 @@ class Address:
         """As `connection`, with more transport options."""
         if not self.holds_rows:
             return self._amqp()
-        tls = self._tls() if self.scheme == "rediss" else False
+        tls = self._tls() if self.scheme in TLS else False
         options = _kombu_settings() | options
-        if self.scheme == "sentinel":
-            options |= {"master_name": self.master, "sentinel_kwargs": _sentinel_settings()}
+        if self.by_sentinel:
+            options |= {"master_name": self.master, "sentinel_kwargs": self._sentinel_settings()}
             urls = ";".join(f"sentinel://{_bracketed(host)}:{port}/{self.db}" for host, port in self.nodes)
             return Connection(
                 urls,
                 transport=GuardedSentinelTransport,
                 userid=self.user,
                 password=self.password,
+                ssl=tls,
                 transport_options=options,
             )
         host, port = self.nodes[0]
@@ -132,9 +146,22 @@ class Address:
         )
 
     def _from_sentinel(self, settings: dict[str, Any]) -> redis.Redis:
-        watch = Sentinel(list(self.nodes), sentinel_kwargs=_sentinel_settings())
+        watch = Sentinel(list(self.nodes), sentinel_kwargs=self._sentinel_settings())
+        if self.scheme in TLS:
+            settings |= {"connection_class": MasterTlsConnection} | self._tls()
+        else:
+            settings |= {"connection_class": MasterConnection}
         client: redis.Redis = watch.master_for(self.master or "", db=int(self.db), **settings)
         return client
+
+    def _sentinel_settings(self) -> dict[str, Any]:
+        """For asking a Sentinel: one that is down must not delay asking the next."""
+        plain: dict[str, Any] = {
+            "socket_timeout": CONNECT_TIMEOUT_S,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        return plain | ({"ssl": True} | self._tls() if self.scheme in TLS else {})
 
     def _amqp(self) -> Connection:
         host, port = self.nodes[0]
@@ -231,15 +258,6 @@ def _redis_settings() -> dict[str, Any]:
     }
 
 
-def _sentinel_settings() -> dict[str, Any]:
-    """For asking a Sentinel: one that is down must not delay asking the next."""
-    return {
-        "socket_timeout": CONNECT_TIMEOUT_S,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 0),
-    }
-
-
 def _kombu_settings() -> dict[str, Any]:
     return {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
@@ -274,14 +292,14 @@ def _options(parts: SplitResult) -> dict[str, str]:
         )
     if empty := sorted(name for name, value in options.items() if not value):
         raise BadUrl(f"{', '.join(empty)} is empty")
-    if parts.scheme == "sentinel" and "master" not in options:
-        raise BadUrl("sentinel needs ?master=NAME, the name that the sentinels watch")
+    if "master" in allowed and "master" not in options:
+        raise BadUrl(f"{parts.scheme} needs ?master=NAME, the name that the sentinels watch")
     return options
 
 
 def _nodes(places: str, scheme: str) -> tuple[tuple[str, int], ...]:
     nodes = tuple(_node(place, PORTS[scheme]) for place in places.split(","))
-    if len(nodes) > 1 and scheme != "sentinel":
+    if len(nodes) > 1 and "master" not in OPTIONS[scheme]:
         raise BadUrl(f"{scheme} takes one host; several are for sentinel")
     return nodes
 

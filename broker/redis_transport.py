@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from broker.codec import MAX_BYTES
+from broker.master import MasterConnection, MasterTlsConnection
 
 Park = Callable[[str, str, bytes], None]  # queue, reason, the raw item
 MAX_ITEM_BYTES = MAX_BYTES * 4 // 3 + 16 * 1024  # base64, and kombu's own fields around it
@@ -124,6 +125,9 @@ class GuardedTransport(kombu_redis.Transport):
 
 class GuardedSentinelChannel(_Guard, kombu_redis.SentinelChannel):
     """kombu's channel over the master that Sentinels name."""
+
+    connection_class = MasterConnection
+    connection_class_ssl = MasterTlsConnection  # type: ignore[assignment]
 
     from_transport_options: tuple[str, ...] = (*kombu_redis.SentinelChannel.from_transport_options, "park")  # type: ignore[assignment]
 
