@@ -21,7 +21,7 @@ from deploy.lab.promises import PROMISES, Broken, Place
 from deploy.lab.summary import Summary, lines
 
 BAR = 30
-OTHERS = 19  # lines of the screen that are no decisions, while no launch has failed
+OTHERS = 16  # lines of the screen that are no decisions, while no launch has failed
 DECISIONS = 12  # lines for decisions, at most
 FRAME = 6  # columns that the panel's frame takes
 INTRODUCTION = (
