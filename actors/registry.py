@@ -76,7 +76,7 @@ class Registry:
     def change(self, term: Term, pairs: Iterable[tuple[Vm, Vm]], intents: Iterable[Intent] = ()) -> list[Vm]:
         """Write each pair's second, where the first still is the row; returns what was written.
 
-        An intent that is not among the rows is of a former term, and its rows were lost: an answer to it changes nothing.
+        An intent that is not among the rows is of a former term whose rows were lost: an answer to it changes nothing.
         """
         with self._lock:
             now = [after for before, after in pairs if self._vms.get(before.id) is before and after != before]
@@ -84,8 +84,10 @@ class Registry:
         return now
 
     def adopt(self, term: Term, vms: Iterable[Vm]) -> None:
+        """Rows for instances without one. What was adopted and ended may run again: somebody started it by hand."""
         with self._lock:
-            self._write(term, [vm for vm in vms if vm.id not in self._vms], [])
+            dead = {vm_id for vm_id, vm in self._vms.items() if not vm.alive}
+            self._write(term, [vm for vm in vms if vm.id not in self._vms or vm.id in dead], [])
 
     def forget(self, term: Term, now: float) -> None:
         """Delete what ended more than KEEP_S ago, and resolved intents without a row."""

@@ -42,6 +42,7 @@ LOOK_S = 5.0
 AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between tries of one launch
 PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
+SILENT, THROTTLED = "launches get no answer", "throttled"  # why a cloud is closed until it answers
 RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
 
 Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
@@ -107,8 +108,11 @@ class Submitter(Serving):
 
     def _reopen(self, registry: Registry, now: float) -> None:
         if registry.closed.why and registry.closed.until <= now:
-            log.info("cloud open again", cloud=registry.cloud, was=registry.closed.why)
-            registry.closed = Closed()
+            self._open(registry)
+
+    def _open(self, registry: Registry) -> None:
+        log.info("cloud open again", cloud=registry.cloud, was=registry.closed.why)
+        registry.closed = Closed()
 
     # --- deciding what to start
 
@@ -259,6 +263,8 @@ class Submitter(Serving):
         registry.change(term, pairs, [done])
         if len(instances) < intent.count:
             self._close(registry, "no capacity for more", self._config.clouds[registry.cloud].closed_s)
+        elif registry.closed.why.startswith((THROTTLED, SILENT)):
+            self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
 
     def _try_again(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
         """The jobs do not wait for a cloud that does not answer: its VMs count as given up, and others are bought
@@ -274,9 +280,9 @@ class Submitter(Serving):
         log.warning(what, cloud=registry.cloud, intent=intent.id, why=str(error), tries=tries)
         self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
         if silent:
-            self._close(registry, f"launches get no answer: {error}", self._config.clouds[registry.cloud].closed_s)
+            self._close(registry, f"{SILENT}: {error}", self._config.clouds[registry.cloud].closed_s)
         elif isinstance(error, Throttled):
-            self._close(registry, f"throttled: {error}", AGAIN_S[-1])
+            self._close(registry, f"{THROTTLED}: {error}", AGAIN_S[-1])
 
     def _refused(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
         told = f"{type(error).__name__}: {error}"

@@ -142,16 +142,29 @@ def test_what_fits_is_started_and_the_rest_fails_for_want_of_room(stage: Stage) 
     assert stage.closed() == "no capacity for more"
 
 
-def test_a_throttled_launch_is_sent_again_and_nothing_else_is_bought_meanwhile(stage: Stage) -> None:
-    stage.cloud.script = [Throttled("slow down")]
+def test_a_throttled_launch_is_sent_again_and_nothing_else_is_bought_before_it_is_taken(stage: Stage) -> None:
+    stage.cloud.script = [Throttled("slow down"), Throttled("slow down")]
     stage.want(1)
     stage.look()
     assert stage.closed() == "throttled: slow down"
     stage.want(2)
     stage.look(later_s=5)
-    assert stage.states() == ["booting"]
-    stage.look(later_s=61)
+    assert stage.states() == ["launching"]
+    assert stage.closed()
+    stage.look(later_s=5)
+    assert stage.closed() == ""
     assert stage.states() == ["booting", "booting"]
+
+
+def test_a_cloud_that_did_not_answer_is_open_again_when_its_launch_is_found(stage: Stage) -> None:
+    stage.cloud.script = [Unknown("timed out"), ("lost", Unknown("timed out"))]
+    stage.want(1)
+    stage.look()
+    stage.look(later_s=5)
+    assert stage.closed().startswith("launches get no answer")
+    stage.look(later_s=6)
+    assert stage.states() == ["booting"]
+    assert stage.closed() == ""
 
 
 def test_an_instance_that_nobody_remembers_takes_room(stage: Stage) -> None:

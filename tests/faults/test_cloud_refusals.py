@@ -46,6 +46,7 @@ def test_a_throttled_launch_goes_out_again_with_its_own_token(make_factory: Make
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     assert len(factory.host().said("launch throttled")) == 2
     assert [line["cloud"] for line in factory.host().said("launch")] == ["private"]
+    assert factory.host().said("cloud open again", cloud="private", was="throttled")
     factory.until_done()
     factory.judge()
 

@@ -1,0 +1,48 @@
+"""The rows of one cloud as its holder keeps them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from actors.fleet.adoption import orphans
+from actors.fleet.seen import Instance, Listed
+from actors.fleet.vm import Intent, Launch, State
+from broker.connect import Site
+from tests.actors.stage import Stage
+
+
+@pytest.fixture
+def stage(site: Site) -> Iterator[Stage]:
+    made = Stage(site)
+    yield made
+    made.close()
+
+
+def test_an_instance_that_was_adopted_and_ended_and_runs_again_is_adopted_again(stage: Stage) -> None:
+    registry = stage.registry
+    listed = Listed(source="cloud/private", at=stage.now, instances=(Instance(id="i-1", state="running"),))
+    registry.adopt(stage.term, orphans([], listed, "private", 0.0))
+    (adopted,) = registry.vms()
+    registry.change(stage.term, [(adopted, replace(adopted, state=State.ENDED))])
+    later = replace(listed, at=stage.now + 3_000)
+    registry.adopt(stage.term, orphans(registry.vms(), later, "private", 0.0))
+    assert [(vm.id, vm.state) for vm in registry.vms()] == [("adopted-i-1", State.BOOTING)]
+
+
+def test_adopting_again_leaves_a_living_row_as_it_is(stage: Stage) -> None:
+    registry = stage.registry
+    listed = Listed(source="cloud/private", at=stage.now, instances=(Instance(id="i-1", state="running"),))
+    found = orphans([], listed, "private", 0.0)
+    registry.adopt(stage.term, found)
+    (adopted,) = registry.vms()
+    ready = replace(adopted, state=State.READY)
+    registry.change(stage.term, [(adopted, ready)])
+    registry.adopt(stage.term, found)
+    assert registry.vms() == [ready]
+
+
+def test_an_answer_to_a_launch_whose_rows_were_lost_writes_nothing(stage: Stage) -> None:
+    lost = Intent(id="x", cloud="private", queue="atlas", count=1, token="t", request="{}", written=stage.now)
+    stage.registry.change(stage.term, [], [replace(lost, state=Launch.SENT, tries=1)])
+    assert stage.registry.intents() == []
