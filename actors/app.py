@@ -37,7 +37,9 @@ from actors.applying import NotServable
 from actors.config import Config
 from actors.console.server import ConsoleServer
 from actors.gauges import Gauges
+from actors.keepsake import Keepsake
 from actors.messages import KINDS
+from actors.packing import BadRow
 from actors.post_office import OPERATOR, PostOffice
 from actors.registry import clouds_in_use
 from actors.where import site_of
@@ -45,7 +47,7 @@ from actors.works import Ground, Works
 from broker.clock import RedisClock
 from broker.connect import Site
 from broker.dead_letters import DeadLetters
-from broker.document import Document
+from broker.document import Document, Edition
 from broker.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
 from broker.errors import Unreachable
@@ -73,7 +75,7 @@ class Host:
         self._exits = ExitStack()
         self.gauges = Gauges()
         self.generation = 0  # of the configuration that is served; 0: none, this host holds nothing
-        self._seen = 0  # the newest generation that was looked at
+        self._seen: Edition | None = None  # the newest one that was looked at
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
@@ -103,6 +105,7 @@ class Host:
         table = Table(client, site)
         self._ground = Ground(site=site, clock=clock, table=table, office=office, mailroom=mailroom, gauges=self.gauges)
         self._document = Document(client, site, applying.NAME)
+        self._keepsake = Keepsake(table, self._document)
         self.works = self._first_works()
         console = ConsoleServer(self.config.factory.console, self.gauges, self.health)
         self._exits.callback(console.close)
@@ -132,11 +135,12 @@ class Host:
         own = applying.shared(self.config)
         if edition is None or self.config.factory.redis == "embedded":
             used = clouds_in_use(self._ground.table, applying.clouds_of(edition))
-            self._seen, changed = applying.activate(self._document, self.config, used, self.holder)
+            number, changed = applying.activate(self._document, self.config, used, self.holder)
             if changed:
-                log.info("configuration applied", generation=self._seen, digest=applying.digest(own))
-            return self._works_of(self._document.read())
-        self._seen = edition.number
+                log.info("configuration applied", generation=number, digest=applying.digest(own))
+            self._seen = self._document.read()
+            return self._works_of(self._seen)
+        self._seen = edition
         if edition.body == own:
             return self._works_of(edition)
         log.warning(
@@ -174,18 +178,17 @@ class Host:
         """Serve a new generation as soon as it is active: without a restart, and without touching a VM."""
         while not self._stop.wait(self.config.factory.tick_s):
             try:
-                number = self._document.number()
-                if number not in (0, self._seen):
-                    self._change_to(number)
+                self._keepsake.keep_wishes(self._ground.clock.now())
+                if (edition := self._keepsake.newer(self._seen)) is not None:
+                    self._change_to(edition)
             except Unreachable as away:
                 log.debug("active configuration not read", why=str(away))
+            except BadRow as bad:
+                log.error("row cannot be read", what="a wish", why=str(bad))
 
-    def _change_to(self, number: int) -> None:
-        edition = self._document.read()
-        if edition is None:
-            return
-        self._seen = edition.number
-        log.info("configuration changes", generation=number, by=edition.by)
+    def _change_to(self, edition: Edition) -> None:
+        self._seen = edition
+        log.info("configuration changes", generation=edition.number, by=edition.by)
         with self._lock:
             self.works.stop()
             self.works = self._works_of(edition)

@@ -26,6 +26,13 @@ redis.call('HSET', KEYS[1], 'number', number + 1, 'body', ARGV[2], 'by', ARGV[3]
 return {1, number + 1}
 """
 
+# KEYS: document. ARGV: number, body, by, at. -> 1 if it was written
+PUT_BACK = """
+if tonumber(redis.call('HGET', KEYS[1], 'number') or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'number', ARGV[1], 'body', ARGV[2], 'by', ARGV[3], 'at', ARGV[4])
+return 1
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Edition:
@@ -44,6 +51,7 @@ class Document:
         self._client, self._name = client, name
         self._key = site.key("document", name)
         self._replace = client.register_script(REPLACE)
+        self._put_back = client.register_script(PUT_BACK)
 
     def number(self) -> int:
         """The number alone; 0 when there is no document."""
@@ -67,3 +75,9 @@ class Document:
         if not answer[0]:
             raise StaleRow("document", self._name, expected, answer[1])
         return int(answer[1])
+
+    def put_back(self, edition: Edition) -> bool:
+        """After Redis lost it: write it as it was, number and all. False: one as new is there, and stays."""
+        with reaching():
+            args: list[Any] = [edition.number, edition.body, edition.by, f"{edition.at:.3f}"]
+            return bool(self._put_back(keys=[self._key], args=args))

@@ -6,7 +6,7 @@ older than the row it disagrees with proves nothing; and an instance whose launc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.seen import Instance, Listed
@@ -25,12 +25,13 @@ def births(vms: Iterable[Vm], listed: Listed) -> list[Vm]:
     ]
 
 
-def orphans(vms: Iterable[Vm], listed: Listed, cloud: str, usd_per_hour: float) -> list[Vm]:
+def orphans(vms: Collection[Vm], listed: Listed, cloud: str, usd_per_hour: float) -> list[Vm]:
     """Rows for living instances that no living VM accounts for."""
     known = {vm.instance_id for vm in vms if vm.instance_id and (vm.alive or listed.at <= vm.since + SETTLE_S)}
     pending = {vm.id for vm in vms if vm.state is State.LAUNCHING}
+    rows = {vm.id for vm in vms}
     return [
-        _adopt(instance, listed.at, cloud, usd_per_hour)
+        _adopt(instance, listed.at, cloud, usd_per_hour, rows)
         for instance in listed.instances
         if not instance.dead
         and instance.state != "ending"
@@ -57,9 +58,11 @@ def started(vm: Vm, instance: Instance, now: float) -> Vm:
     )
 
 
-def _adopt(instance: Instance, now: float, cloud: str, usd_per_hour: float) -> Vm:
+def _adopt(instance: Instance, now: float, cloud: str, usd_per_hour: float, rows: set[str]) -> Vm:
+    """It gets the id of the row that was lost, so that an operator's wish for that row still is for this VM."""
+    lost = row_id(instance)
     return Vm(
-        id=f"adopted-{instance.id}",
+        id=lost if instance.intent and lost not in rows else f"adopted-{instance.id}",
         cloud=cloud,
         queue=instance.queue,
         state=State.BOOTING,

@@ -29,7 +29,7 @@ SUPPLY = frozenset({State.LAUNCHING, State.BOOTING, State.READY})  # they serve 
 class Vm:
     """The row of one VM. Empty text and 0 mean "not so"."""
 
-    id: str  # "<intent>-<index>", or "adopted-<instance id>"
+    id: str  # "<intent>-<index>"; "adopted-<instance id>" where that is not known or taken
     cloud: str
     queue: str
     state: State

@@ -15,6 +15,13 @@ def test_a_living_instance_without_a_row_is_adopted_with_the_clouds_birth_time()
     assert found.usd_per_hour == 0.5
 
 
+def test_it_gets_the_id_of_the_row_that_was_lost_unless_another_has_it() -> None:
+    ours = instance(intent="x", index=1)
+    assert adopted(listing=listed(ours))[0].id == "x-1"
+    assert adopted(vm(State.FAILED, id="x-1", instance_id=""), listing=listed(ours))[0].id == "adopted-i-1"
+    assert adopted(listing=listed(instance(intent="")))[0].id == "adopted-i-1"
+
+
 def test_one_with_a_row_is_not() -> None:
     assert adopted(vm()) == []
 

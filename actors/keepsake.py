@@ -1,0 +1,44 @@
+"""What must outlive the loss of Redis, and is nowhere else: operators' wishes and the active configuration.
+
+VMs are adopted from the clouds; that one of them is held, only its wish says. So each host remembers the last it saw,
+and puts back what went missing: a living wish is never deleted by anybody, and the configuration's number never falls,
+so a missing wish or a smaller number means that Redis lost rows. It does so within a tick; posts are taken again a TTL
+after a loss. Only when every host is restarted before that is it lost.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from actors.fleet.wish import Wish
+from actors.wants import accept, read_wishes
+from broker.document import Document, Edition
+from broker.table import Table
+
+log = structlog.get_logger("host")
+
+
+class Keepsake:
+    """Of one host, for one thread. May raise Unreachable: then the next look does it."""
+
+    def __init__(self, table: Table, document: Document) -> None:
+        self._table, self._document = table, document
+        self._wishes: dict[str, Wish] = {}
+
+    def keep_wishes(self, now: float) -> None:
+        """Remember the living wishes; put back those that are gone. `now`: Redis seconds."""
+        there = {wish.id: wish for wish in read_wishes(self._table, now)}
+        lost = [wish for wish in self._wishes.values() if wish.id not in there and wish.ends > now]
+        for wish in lost:
+            accept(self._table, wish)
+            log.warning("wish put back: Redis had lost it", id=wish.id, verb=wish.verb, by=wish.by, why=wish.reason)
+        self._wishes = there | {wish.id: wish for wish in lost}
+
+    def newer(self, seen: Edition | None) -> Edition | None:
+        """The active configuration, if it is newer than `seen`. An older one, or none, is replaced by `seen`."""
+        number = self._document.number()
+        if seen is not None and number < seen.number:
+            if self._document.put_back(seen):
+                log.warning("configuration put back: Redis had lost it", generation=seen.number, found=number)
+            return None
+        return self._document.read() if number > (seen.number if seen else 0) else None

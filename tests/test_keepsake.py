@@ -1,0 +1,88 @@
+"""What hosts put back when Redis lost it."""
+
+import pytest
+
+from actors.fleet.wish import Wish
+from actors.keepsake import Keepsake
+from actors.wants import accept, read_outcomes, read_wishes
+from broker.connect import Site
+from broker.document import Document, Edition
+from broker.table import Table
+
+NOW = 1_000.0
+
+
+def wish(id: str = "w1", ends: float = 2_000.0) -> Wish:
+    return Wish(
+        id=id, verb="hold", selector="vm", names=("i-1",), reason="to look at it", by="ada", at=900.0, ends=ends
+    )
+
+
+@pytest.fixture
+def table(site: Site) -> Table:
+    return Table(site.client(), site)
+
+
+@pytest.fixture
+def document(site: Site) -> Document:
+    return Document(site.client(), site, "config")
+
+
+def lose_all(site: Site) -> None:
+    client = site.client()
+    client.delete(*client.scan_iter(site.prefix + "*"))
+
+
+def test_a_living_wish_that_redis_lost_is_put_back_with_its_outcome(
+    site: Site, table: Table, document: Document
+) -> None:
+    accept(table, wish())
+    keepsake = Keepsake(table, document)
+    keepsake.keep_wishes(NOW)
+    lose_all(site)
+    keepsake.keep_wishes(NOW)
+    assert read_wishes(table, NOW) == (wish(),)
+    assert read_outcomes(table)["w1"].verdict == "accepted"
+
+
+def test_a_wish_that_has_ended_is_not_put_back(site: Site, table: Table, document: Document) -> None:
+    accept(table, wish(ends=NOW + 1))
+    keepsake = Keepsake(table, document)
+    keepsake.keep_wishes(NOW)
+    lose_all(site)
+    keepsake.keep_wishes(NOW + 2)
+    assert table.read_once("wish") == {}
+
+
+def test_wishes_of_after_a_loss_stand_beside_those_put_back(site: Site, table: Table, document: Document) -> None:
+    accept(table, wish())
+    keepsake = Keepsake(table, document)
+    keepsake.keep_wishes(NOW)
+    lose_all(site)
+    accept(table, wish("w2"))
+    keepsake.keep_wishes(NOW)
+    assert [one.id for one in read_wishes(table, NOW)] == ["w1", "w2"]
+
+
+def test_a_lost_configuration_is_put_back_with_its_number_by_whoever_comes_first(
+    site: Site, table: Table, document: Document
+) -> None:
+    document.replace(b"one", 0, "ada")
+    document.replace(b"two", 1, "bob")
+    seen = document.read()
+    lose_all(site)
+    for _ in range(2):
+        assert Keepsake(table, document).newer(seen) is None
+    assert document.read() == seen
+
+
+def test_an_older_configuration_is_replaced_by_what_was_seen(table: Table, document: Document) -> None:
+    document.replace(b"old", 0, "ada")
+    assert Keepsake(table, document).newer(Edition(number=3, body=b"new", by="bob", at=NOW)) is None
+    assert document.read() == Edition(number=3, body=b"new", by="bob", at=NOW)
+
+
+def test_a_newer_configuration_is_told(table: Table, document: Document) -> None:
+    document.replace(b"one", 0, "ada")
+    assert Keepsake(table, document).newer(None) == document.read()
+    assert Keepsake(table, document).newer(document.read()) is None
