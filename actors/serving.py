@@ -5,8 +5,11 @@ all posts of its kind that its host holds (schedulers: a share of them), and kee
 Threads stay bounded, whatever the number of queues.
 
 It looks when mail says so, when a call has answered, and by itself at a steady, jittered interval, since mail may be
-lost. Several wakes in a row make one look. An exception that says "Redis is away" or "the term is over" ends that look
-and nothing else; any other kills the actor, and the supervisor starts it anew from the rows.
+lost. Several wakes in a row make one look. After a look that cost much (ten thousand VMs) the post rests in proportion,
+and wakes are only noted: a burst of mail then makes a few looks, not one a mail, and other threads run meanwhile.
+
+An exception that says "Redis is away" or "the term is over" ends that look and nothing else; any other kills the actor,
+and the supervisor starts it anew from the rows.
 """
 
 from __future__ import annotations
@@ -105,12 +108,17 @@ class Terms:
         return ""
 
 
+CHEAP_S = 0.03  # a look that takes less of a core needs no rest
+REST = 3.0  # times what it took
+
+
 @dataclass(slots=True, kw_only=True)
 class Seat:
-    """One post as an actor serves it. `due`: monotonic time of the next look."""
+    """One post as an actor serves it. `due`: monotonic time of the next look, which is not before `rests_until`."""
 
     post: str
     due: float = 0.0
+    rests_until: float = 0.0
     state: Any = field(default=None)
 
     @property
@@ -184,10 +192,12 @@ class Serving(pykka.ThreadingActor):
     def _look_at_due(self) -> None:
         now = time.monotonic()
         for seat in list(self._seats.values()):
-            if seat.due <= now:
+            if seat.due <= now and seat.rests_until <= now:
                 seat.due = now + self.interval_s(seat) * random.uniform(0.9, 1.1)
+                used_s = time.thread_time()
                 with self._looked.time():
                     self._surviving(seat, self._look_at)
+                seat.rests_until = _rests_until(time.monotonic(), time.thread_time() - used_s)
             self.terms.progress(self.title, seat.post)
 
     def _look_at(self, seat: Seat) -> None:
@@ -212,3 +222,8 @@ class Serving(pykka.ThreadingActor):
         except LeaseLost as lost:
             seat.state = None
             log.info("term over", actor=self.title, post=seat.post, why=str(lost))
+
+
+def _rests_until(now: float, used_s: float) -> float:
+    """When a post may be looked at again after a look that used so much of a core."""
+    return now + REST * used_s if used_s > CHEAP_S else 0.0

@@ -23,7 +23,7 @@ from deploy.lab.access_point import LabJob
 from tests.benchmarks.endpoint import Instance
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.reading import lanes
-from tests.benchmarks.site import NAME, BenchHost, BenchSite, Note, memory_mb, until
+from tests.benchmarks.site import NAME, BenchHost, BenchSite, Note, cpu_s, memory_mb, until
 
 VMS, JOBS = 10_000, 20_000
 QUEUES = tuple(f"q{number}" for number in range(10))
@@ -59,9 +59,11 @@ def _measure(host: BenchHost, worker: Lane, raw_s: float) -> list[Figure]:
     host.start()
     until(lambda: len(list(rounds(host.notes()))) >= 1, f"a first round: {host.text()[-2000:]}", 120)
     before = len(list(rounds(host.notes())))
+    used, since = cpu_s(host.pid), time.monotonic()
     for turn in range(1, ROUNDS + 1):
         worker.call("advertise", VMS, turn)
         time.sleep(INTERVAL_S)
+    busy = (cpu_s(host.pid) - used) / (time.monotonic() - since) * 100
     notes = host.notes()
     took = [ended - began for began, ended in list(rounds(notes))[before:]]
     children = host.children()
@@ -79,6 +81,7 @@ def _measure(host: BenchHost, worker: Lane, raw_s: float) -> list[Figure]:
         Figure(
             what="the host's longest stall of a thread in 5 s, median", ours=statistics.median(stalls) * 1e3, unit="ms"
         ),
+        Figure(what="- the host's own use of a core meanwhile", ours=busy, unit="%"),
         Figure(what="memory of the host, the most", ours=memory_mb(host.pid, "VmHWM"), unit="MB", limit=MOST_MB),
         Figure(what=f"memory of its {len(children)} children, together", ours=sum(map(memory_mb, children)), unit="MB"),
     ]
