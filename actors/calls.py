@@ -19,10 +19,14 @@ SHARES: dict[Lane, float] = {"look": 0.25, "launch": 0.25, "drain": 0.25, "end":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call brought: a value, or the exception it raised. `then` says what the actor does with it."""
+    """What a call brought: a value, or the exception it raised. `then` says what the actor does with it.
+
+    `seat` is what the actor kept of the post when it asked: an answer to a former term of it is of no use.
+    """
 
     post: str
     key: str
+    seat: object
     then: Callable[[Any], None]
     value: Any = None
     error: Exception | None = None

@@ -160,7 +160,7 @@ class Serving(pykka.ThreadingActor):
                 self._seats.pop(post, None)
             case Wake(post=post) if post in self._seats:
                 self._seats[post].due = 0.0
-            case Answer(post=post) if post in self._seats:
+            case Answer(post=post, seat=seat) if self._seats.get(post) is seat:
                 self._take(self._seats[post], message)
             case Tick():
                 self._tick_waits = False
@@ -174,11 +174,14 @@ class Serving(pykka.ThreadingActor):
 
         def answer(value: Any, error: Exception | None) -> None:
             if ref.is_alive():
-                ref.tell(Answer(post=post, key=key, then=then, value=value, error=error))
+                ref.tell(Answer(post=post, key=key, seat=seat, then=then, value=value, error=error))
 
         return self.calls.start(lane, key, call, answer)
 
     def _take(self, seat: Seat, answer: Answer) -> None:
+        """What was kept of a term that is over is gone, so its answers say nothing any more: the rows do."""
+        if seat.state is None:
+            return
         self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value))
         if self.answers_wake:
             seat.due = 0.0

@@ -26,6 +26,7 @@ import boto3
 import pytest
 from botocore.config import Config as BotoConfig
 
+from actors import applying
 from actors.config import Config
 from actors.config_file import load
 from actors.fleet.vm import State, Vm
@@ -40,6 +41,7 @@ from actors.wants import Outcome, Standing, read_outcomes, read_standing, read_w
 from broker.clock import RedisClock
 from broker.connect import Site as RedisSite
 from broker.dead_letters import DeadLetters
+from broker.document import Document
 from broker.embedded import EmbeddedServer
 from broker.leases import Leases, Owner
 from broker.mail import Mailer
@@ -56,6 +58,7 @@ from tests.factory_process import HostProcess
 
 TYPES = {"private": "m5.large", "spot": "c5.large"}
 POLL_S = 0.2
+PATIENCE = 2.0  # limits hold on a machine with two cores of its own; where others work too, all takes longer
 QUEUE = "atlas"
 MakeFactory = Callable[..., "Factory"]
 
@@ -95,6 +98,12 @@ class Factory:
         """Write the configuration anew, with `changes` merged in. Hosts read it when they start."""
         self.config_file.write_text(_toml(_merged(configuration(self.site, self.redis, self.name), changes)))
         self.config: Config = load(self.config_file)
+
+    def apply(self, **changes: Any) -> None:
+        """As `apf apply` does: the configuration with `changes` becomes the active one; hosts serve it as they run."""
+        self.configure(**changes)
+        used = {vm.cloud for vm in self.alive()}
+        applying.activate(Document(self.client, self.redis_site, applying.NAME), self.config, used, "a test")
 
     def host(self, name: str = "host-1", posts: str = "*") -> HostProcess:
         """The host of this name, not started yet."""
@@ -197,7 +206,7 @@ class Factory:
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
         """Wait for a condition; fail with `what` was waited for and how things stand."""
-        deadline = time.monotonic() + limit_s
+        deadline = time.monotonic() + PATIENCE * limit_s
         while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f"not within {limit_s:g} s: {what}\n{self.story()}")

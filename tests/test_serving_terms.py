@@ -1,0 +1,73 @@
+"""What becomes of an answer when the term that asked for it is over."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+
+from actors.calls import Calls
+from actors.gauges import Gauges
+from actors.serving import Drop, Hold, Seat, Serving, Terms, Tick
+from broker.errors import LeaseLost
+from broker.leases import Term
+from tests.condor_pool import until
+
+POST = "queue/atlas"
+
+
+class Asker(Serving):
+    """Each look asks twice; the answers are used with what is kept of the post. The first finds its term lost."""
+
+    title = "asker"
+
+    def __init__(self, terms: Terms, calls: Calls, gauges: Gauges, wait: Callable[[], object], used: list[str]) -> None:
+        super().__init__(terms, calls, gauges)
+        self.wait, self.used = wait, used
+
+    def interval_s(self, seat: Seat) -> float:
+        return 1000.0
+
+    def begin(self, seat: Seat, term: Term) -> Any:
+        return {"kept": str(term.fence)}
+
+    def look(self, seat: Seat, term: Term) -> None:
+        self.call(seat, "look", f"first {term.fence}", self.wait, lambda _: self.first(seat))
+        self.call(seat, "look", f"second {term.fence}", self.wait, lambda _: self.second(seat))
+
+    def first(self, seat: Seat) -> None:
+        if seat.state["kept"] == "1":
+            raise LeaseLost(POST, "a#1", 1, "another holder")
+
+    def second(self, seat: Seat) -> None:
+        self.used.append(seat.state["kept"])
+
+
+def term(fence: int) -> Term:
+    return Term(post=POST, holder="a#1", fence=fence, trusted_until=time.monotonic() + 1000)
+
+
+def test_answers_to_a_term_that_is_over_are_dropped_and_the_actor_lives() -> None:
+    terms, calls, go_on, used = Terms(), Calls(4), threading.Event(), list[str]()
+    terms.put(term(1))
+    ref = Asker.start(terms, calls, Gauges(), go_on.wait, used)
+    try:
+        ref.tell(Hold(post=POST))
+        until(lambda: calls.under_way("second 1"), "the calls are under way", 5)
+        go_on.set()
+        until(lambda: not calls.under_way("first 1") and not calls.under_way("second 1"), "both have answered", 5)
+        terms.put(term(2))
+        again(ref)
+        until(lambda: "2" in used or not ref.is_alive(), "the next term's answer is used", 5)
+        assert ref.is_alive()
+        assert set(used) <= {"1", "2"}
+    finally:
+        ref.stop()
+        calls.close()
+
+
+def again(ref: pykka.ActorRef[Any]) -> None:
+    ref.tell(Drop(post=POST))
+    ref.tell(Hold(post=POST))
+    ref.tell(Tick())
