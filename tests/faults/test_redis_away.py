@@ -63,8 +63,4 @@ def test_a_host_that_is_told_to_end_while_redis_is_away_ends(make_factory: MakeF
     factory.redis.stop()
     host.stop()
     assert not host.runs
-    factory.redis.start()
-    factory.submit(1, seconds=1)
-    host.start()
-    factory.until_done()
-    factory.judge()
+    assert host.said("not said good-bye")
