@@ -50,7 +50,7 @@ def condor_prefix(suites: Sequence[str] = SUITES, cache: Path | None = None) -> 
     The first suite that is there already is taken; else the first that can be had.
     Raises CannotHave with the reason of each suite that failed.
     """
-    _debian_codename()
+    debian_codename()
     home = cache or cache_directory()
     _make_readable(home)
     with _locked(home / "programs.lock"):
@@ -78,7 +78,7 @@ def _make(suite: str, prefix: Path) -> Path:
     shutil.rmtree(prefix, ignore_errors=True)
     _make_readable(prefix)
     with tempfile.TemporaryDirectory(prefix="apf-apt-") as scratch:
-        for package in _download(suite, Path(scratch)):
+        for package in download(suite, Path(scratch), _PROGRAMS, _WANTED):
             _run(["dpkg", "-x", str(package), str(prefix)])
     for folder in ("doc", "man", "locale", "lintian"):
         shutil.rmtree(prefix / "usr/share" / folder, ignore_errors=True)
@@ -88,14 +88,17 @@ def _make(suite: str, prefix: Path) -> Path:
     return prefix
 
 
-def _download(suite: str, scratch: Path) -> list[Path]:
-    """The .deb files of HTCondor and of the libraries that it links against, from one suite."""
+def download(suite: str, scratch: Path, programs: Sequence[str], wanted_names: re.Pattern[str]) -> list[Path]:
+    """The .deb files of `programs` and of all that they depend on, as far as `wanted_names` says, from one suite.
+
+    Raises CannotHave.
+    """
     apt = _apt_options(suite, scratch)
     archives = scratch / "archives"
     _run(["apt-get", *apt, "-qq", "update"])
-    plan = _run(["apt-get", *apt, "--simulate", "install", *_PROGRAMS])
+    plan = _run(["apt-get", *apt, "--simulate", "install", *programs])
     closure = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
-    wanted = [name for name in closure if _WANTED.fullmatch(name) and not _UNWANTED.fullmatch(name)]
+    wanted = [name for name in closure if wanted_names.fullmatch(name) and not _UNWANTED.fullmatch(name)]
     _run(["apt-get", *apt, "-qq", "download", *wanted], cwd=archives)
     return sorted(archives.glob("*.deb"))
 
@@ -128,7 +131,7 @@ def _apt_options(suite: str, scratch: Path) -> list[str]:
 
 def _debian_mirror(etc: Path = Path("/etc/apt")) -> str:
     """The mirror that this machine's apt uses for Debian itself, in either form of its sources."""
-    codename = _debian_codename()
+    codename = debian_codename()
     for suites, uri in _sources(etc):
         if codename in suites:
             return uri
@@ -148,7 +151,8 @@ def _sources(etc: Path) -> Iterator[tuple[list[str], str]]:
             yield [suite], uri
 
 
-def _debian_codename() -> str:
+def debian_codename() -> str:
+    """This machine's release, as "bookworm". Raises NotDebian."""
     release = Path("/etc/os-release")
     text = release.read_text() if release.exists() else ""
     fields: dict[str, str] = dict(re.findall(r'^(ID|VERSION_CODENAME)="?([^"\n]*)"?$', text, re.MULTILINE))

@@ -25,7 +25,7 @@ Components: main
 @pytest.fixture
 def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "sources.list.d").mkdir()
-    monkeypatch.setattr(condor_module, "_debian_codename", lambda: "trixie")
+    monkeypatch.setattr(condor_module, "debian_codename", lambda: "trixie")
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def test_a_source_that_is_switched_off_is_not_taken(etc: Path) -> None:
 
 
 def test_a_mirror_that_cannot_be_reached_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condor_module, "_debian_codename", lambda: "trixie")
+    monkeypatch.setattr(condor_module, "debian_codename", lambda: "trixie")
     monkeypatch.setattr(condor_module, "_debian_mirror", lambda: "http://127.0.0.1:9/debian")
     with pytest.raises(CannotHave, match=r"^trixie: (apt-get.*127\.0\.0\.1|apt-get: .*No such file|.*keyring)"):
         condor_prefix(("trixie",), tmp_path / "cache")
