@@ -103,9 +103,17 @@ class Host:
         mailroom = Mailroom(site, KINDS, self._deliver, DeadLetters(client, site), clock)
         office = PostOffice(mailer, self.gauges)
         table = Table(client, site)
-        self._ground = Ground(site=site, clock=clock, table=table, office=office, mailroom=mailroom, gauges=self.gauges)
         self._document = Document(client, site, applying.NAME)
         self._keepsake = Keepsake(table, self._document)
+        self._ground = Ground(
+            site=site,
+            clock=clock,
+            table=table,
+            office=office,
+            mailroom=mailroom,
+            gauges=self.gauges,
+            keepsake=self._keepsake,
+        )
         self.works = self._first_works()
         console = ConsoleServer(self.config.factory.console, self.gauges, self.health)
         self._exits.callback(console.close)

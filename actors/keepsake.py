@@ -8,6 +8,8 @@ after a loss. Only when every host is restarted before that is it lost.
 
 from __future__ import annotations
 
+import threading
+
 import structlog
 
 from actors.fleet.wish import Wish
@@ -19,20 +21,27 @@ log = structlog.get_logger("host")
 
 
 class Keepsake:
-    """Of one host, for one thread. May raise Unreachable: then the next look does it."""
+    """Of one host. Thread-safe. May raise Unreachable: then the next look does it."""
 
     def __init__(self, table: Table, document: Document) -> None:
         self._table, self._document = table, document
         self._wishes: dict[str, Wish] = {}
+        self._lock = threading.Lock()
+
+    def remember(self, wish: Wish) -> None:
+        """One that this host accepts now."""
+        with self._lock:
+            self._wishes[wish.id] = wish
 
     def keep_wishes(self, now: float) -> None:
         """Remember the living wishes; put back those that are gone. `now`: Redis seconds."""
         there = {wish.id: wish for wish in read_wishes(self._table, now)}
-        lost = [wish for wish in self._wishes.values() if wish.id not in there and wish.ends > now]
+        with self._lock:
+            lost = [wish for wish in self._wishes.values() if wish.id not in there and wish.ends > now]
+            self._wishes = there | {wish.id: wish for wish in lost}
         for wish in lost:
             accept(self._table, wish)
             log.warning("wish put back: Redis had lost it", id=wish.id, verb=wish.verb, by=wish.by, why=wish.reason)
-        self._wishes = there | {wish.id: wish for wish in lost}
 
     def newer(self, seen: Edition | None) -> Edition | None:
         """The active configuration, if it is newer than `seen`. An older one, or none, is replaced by `seen`."""

@@ -28,8 +28,16 @@ log = structlog.get_logger("operator")
 class OperatorDesk:
     """Thread-safe. May raise Unreachable: the mail comes again."""
 
-    def __init__(self, config: Config, table: Table, office: PostOffice, now: Callable[[], float]) -> None:
-        self._config, self._table, self._office, self._now = config, table, office, now
+    def __init__(
+        self,
+        config: Config,
+        table: Table,
+        office: PostOffice,
+        now: Callable[[], float],
+        remember: Callable[[Wish], object] = lambda _: None,
+    ) -> None:
+        """`remember` is told each wish before it is written, so that one which Redis loses at once is put back."""
+        self._config, self._table, self._office, self._now, self._remember = config, table, office, now, remember
 
     def take(self, mail: OperatorWish) -> None:
         now, wrong = self._now(), self._wrong(mail)
@@ -38,6 +46,7 @@ class OperatorDesk:
             log.warning("wish refused", id=mail.id, by=mail.by, why=wrong)
             return
         wish = self._wish(mail, now)
+        self._remember(wish)
         accept(self._table, wish)
         what = f"{wish.selector} {' '.join(wish.names)}".strip()
         log.info("wish", id=wish.id, by=wish.by, verb=wish.verb, what=what, why=wish.reason)

@@ -17,6 +17,7 @@ from actors.calls import Calls
 from actors.clouds.port import Cloud
 from actors.config import Config
 from actors.gauges import Gauges
+from actors.keepsake import Keepsake
 from actors.messages import OperatorWish
 from actors.monitor import Monitor
 from actors.noticeboard import Noticeboard
@@ -49,7 +50,7 @@ MAILBOXES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What a host has whatever its configuration: its Redis, clock, mail and metrics."""
+    """What a host has whatever its configuration: its Redis, clock, mail, metrics and memory."""
 
     site: Site
     clock: RedisClock
@@ -57,6 +58,7 @@ class Ground:
     office: PostOffice
     mailroom: Mailroom
     gauges: Gauges
+    keepsake: Keepsake
 
 
 class Works:
@@ -66,7 +68,7 @@ class Works:
         self.config, self._ground = config, ground
         self._exits = ExitStack()
         self._terms = Terms()
-        self._desk = OperatorDesk(config, ground.table, ground.office, ground.clock.now)
+        self._desk = OperatorDesk(config, ground.table, ground.office, ground.clock.now, ground.keepsake.remember)
         self.supervisor = self._supervisor() if serve else None
         self.ownership = self._ownership(host, posts_of(config) if serve else ())
 

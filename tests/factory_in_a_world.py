@@ -49,6 +49,7 @@ TTL_S, TICK_S = 3.0, 0.5
 TAKEOVER_S = TTL_S + TICK_S + 1.0
 BOOT_S = 1.0
 POLL_S = 0.05
+START_LIMIT_S = 90.0
 MakeHosts = Callable[..., "Factory"]
 
 
@@ -117,7 +118,7 @@ class Factory:
         hosts = [self.host(f"host-{number}") for number in range(1, count + 1)]
         for host in hosts:
             host.start(wait=False)
-        self.until(self.settled, f"{count} hosts share all posts", 40)
+        self.until(self.settled, f"{count} hosts share all posts", START_LIMIT_S)
         self.until(lambda: all(read_views(self.table, cloud)[0] for cloud in self.config.clouds), "clouds are known")
         return hosts
 
@@ -233,7 +234,7 @@ class Factory:
         ]
         wrong += [line for line in steps_back(written(self.redis.directory, self.site)) if line not in self.forgiven]
         for host in self.hosts.values():
-            wrong += [f"{host.name}: {line['event']}" for line in host.lines() if "exception" in line]
+            wrong += [f"{host.name}: actor {line['actor']} died" for line in host.said("actor died")]
         if wrong:
             pytest.fail("\n".join(wrong) + "\n" + self.story())
 

@@ -16,7 +16,7 @@ from deploy.lab import keeper, processes
 from tests.condor_pool import until
 
 ROOT = Path(__file__).parents[1]
-START_LIMIT_S = 30.0
+START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
 
 

@@ -45,6 +45,15 @@ def test_a_living_wish_that_redis_lost_is_put_back_with_its_outcome(
     assert read_outcomes(table)["w1"].verdict == "accepted"
 
 
+def test_a_wish_that_redis_lost_before_anybody_read_it_is_put_back_by_the_host_that_accepted_it(
+    site: Site, table: Table, document: Document
+) -> None:
+    keepsake = Keepsake(table, document)
+    keepsake.remember(wish())
+    keepsake.keep_wishes(NOW)
+    assert read_wishes(table, NOW) == (wish(),)
+
+
 def test_a_wish_that_has_ended_is_not_put_back(site: Site, table: Table, document: Document) -> None:
     accept(table, wish(ends=NOW + 1))
     keepsake = Keepsake(table, document)
