@@ -304,8 +304,9 @@ class Retirement(Serving):
         self._registries.of(term).change(term, [(before, after)])
 
     def _allowed(self, seat: Seat) -> Callable[[], object]:
-        """Checked right before each call that changes the world: a stale holder sends nothing."""
-        return lambda: self.terms.need(seat.post)
+        """Checked right before each call that changes the world: a stale holder or a former term sends nothing."""
+        term = self.terms.need(seat.post)
+        return lambda: self.terms.still(term)
 
 
 def _withheld(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> Counter[str]:

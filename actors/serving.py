@@ -95,6 +95,12 @@ class Terms:
             raise LeaseLost(post, "this host", 0, "not held, or not renewed in time")
         return term
 
+    def still(self, term: Term) -> None:
+        """Raises LeaseLost unless this very term is held: what was decided in a former one is void in the next."""
+        now = self.need(term.post)
+        if now.fence != term.fence:
+            raise LeaseLost(term.post, term.holder, term.fence, f"held in another term, with fence {now.fence}")
+
     def progress(self, actor: str, post: str) -> None:
         """An actor finished a look at this post. Terms are renewed only while this goes on."""
         self._made[(actor, post)] = time.monotonic()

@@ -224,14 +224,14 @@ class Submitter(Serving):
                 self._send(seat, intent, look_first=True)
 
     def _send(self, seat: Seat, intent: Intent, look_first: bool) -> None:
-        cloud, terms, post = self._clouds[seat.name], self.terms, seat.post
+        cloud, terms, term = self._clouds[seat.name], self.terms, self.terms.need(seat.post)
 
         def call() -> tuple[Instance, ...]:
-            terms.need(post)
+            terms.still(term)
             found = cloud.find(intent.id, intent.token) if look_first else ()
             if len(found) == intent.count:
                 return found
-            terms.need(post)
+            terms.still(term)
             return cloud.launch(intent.request)
 
         self.call(seat, "launch", f"launch {intent.id}", call, lambda got: self._answered(seat, intent, got))
