@@ -149,7 +149,7 @@ class Host:
             self._seen = self._document.read()
             return self._works_of(self._seen)
         self._seen = edition
-        if edition.body == own:
+        if applying.says_the_same(self.config, edition):
             return self._works_of(edition)
         log.warning(
             "this host holds nothing: its file is not the active configuration",

@@ -81,6 +81,16 @@ def keeping_used_clouds(config: Config, active: Config, used: Iterable[str]) -> 
     return config.model_copy(update=update)
 
 
+def says_the_same(config: Config, edition: Edition) -> bool:
+    """Whether a host's file is the active configuration, but for clouds that it leaves out and are retired there."""
+    try:
+        active = with_shared(config, edition.body)
+    except NotServable:
+        return False
+    retired = [name for name, cloud in active.clouds.items() if cloud.retired]
+    return shared(keeping_used_clouds(config, active, retired)) == shared(active)
+
+
 def activate(document: Document, config: Config, used: Iterable[str], by: str) -> tuple[int, list[str]]:
     """Make `config` the active one; returns its generation and what changed. No change, no new generation.
 

@@ -42,7 +42,7 @@ class OperatorDesk:
     def take(self, mail: OperatorWish) -> None:
         now, wrong = self._now(), self._wrong(mail)
         if wrong:
-            conclude(self._table, Outcome(id=mail.id, verdict="refused", why=wrong, at=now))
+            conclude(self._table, _refused(mail, wrong, now))
             log.warning("wish refused", id=mail.id, by=mail.by, why=wrong)
             return
         wish = self._wish(mail, now)
@@ -99,3 +99,8 @@ class OperatorDesk:
         if selector == "queue":
             return list(self._config.queues)
         return [name for vm in self._vms() for name in (vm.id, vm.instance_id) if name]
+
+
+def _refused(mail: OperatorWish, why: str, now: float) -> Outcome:
+    said = f"{mail.verb} {mail.selector} {mail.name}".strip()
+    return Outcome(id=mail.id, verdict="refused", why=why, at=now, said=said, by=mail.by, reason=mail.reason)

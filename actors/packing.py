@@ -1,6 +1,10 @@
 """Rows as bytes: msgpack of what pydantic makes of our frozen types, and back, checked.
 
 A row that this version cannot read raises BadRow with what was wrong, and is never taken for an empty one.
+
+Every row carries the version of its shape, so that hosts of two versions can work side by side. A field more with a
+default is the same shape: older hosts pass over it. What an older host must not misread is another shape: raise SCHEMA,
+and go on reading the one before.
 """
 
 from __future__ import annotations
@@ -11,6 +15,9 @@ import msgpack
 from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
+
+SCHEMA = 1
+VERSION = "v"  # the key of the shape's version in each row; rows of before it was written have none, and are 1
 
 
 class BadRow(Exception):
@@ -29,14 +36,17 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def pack(value: Any) -> bytes:
     """Bytes of a frozen dataclass or model, without the fields that have their default."""
     plain = _adapter(type(value)).dump_python(value, mode="json", exclude_defaults=True)
-    packed: bytes = msgpack.packb(plain)
+    packed: bytes = msgpack.packb({VERSION: SCHEMA, **plain})
     return packed
 
 
 def unpack(kind: type[T], body: bytes) -> T:
     """The value of type `kind`. Raises BadRow."""
     try:
-        value: T = _adapter(kind).validate_python(msgpack.unpackb(body))
+        content = msgpack.unpackb(body)
+        if isinstance(content, dict) and (version := content.pop(VERSION, 1)) != SCHEMA:
+            raise BadRow(f"a {kind.__name__} has shape {version!r}; this version reads {SCHEMA}: upgrade this host")
+        value: T = _adapter(kind).validate_python(content)
     except (ValidationError, ValueError, msgpack.UnpackException) as wrong:
         raise BadRow(f"a row is not a {kind.__name__}: {wrong}") from wrong
     return value

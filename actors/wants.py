@@ -19,12 +19,15 @@ from broker.table import Put, Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a wish: `accepted`, or `refused` and why."""
+    """What became of a wish: `accepted`, or `refused` and why. A refused one has no other row: it says what it was."""
 
     id: str
     verdict: str
     why: str
     at: float
+    said: str = ""  # of a refused one: verb, selector, name
+    by: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.applying import NotServable, activate, clouds_of, planned, shared, with_shared
+from actors.applying import NotServable, activate, clouds_of, planned, says_the_same, shared, with_shared
 from actors.config import Config
 from broker.connect import Site
 from broker.document import Document
@@ -86,3 +86,15 @@ def test_a_retired_cloud_is_forgotten_when_its_last_vm_has_ended(document: Docum
     activate(document, config(), (), "ada")
     activate(document, without_spot(), ["spot"], "ada")
     assert b"spot" not in planned(document.read(), without_spot(), ())
+
+
+def test_a_host_that_restarts_with_the_applied_file_serves_on_while_a_retired_cloud_is_drained(
+    document: Document,
+) -> None:
+    activate(document, config(), (), "ada")
+    activate(document, without_spot(), ["spot"], "ada")
+    edition = document.read()
+    assert edition is not None
+    assert edition.body != shared(without_spot())
+    assert says_the_same(without_spot(), edition)
+    assert not says_the_same(config(), edition)
