@@ -37,7 +37,7 @@ def test_launches_that_answer_late_wrongly_or_never_start_each_vm_once(make_fact
 
 def test_after_a_token_mismatch_the_vm_is_found_by_token_and_tag(make_factory: MakeFactory) -> None:
     """The launch worked and answered 500; the cloud does not list it yet, and says that the token was used."""
-    factory = make_factory()
+    factory = make_factory(clouds={"private": {"max_vms": 1}, "spot": {"max_vms": 0}})
     control = factory.site.cloud.control
     control.fault("hide_newest", "DescribeInstances", times=ALWAYS)
     control.fault("fail_after")
