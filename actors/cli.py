@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,6 +22,8 @@ from rich.text import Text
 from actors.config import Config as Settings
 from actors.config_file import load
 from actors.config_mistakes import BadConfig
+from actors.console.refusals import NoLetter, NotSafe
+from actors.packing import BadRow
 from actors.secrets_file import NoSecret
 from actors.where import NotRunning
 from broker.errors import AlreadyRuns, BadUrl, BrokerError
@@ -36,6 +41,16 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+class Letters(StrEnum):
+    """What can be done with dead letters."""
+
+    LIST = "list"
+    SHOW = "show"
+    REPLAY = "replay"
+    DROP = "drop"
+
 
 File = Annotated[Path, typer.Argument(metavar="CONFIG", help="The factory's TOML file.", show_default=False)]
 
@@ -106,6 +121,74 @@ def status(
         return
     except (NotRunning, BrokerError, NoSecret) as away:
         _end(BROKEN, str(away))
+
+
+@app.command()
+def owners(
+    config: File,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; the shape is stable.")] = False,
+) -> None:
+    """Who holds which post since when; which hosts there are, and which configuration they serve."""
+    settings = _load(config)
+    from actors.console import owners
+
+    with _told():
+        seen = owners.read(settings)
+    out.out(seen.model_dump_json(indent=2)) if as_json else out.print(owners.screen(seen))
+
+
+@app.command()
+def apply(
+    config: File,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
+) -> None:
+    """Show what this configuration would change, and make it the active one of all hosts."""
+    settings = _load(config)
+    from actors.console import applying_screen
+    from actors.console.store import author, store
+
+    with _told(), store(settings) as rows:
+        proposal = applying_screen.propose(settings, rows)
+        if not proposal.changes:
+            out.print(f"nothing to do: generation {proposal.number} says the same")
+            return
+        out.print(applying_screen.shown(proposal))
+        if not yes:
+            typer.confirm(f"Make it generation {proposal.number + 1}, for all hosts?", abort=True)
+        number = applying_screen.make_active(rows, proposal, author())
+    out.print(f"generation {number} is active; hosts take it up without a restart: see `apf owners {config}`")
+
+
+@app.command()
+def wishes(
+    config: File,
+    everything: Annotated[bool, typer.Option("--all", help="Also those refused or over for more than a day.")] = False,
+) -> None:
+    """What operators asked for, what became of it, and how many VMs it still concerns."""
+    settings = _load(config)
+    from actors.console import wishes
+
+    with _told():
+        out.print(wishes.screen(wishes.read(settings, everything)))
+
+
+@app.command()
+def dead(
+    config: File,
+    what: Annotated[Letters, typer.Argument(metavar="WHAT", help="list, show, replay or drop.", show_default=False)],
+    letter: Annotated[str, typer.Argument(metavar="[ID]", help='A letter\'s id, or "all".', show_default=False)] = "",
+) -> None:
+    """Mail that nobody could read: list it, show one, replay it into its mailbox, drop it."""
+    settings = _load(config)
+    if bool(letter) == (what is Letters.LIST):
+        _end(WRONG, 'say `list` alone, or `show`, `replay` or `drop` with a letter\'s id or "all"')
+    from actors.console import dead
+    from actors.console.store import store
+
+    with _told(), store(settings) as rows:
+        shown, done = dead.do(rows, what.value, letter)
+    out.print(shown)
+    raise typer.Exit(0 if done else BROKEN)
 
 
 def _wishing(verb: str, text: str) -> None:
@@ -181,6 +264,15 @@ def _ask(
         _end(NOBODY, f"no host answered in {wait_s:g} s. Is one up? See `apf status {path}`, then ask again.")
     out.print(f"wish {outcome.id} {outcome.verdict}" + (f": {outcome.why}" if outcome.why else ""))
     raise typer.Exit(0 if outcome.verdict == "accepted" else BROKEN)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What can be wrong with Redis or with what stands there, as one line and exit status 1."""
+    try:
+        yield
+    except (NotRunning, BrokerError, NoSecret, BadRow, NotSafe, NoLetter) as wrong:
+        _end(BROKEN, str(wrong))
 
 
 def _load(path: Path) -> Settings:

@@ -5,14 +5,13 @@ Nobody answers by mail. The same id twice is one wish, so repeating does no harm
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 import uuid
 
 from pydantic import ValidationError
 
 from actors.config import Config
+from actors.console.store import author
 from actors.messages import KINDS, OperatorWish
 from actors.post_office import OPERATOR
 from actors.wants import Outcome, read_outcomes
@@ -37,7 +36,7 @@ def wish(verb: str, selector: str, name: str, reason: str, life_s: float, **more
         "selector": selector,
         "name": name,
         "reason": reason,
-        "by": f"{getpass.getuser()}@{socket.gethostname()}"[:100],
+        "by": author(),
         "life_s": life_s,
         **more,
     }

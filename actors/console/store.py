@@ -1,0 +1,68 @@
+"""A factory's Redis, opened for one command of the operator and closed after it. No host needs to answer."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from actors import applying
+from actors.applying import NotServable
+from actors.config import Config
+from actors.where import site_of
+from broker.clock import RedisClock
+from broker.connect import Site
+from broker.dead_letters import DeadLetters
+from broker.document import Document, Edition
+from broker.hosts import Hosts
+from broker.leases import Leases
+from broker.table import Table
+
+_LOOKER = "console#0"  # holds no post
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What commands read and write. `now` is Redis time when it was opened."""
+
+    site: Site
+    now: float
+    table: Table
+    hosts: Hosts
+    leases: Leases
+    dead: DeadLetters
+    document: Document
+
+
+@contextmanager
+def store(config: Config) -> Iterator[Store]:
+    """Raises NotRunning, NoSecret, BadUrl, Unreachable."""
+    site = site_of(config)
+    client = site.client()
+    try:
+        yield Store(
+            site=site,
+            now=RedisClock(client).sync(),
+            table=Table(client, site),
+            hosts=Hosts(client, site),
+            leases=Leases(client, site, _LOOKER, config.factory.ttl_s),
+            dead=DeadLetters(client, site),
+            document=Document(client, site, applying.NAME),
+        )
+    finally:
+        client.close()
+
+
+def served(config: Config, edition: Edition | None) -> Config:
+    """What the hosts serve: the active configuration, else (none yet, or a newer version's) the file's."""
+    try:
+        return applying.with_shared(config, edition.body) if edition else config
+    except NotServable:
+        return config
+
+
+def author() -> str:
+    """Who runs this command, for what is written down."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"[:100]
