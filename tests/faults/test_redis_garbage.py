@@ -13,12 +13,12 @@ from tests.factory_on_lab import Factory, MakeFactory
 
 pytestmark = pytest.mark.lab
 
-# body, content type, a word of the reason
+# body, content type
 MAIL = (
-    (b"\xc1 is no msgpack", CONTENT_TYPE, "msgpack"),
-    (b"cos\nsystem\n(S'true'\ntR.", "application/x-python-serialize", "content type"),
-    (b'{"kind": "look-at-want"}', "application/json", "content type"),
-    (b"\x81\xa4kind\xa5order", CONTENT_TYPE, "field"),
+    (b"\xc1 is no msgpack", CONTENT_TYPE),
+    (b"cos\nsystem\n(S'true'\ntR.", "application/x-python-serialize"),
+    (b'{"kind": "look-at-want"}', "application/json"),
+    (b"\x81\xa4kind\xa5order", CONTENT_TYPE),
 )
 
 
@@ -37,7 +37,7 @@ def test_garbage_in_every_mailbox_is_parked_with_its_reason_and_stops_nobody(mak
     for mailbox in mailboxes:
         reasons = [letter.reason for letter in factory.dead_letters.list() if letter.mailbox == mailbox]
         assert len(reasons) == len(MAIL) + 1
-        assert all(reasons)
+        assert len(set(reasons)) == len(reasons), reasons
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     factory.wish("vm", factory.alive()[0].id)  # mail still gets through
     factory.until_done()
@@ -51,5 +51,5 @@ def throw_in(factory: Factory, mailbox: str) -> None:
     factory.client.lpush(queue, b"\x00 raw bytes, no mail at all")
     with factory.redis_site.connection() as connection:
         producer = connection.Producer()
-        for body, content_type, _ in MAIL:
+        for body, content_type in MAIL:
             producer.publish(body, exchange="", routing_key=queue, content_type=content_type, content_encoding="binary")
