@@ -4,6 +4,7 @@ import pytest
 
 from actors.config import Config
 from broker.connect import Site
+from tests.console.factory_file import FactoryFile
 from tests.console.factory_rows import Rows, config_at
 from tests.redis_server import redis_address, site
 
@@ -20,3 +21,9 @@ def config(site: Site, tmp_path: Path) -> Config:
 def rows(site: Site) -> Rows:
     """A hand that writes that factory's rows."""
     return Rows(site)
+
+
+@pytest.fixture
+def file(site: Site, tmp_path: Path) -> FactoryFile:
+    """Its TOML file, for the command."""
+    return FactoryFile(site, tmp_path)

@@ -16,7 +16,7 @@ import pytest
 from deploy.lab import condor
 
 PROGRAMS = ("redis-server", "redis-sentinel")
-WANTED = re.compile(r"redis-(server|tools|sentinel)|lib(atomic1|hiredis.*|jemalloc2|lua5.1-0|liblzf1|lzf1|ssl3.*|systemd0)")
+WANTED = re.compile(r"redis-(server|tools|sentinel)|lib(atomic1|hiredis.*|jemalloc2|lua5.1-0|lzf1|ssl3.*|systemd0)")
 
 
 @dataclass(frozen=True, kw_only=True)

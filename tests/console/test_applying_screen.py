@@ -1,0 +1,93 @@
+"""`apf apply`: the difference is shown, then it is active; nothing that runs is forgotten."""
+
+import json
+
+import pytest
+
+from actors.applying import NAME, shared
+from actors.config_file import load
+from actors.console import applying_screen
+from actors.console.store import store
+from actors.fleet.vm import State
+from broker.connect import Site
+from broker.document import Document
+from broker.errors import StaleRow
+from tests.console.factory_file import FactoryFile, said
+from tests.console.factory_rows import Rows
+
+
+def document(site: Site) -> Document:
+    return Document(site.client(), site, NAME)
+
+
+def active(site: Site) -> dict:  # type: ignore[type-arg]
+    edition = document(site).read()
+    assert edition is not None
+    return json.loads(edition.body)
+
+
+def test_the_first_one_is_shown_whole_and_becomes_generation_1(file: FactoryFile, site: Site) -> None:
+    result = file.apf("apply", "--yes")
+    assert result.exit_code == 0, result.output
+    assert '+ "private": {' in said(result)
+    assert "generation 1 is active" in said(result)
+    assert document(site).read().body == shared(load(file.path))  # type: ignore[union-attr]
+
+
+def test_the_same_again_is_nothing_to_do(file: FactoryFile, site: Site) -> None:
+    file.apf("apply", "--yes")
+    result = file.apf("apply")
+    assert (result.exit_code, document(site).number()) == (0, 1)
+    assert "nothing to do: generation 1 says the same" in said(result)
+
+
+def test_a_change_is_shown_and_made_only_after_a_yes(file: FactoryFile, site: Site) -> None:
+    file.apf("apply", "--yes")
+    file.write(("private", "spot"), max_vms=7)
+    refused = file.apf("apply", given="n\n")
+    assert (refused.exit_code, document(site).number()) == (1, 1)
+    assert '- "max_vms": 2' in said(refused)
+    assert '+ "max_vms": 7' in said(refused)
+    assert file.apf("apply", given="y\n").exit_code == 0
+    assert active(site)["clouds"]["spot"]["max_vms"] == 7
+
+
+def test_a_removed_cloud_with_vms_stays_as_retired_and_is_named(file: FactoryFile, rows: Rows, site: Site) -> None:
+    file.apf("apply", "--yes")
+    rows.vm("spot", State.READY)
+    rows.vm("spot", State.BOOTING)
+    ended = rows.vm("private", State.ENDED)
+    assert ended.cloud == "private"
+    file.write(("other",))
+    result = file.apf("apply", "--yes")
+    assert "spot stays as retired: 2 VMs run there" in said(result)
+    assert "private stays" not in said(result)
+    assert active(site)["clouds"]["spot"]["retired"] is True
+    assert set(active(site)["clouds"]) == {"other", "spot"}
+
+
+def test_a_cloud_with_vms_is_never_forgotten_for_a_configuration_of_a_newer_version(
+    file: FactoryFile, rows: Rows, site: Site
+) -> None:
+    newer = json.loads(shared(load(file.path)))
+    newer["clouds"]["spot"]["a_key_of_tomorrow"] = 1
+    document(site).replace(json.dumps(newer).encode(), 0, "tomorrow")
+    rows.vm("spot", State.READY)
+    file.write(("private",))
+    result = file.apf("apply", "--yes")
+    assert result.exit_code == 1
+    assert "VMs run on spot, which this file leaves out" in said(result)
+    assert document(site).number() == 1
+
+
+def test_what_somebody_else_made_active_meanwhile_is_not_overwritten(file: FactoryFile, site: Site) -> None:
+    file.apf("apply", "--yes")
+    file.write(("private", "spot"), max_vms=3)
+    settings = load(file.path)
+    with store(settings) as rows:
+        mine = applying_screen.propose(settings, rows)
+        file.write(("private", "spot"), max_vms=4)
+        assert file.apf("apply", "--yes").exit_code == 0
+        with pytest.raises(StaleRow, match="version 1 was expected, 2 is there"):
+            applying_screen.make_active(rows, mine, "ada")
+    assert active(site)["clouds"]["spot"]["max_vms"] == 4
