@@ -21,7 +21,7 @@ from actors.gauges import Gauges
 from actors.messages import LookAtFleet
 from actors.post_office import PostOffice
 from actors.registry import Closed, Registry
-from actors.views import CLOUD, fleet_views, publish, read_views, timeless
+from actors.views import CLOUD, fleet_views, key_of, publish, read_views, says_same
 from broker.leases import Term
 from broker.table import Table
 
@@ -50,8 +50,8 @@ class Noticeboard:
             before = dict(registry.published)
             views = self._views(registry, now, orphans)
             self._forget_old(registry, now)
-            publish(self._table, term, views, registry.published)
-        for seen in views:
+            changed = publish(self._table, term, views, registry.published)
+        for seen in (seen for seen in views if key_of(seen) in changed):
             self._gauges.cloud(seen) if isinstance(seen, CloudView) else self._gauges.fleet(seen)
         for queue in concerned(self._config.queues_of(registry.cloud), before, views):
             self._office.send(f"scheduler@queue/{queue}", LookAtFleet(cloud=registry.cloud))
@@ -77,10 +77,10 @@ def concerned(
     queues: Iterable[str], before: Mapping[str, FleetView | CloudView], views: Iterable[FleetView | CloudView]
 ) -> list[str]:
     """The queues whose schedulers have something new to decide on. `before`: what was published last, by its key."""
-    new = {seen.queue if isinstance(seen, FleetView) else CLOUD: seen for seen in views}
+    new = {key_of(seen): seen for seen in views}
     if _gate(new.get(CLOUD)) != _gate(before.get(CLOUD)):
         return list(queues)
-    return [queue for queue in queues if timeless(new.get(queue)) != timeless(before.get(queue))]
+    return [queue for queue in queues if not says_same(new.get(queue), before.get(queue))]
 
 
 def _gate(cloud: FleetView | CloudView | None) -> tuple[str, str, bool] | None:

@@ -31,6 +31,7 @@ from broker.table import Table
 
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
+QUIET_LOOK_S = 30.0  # no jobs and no VMs wanted: what changes that comes with mail
 FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
 OLD_READINGS = 4  # demand older than so many of its pool's intervals is not known any more
 
@@ -63,9 +64,13 @@ class Scheduler(Serving):
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
 
     def interval_s(self, seat: Seat) -> float:
-        """A surplus that waits for its time to be released is looked at closely."""
-        waits = seat.state is not None and any(want.surplus for want in seat.state.wants.values())
-        return SURPLUS_LOOK_S if waits else LOOK_S
+        """A surplus that waits for its time to be released is looked at closely, a queue without jobs seldom."""
+        state: QueueSeat | None = seat.state
+        if state is None:
+            return LOOK_S
+        if any(want.surplus for want in state.wants.values()):
+            return SURPLUS_LOOK_S
+        return QUIET_LOOK_S if _quiet(state) else LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
         return QueueSeat(
@@ -162,3 +167,9 @@ class Scheduler(Serving):
         if standing != seat.state.standing:
             write_standing(self._table, term, standing)
             seat.state.standing = standing
+
+
+def _quiet(state: QueueSeat) -> bool:
+    seen = state.standing
+    jobs = not seen or not seen.known or seen.idle or seen.young or seen.running or seen.held
+    return not jobs and not any(want.n for want in state.wants.values())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 
 from actors.fleet.supply import view
 from actors.fleet.vm import Vm
@@ -19,13 +20,13 @@ CLOUD = "@"
 
 def publish(
     table: Table, term: Term, views: Iterable[FleetView | CloudView], before: dict[str, FleetView | CloudView]
-) -> tuple[str, ...]:
+) -> frozenset[str]:
     """Write the views that differ from `before` in more than their time, and note them there. Returns their keys."""
-    changed = {_key(seen): seen for seen in views if timeless(seen) != timeless(before.get(_key(seen)))}
+    changed = {key_of(seen): seen for seen in views if not says_same(seen, before.get(key_of(seen)))}
     rows = [Put(kind="fleet", key=key, body=pack(seen), expected_version=None) for key, seen in changed.items()]
     table.write(term, rows)
     before.update(changed)
-    return tuple(changed)
+    return frozenset(changed)
 
 
 def fleet_views(registry: Registry, queues: Iterable[str], now: float) -> list[FleetView]:
@@ -59,10 +60,17 @@ def read_view_of(
     }
 
 
-def _key(seen: FleetView | CloudView) -> str:
+def key_of(seen: FleetView | CloudView) -> str:
+    """Of its row: the queue, or "@"."""
     return seen.queue if isinstance(seen, FleetView) else CLOUD
 
 
-def timeless(seen: FleetView | CloudView | None) -> FleetView | CloudView | None:
-    """What a view says, without when."""
-    return replace(seen, at=0.0) if seen else None
+def says_same(one: FleetView | CloudView | None, other: FleetView | CloudView | None) -> bool:
+    """Whether two views differ in nothing but their time. A host compares hundreds of them at each look."""
+    if one is None or other is None or type(one) is not type(other):
+        return one is other
+    words = _WORDS[type(one)]
+    return bool(words(one) == words(other))
+
+
+_WORDS = {kind: attrgetter(*(f.name for f in fields(kind) if f.name != "at")) for kind in (FleetView, CloudView)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
@@ -70,9 +71,15 @@ def wants_of_queues(table: Table, queues: Iterable[str]) -> list[Want]:
 
 def wants_of_cloud(table: Table, cloud: str, queues: Iterable[str]) -> dict[str, Want]:
     """What each queue wants of a cloud; a queue that never said is absent."""
-    by_post = table.read_many("want", [f"queue/{queue}" for queue in queues])
-    rows = {post.removeprefix("queue/"): row[cloud] for post, row in by_post.items() if cloud in row}
-    return {queue: unpack(Want, row.body) for queue, row in rows.items()}
+    names = list(queues)
+    rows = table.get_many([("want", f"queue/{queue}", cloud) for queue in names])
+    return {queue: _want(row.body) for queue, row in zip(names, rows, strict=True) if row}
+
+
+@lru_cache(maxsize=10_000)
+def _want(body: bytes) -> Want:
+    """Most wants are the same from look to look, and there are hundreds of them."""
+    return unpack(Want, body)
 
 
 def read_wishes(table: Table, now: float) -> tuple[Wish, ...]:

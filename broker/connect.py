@@ -261,7 +261,7 @@ def _redis_settings() -> dict[str, Any]:
 def _kombu_settings() -> dict[str, Any]:
     return {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
-        "unacked_restore_throttle": 1,
+        "unacked_restore_throttle": 1_000_000,  # looks between kombu's own sweeps: the janitor sweeps, every second
         "unacked_mutex_expire": SOCKET_TIMEOUT_S * 2,  # a janitor that died must not stop all others for minutes
         "priority_steps": [0],  # one Redis list a mailbox, not four
         "socket_timeout": SOCKET_TIMEOUT_S,
