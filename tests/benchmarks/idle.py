@@ -13,7 +13,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.site import BenchHost, BenchSite, cpu_s, memory_mb, threads, until
 
 QUEUES = (1, 200)
-SETTLE_S = 25.0
+SETTLE_S = 20.0
 WATCH_S = 60.0
 LIMIT_PERCENT = 2.0
 
