@@ -107,10 +107,10 @@ def late(vm: Vm, world: World) -> Vm | None:
 
 
 def unwanted(vm: Vm, world: World) -> Vm | None:
-    """It was given up while it booted; now it can be drained."""
+    """It was given up while it booted; now it can be drained, and that taken back, as with any other."""
     if vm.state is not State.READY or not vm.unwanted or vm.held:
         return None
-    return drain(vm, world.now, "policy", "given up while it booted")
+    return replace(drain(vm, world.now, "policy", "given up while it booted"), unwanted=0.0)
 
 
 def taken_over(vm: Vm, world: World) -> Vm | None:

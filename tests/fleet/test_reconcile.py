@@ -57,6 +57,7 @@ def test_a_vm_that_was_given_up_while_it_booted_is_drained_when_it_joins() -> No
     after = advance(given_up, world(machine(), of=given_up))
     assert (after.state, after.drain_for) == (State.DRAINING, "policy")
     assert after.nonce == "x-0.1"
+    assert not after.unwanted, "else its drain could not be taken back when demand returns"
 
 
 def test_drained_needs_every_slot_drained_idle_and_ours() -> None:

@@ -1,0 +1,70 @@
+"""Daemons stopped with SIGSTOP: they answer nobody and are not gone.
+
+The rule: a daemon that hangs delays what rests on it and nothing else. Terms are renewed all the while, other VMs are
+served, nothing is ended on the word of a look that failed; and once it goes on, everything is finished.
+"""
+
+import pytest
+
+from actors.fleet.vm import State
+from tests.factory_on_lab import MakeFactory
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_frozen_startd_delays_its_own_vm_and_no_other(make_factory: MakeFactory) -> None:
+    factory = make_factory()
+    factory.submit(2, seconds=6)
+    factory.host().start()
+    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
+    frozen, other = factory.running_jobs()
+    terms = factory.fences_of()
+    factory.site.hypervisor.nodes[frozen].freeze()
+    factory.until(lambda: other in factory.ended(), "the other VM was drained and ended", 40)
+    vm = factory.vm_of(frozen)
+    assert vm is not None
+    assert vm.state in (State.READY, State.DRAINING), vm
+    factory.submit(1, seconds=1)
+    factory.until(lambda: len(factory.started()) == 3, "a new job gets a VM though the frozen one is there", 20)
+    assert frozen not in factory.ended()
+    assert factory.fences_of() == terms
+    factory.site.hypervisor.nodes[frozen].thaw()
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_frozen_schedd_stops_releases_but_not_starts(make_factory: MakeFactory) -> None:
+    factory = make_factory(schedds=2)
+    pool = factory.site.pool
+    factory.submit(1, seconds=3)
+    factory.submit(1, seconds=5, schedd=1)
+    factory.host().start()
+    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
+    terms = factory.fences_of()
+    pool.freeze_schedd(1)
+    factory.until(lambda: any(s.error for s in factory.demand_head().schedds), "the schedd is missed by name", 20)
+    factory.submit(3, seconds=2)
+    factory.until(lambda: len(factory.started()) == 4, "jobs of the other schedd get VMs", 20)
+    factory.until(lambda: len(factory.vms("", State.READY)) == 4, "and these VMs are served", 20)
+    factory.holds(lambda: not factory.ended(), "nothing is released while a schedd is not heard", 6)
+    assert factory.fences_of() == terms
+    pool.thaw_schedd(1)
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_frozen_collector_stops_decisions_and_ends_nothing(make_factory: MakeFactory) -> None:
+    factory = make_factory()
+    factory.submit(2, seconds=5)
+    factory.host().start()
+    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
+    terms, started = factory.fences_of(), factory.started()
+    factory.site.pool.freeze_collector()
+    factory.until(lambda: factory.startds_head().failed, "the reading of startds fails", 25)
+    factory.until(lambda: not factory.site.pool.queue(), "the jobs are done", 30)
+    factory.holds(lambda: not factory.ended(), "nothing is ended while the collector is not heard", 6)
+    assert factory.started() == started
+    assert factory.fences_of() == terms
+    factory.site.pool.thaw_collector()
+    factory.until_done()
+    factory.judge()
