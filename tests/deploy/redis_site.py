@@ -73,6 +73,7 @@ class RedisSite:
 
     def _start(self) -> None:
         _fill(self.factory, self.folder)
+        self._admit_the_test()
         self.ca = _certificate(self.folder)
         found = programs()
         self.ports = [_free_port() for _ in range(3)]
@@ -87,6 +88,12 @@ class RedisSite:
             wait_for(self._settled)
         else:
             wait_for(lambda: self._replicas() == 2)
+
+    def _admit_the_test(self) -> None:
+        """A user of the test's own, to see what the servers refused; no test shows anything by it alone."""
+        with (self.folder / "users.acl").open("a") as users:
+            users.write(f"user {self.factory}-test on >test allkeys allchannels +@all\n")
+        (self.folder / "passwords/test").write_text("test")
 
     def _server(self, found: Programs, port: int) -> None:
         master = port == self.ports[0]

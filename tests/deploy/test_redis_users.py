@@ -1,0 +1,219 @@
+"""deploy/redis/users.acl on real servers over TLS: each user can do its work, and nothing else."""
+
+import contextlib
+import io
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kombu
+import msgpack
+import pytest
+import redis
+
+from broker.errors import Refused, reaching
+from deploy.lab.demo_simulated import SimulatedStage
+from tests.condor_pool import until
+from tests.deploy.redis_site import RedisSite
+from tests.deploy.served import Served
+from tests.factory_process import HostProcess
+from tests.readme import README
+
+Call = Callable[[redis.Redis], object]
+
+
+@pytest.fixture(scope="module")
+def served(secured: RedisSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A factory of one host that logs in as `prod-host`; it has run two jobs and drained their VM."""
+    folder = tmp_path_factory.mktemp("factory")
+    with SimulatedStage() as stage:
+        made = Served(secured, stage, folder, ttl_s=5.0, tick_s=0.5)
+        host = HostProcess("here", made.path, folder, made.environment("host"))
+        try:
+            host.start()
+            stage.submit([0.5, 0.5])
+            until(lambda: bool(stage.lives()) and all(life.ended_at for life in stage.lives()), "the VMs came and went")
+            assert all(job.undisturbed for job in stage.jobs())
+            yield made
+        finally:
+            host.close()
+
+
+@pytest.fixture
+def log(secured: RedisSite) -> Callable[[str], list[dict[str, Any]]]:
+    """What the server refused a user since the test began."""
+    client = secured.address("test", secured.alone).client()
+    client.acl_log_reset()
+
+    def refused(user: str) -> list[dict[str, Any]]:
+        return [entry for entry in client.acl_log() if entry["username"] == f"prod-{user}"]
+
+    return refused
+
+
+def client_of(secured: RedisSite, user: str) -> redis.Redis:
+    return secured.address(user, secured.alone).client()
+
+
+# --- who nobody knows
+
+
+def test_nobody_comes_in_without_a_name_and_without_tls(secured: RedisSite) -> None:
+    nameless = redis.Redis("localhost", secured.alone, ssl=True, ssl_ca_certs=str(secured.ca))
+    with pytest.raises(redis.AuthenticationError):
+        nameless.ping()
+    with pytest.raises(redis.ConnectionError):
+        redis.Redis("localhost", secured.alone).ping()
+    with pytest.raises(redis.ConnectionError, match="certificate"):
+        redis.Redis("localhost", secured.alone, ssl=True).ping()
+
+
+# --- the host
+
+
+def test_a_factory_runs_as_the_host_user_and_is_refused_nothing(served: Served) -> None:
+    client = served.redis.address("test", served.redis.alone).client()
+    assert [entry for entry in client.acl_log() if entry["username"] == "prod-host"] == []
+    kinds = {key.decode().split(":")[2] for key in client.scan_iter("apf:prod:*")}
+    assert {"rows", "leases", "hosts", "document", "generation"} <= kinds
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.set("elsewhere", 1),
+        lambda client: client.hgetall("apf:other:leases"),
+        lambda client: client.flushall(),
+        lambda client: client.flushdb(),
+        lambda client: client.keys("*"),
+        lambda client: client.config_get("*"),
+        lambda client: client.acl_list(),
+        lambda client: client.shutdown(),
+        lambda client: client.execute_command("DEBUG", "SLEEP", "0"),
+        lambda client: client.execute_command("REPLICAOF", "NO", "ONE"),
+        lambda client: client.eval("return redis.call('GET', KEYS[1])", 1, "apf:other:x"),
+    ],
+)
+def test_the_host_reaches_its_own_factorys_keys_and_nothing_else(secured: RedisSite, call: Call) -> None:
+    with pytest.raises(Refused), reaching():
+        call(client_of(secured, "host"))
+
+
+# --- the operator
+
+
+def test_the_readmes_script_works_as_the_operator(served: Served) -> None:
+    (script,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    url = served.redis.url("operator", served.redis.alone) + f"?ssl_ca_certs={served.redis.ca}"
+    script = script.replace('"redis://localhost:6379/0"', repr(url))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(script, "README.md", "exec"), {})
+    assert "'verdict': 'accepted'" in printed.getvalue()
+
+
+def test_apf_drain_works_as_the_operator(served: Served) -> None:
+    result = served.apf("operator", "drain", "--cloud", "spot", "--reason", "as the operator", "--life", "1m")
+    assert result.exit_code == 0, result.output
+    assert "accepted" in result.output
+
+
+def test_the_operator_may_say_that_to_one_mailbox_only(secured: RedisSite) -> None:
+    client = client_of(secured, "operator")
+    client.lpush("apf:prod:mail:operator", "x")
+    with pytest.raises(Refused), reaching():
+        client.lpush("apf:prod:mail:scheduler@queue/atlas", "x")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.hgetall("apf:prod:rows:vm:cloud/spot"),
+        lambda client: client.hgetall("apf:prod:leases"),
+        lambda client: client.hgetall("apf:prod:document:config"),
+        lambda client: client.hgetall("apf:prod:once:wish"),
+        lambda client: client.hset("apf:prod:once:outcome", "wish-0001", b"accepted"),
+        lambda client: client.hset("apf:prod:leases", "cloud/spot", "1 me 0 9"),
+        lambda client: client.rpop("apf:prod:mail:operator"),
+        lambda client: client.lrange("apf:prod:mail:operator", 0, -1),
+        lambda client: client.delete("apf:prod:mail:operator"),
+        lambda client: client.eval("return 1", 0),
+        lambda client: client.flushall(),
+        lambda client: client.flushdb(),
+        lambda client: client.keys("*"),
+        lambda client: client.scan(),
+        lambda client: client.info(),
+        lambda client: client.publish("news", "x"),
+        lambda client: client.config_set("appendonly", "no"),
+        lambda client: client.client_list(),
+    ],
+)
+def test_the_operator_may_do_nothing_else(secured: RedisSite, call: Call) -> None:
+    with pytest.raises(Refused), reaching():
+        call(client_of(secured, "operator"))
+
+
+# --- the dashboard
+
+
+@pytest.mark.parametrize("command", ["status", "owners", "wishes"])
+def test_the_dashboard_reads_the_whole_factory(
+    served: Served, command: str, log: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    result = served.apf("dashboard", command, *(["--json"] if command != "wishes" else []))
+    assert result.exit_code == 0, result.output
+    assert {entry["object"].split(":")[3] for entry in log("dashboard")} <= {"intent"}
+    if command == "owners":
+        seen = json.loads(result.stdout)
+        assert [host["alive"] for host in seen["hosts"]] == [True]
+        assert seen["unowned"] == []
+
+
+def test_the_dashboard_reads_dead_letters_and_drops_none(served: Served) -> None:
+    site = served.redis.site("host", served.redis.alone)
+    with kombu.Connection(
+        served.redis.url("operator", served.redis.alone) + f"?ssl_ca_certs={served.redis.ca}"
+    ) as connection:
+        connection.Producer().publish(msgpack.packb([1]), routing_key=site.mailbox("operator"), content_type="a/b")
+    until(lambda: "a/b" in served.apf("dashboard", "dead", "list").output, "the letter is listed")
+    letters = site.client().xrange(site.key("dead-letters"))
+    result = served.apf("dashboard", "dead", "drop", letters[-1][0].decode())
+    assert result.exit_code == 1
+    assert "refused" in result.output.lower()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.hset("apf:prod:rows:vm:cloud/spot", "x", "1 1\n"),
+        lambda client: client.hdel("apf:prod:leases", "cloud/spot"),
+        lambda client: client.lpush("apf:prod:mail:operator", "x"),
+        lambda client: client.hgetall("apf:prod:rows:intent:cloud/spot"),  # the worker's token stands in it
+        lambda client: client.set("apf:prod:generation", "x"),
+        lambda client: client.eval("return 1", 0),
+        lambda client: client.flushall(),
+        lambda client: client.config_get("*"),
+        lambda client: client.hgetall("apf:other:leases"),
+    ],
+)
+def test_the_dashboard_writes_nothing_and_sees_no_secret(secured: RedisSite, call: Call) -> None:
+    with pytest.raises(Refused), reaching():
+        call(client_of(secured, "dashboard"))
+
+
+def test_a_wish_by_the_dashboard_is_refused_by_redis(served: Served) -> None:
+    result = served.apf("dashboard", "drain", "--cloud", "spot", "--reason", uuid.uuid4().hex, "--wait", "5")
+    assert result.exit_code == 1
+    assert "permission" in result.output
+
+
+# --- rows that the limits rest on
+
+
+def test_a_full_memory_refuses_writes_and_throws_nothing_away(secured: RedisSite) -> None:
+    seen: Any = secured.address("test", secured.alone).client().config_get("*")
+    assert seen["maxmemory-policy"] == "noeviction"
+    assert seen["appendonly"] == "yes"
+    assert (seen["min-replicas-to-write"], seen["min-replicas-max-lag"]) == ("1", "3")
