@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from actors.calls import Calls
-from actors.clouds.port import Cloud, CloudError, NoCapacity, Order, Quota, Spent, Throttled, Unknown
+from actors.clouds.port import Cloud, CloudError, NoCapacity, Order, Quota, Spent, Throttled, TokenUsed, Unknown
 from actors.config import Config
 from actors.fleet.adoption import births, orphans, row_id, started
 from actors.fleet.lifecycle import Event, move
@@ -272,7 +272,7 @@ class Submitter(Serving):
         """
         tries = intent.tries + 1
         unknown = str(error) if isinstance(error, Unknown) else intent.unknown
-        silent = bool(unknown) and tries >= PATIENCE
+        silent = bool(unknown) and tries >= PATIENCE and not isinstance(error, TokenUsed)  # that one was started
         given_up = [(vm, replace(vm, unwanted=now)) for vm in self._rows(registry, intent) if not vm.unwanted]
         again = replace(intent, unknown=unknown, tried=now, tries=tries)
         registry.change(term, given_up if silent else [], [again])

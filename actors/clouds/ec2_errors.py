@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from actors.clouds.port import CloudError, NoCapacity, Quota, Refused, Spent, Throttled, Unknown
+from actors.clouds.port import CloudError, NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 
 _EXACT: Mapping[str, type[CloudError]] = {
     "InsufficientInstanceCapacity": NoCapacity,
@@ -38,7 +38,7 @@ _EXACT: Mapping[str, type[CloudError]] = {
     "TooManyRequestsException": Throttled,
     "SlowDown": Throttled,
     "IdempotentInstanceTerminated": Spent,
-    "IdempotentParameterMismatch": Unknown,
+    "IdempotentParameterMismatch": TokenUsed,
     "RequestTimeout": Unknown,
     "InternalError": Unknown,
     "InternalFailure": Unknown,

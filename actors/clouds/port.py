@@ -42,6 +42,10 @@ class Unknown(CloudError):
     """Not sure: time-out, lost connection, 5xx, token mismatch. Look up by token and tag; never a new token."""
 
 
+class TokenUsed(Unknown):
+    """The token was used before, for what looks like another request: something *was* started. Only look it up."""
+
+
 class Spent(CloudError):
     """Sure: this token started an instance that is ended already. Only a new intent can start another."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from actors.clouds.port import CloudError, NoCapacity, Order, Quota, Refused, Spent, Throttled, Unknown
+from actors.clouds.port import CloudError, NoCapacity, Order, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.config import Config, SimulatedCloud
 from actors.finding import Finding
 from actors.fleet.seen import Instance, Listed
@@ -19,7 +19,7 @@ _REMEDIES: dict[str, Callable[[str, str], CloudError]] = {
     "quota": Quota,
     "throttled": Throttled,
     "spent": Spent,
-    "token-mismatch": Unknown,
+    "token-mismatch": TokenUsed,
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, Unknown
+from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.fleet.vm import Launch
 from broker.connect import Site
 from tests.actors.stage import Stage
@@ -89,6 +89,16 @@ def test_a_cloud_that_does_not_answer_twice_is_closed_and_its_jobs_look_elsewher
     stage.look(later_s=5)
     assert stage.closed() == "launches get no answer: timed out"
     assert all(vm.unwanted and not vm.supply for vm in stage.vms())
+
+
+def test_a_used_token_proves_that_something_was_started_so_nothing_is_bought_elsewhere(stage: Stage) -> None:
+    stage.cloud.script = [TokenUsed("mismatch"), TokenUsed("mismatch"), TokenUsed("mismatch")]
+    stage.want(1)
+    stage.look()
+    stage.look(later_s=5)
+    stage.look(later_s=30)
+    assert stage.closed() == ""
+    assert all(vm.supply for vm in stage.vms())
 
 
 def test_a_launch_that_was_given_up_is_still_resolved_and_serves_what_is_wanted_then(stage: Stage) -> None:

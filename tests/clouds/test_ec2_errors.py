@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.clouds.ec2_errors import plain, remedy
-from actors.clouds.port import CloudError, NoCapacity, Quota, Refused, Spent, Throttled, Unknown
+from actors.clouds.port import CloudError, NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 
 TABLE: list[tuple[type[CloudError], int, str]] = [
     (NoCapacity, 500, "InsufficientInstanceCapacity"),
@@ -25,7 +25,7 @@ TABLE: list[tuple[type[CloudError], int, str]] = [
     (Throttled, 400, "Throttling"),
     (Throttled, 429, "429"),
     (Spent, 400, "IdempotentInstanceTerminated"),
-    (Unknown, 400, "IdempotentParameterMismatch"),
+    (TokenUsed, 400, "IdempotentParameterMismatch"),
     (Unknown, 500, "InternalError"),
     (Unknown, 503, "Unavailable"),
     (Unknown, 502, "502"),
