@@ -1,10 +1,11 @@
 # make install   .venv with apf in it            make demo    the main job on a real HTCondor pool
 # make test      the whole suite                  make bench   speed beside the raw calls
-# make lint      ruff, mypy --strict, import contracts
+# make lint      ruff, mypy --strict, import contracts make demo-ha three hosts, one killed, one frozen
+# make faults    random faults on many hosts, SEED=n repeats a run
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install lint test demo bench clean
+.PHONY: install lint test demo demo-ha faults bench clean
 install: .venv/made
 
 .venv/made: pyproject.toml
@@ -23,6 +24,12 @@ test: install
 
 demo: install
 	$(BIN)/apf demo
+
+demo-ha: install
+	$(BIN)/python -m deploy.lab.demo_ha
+
+faults: install
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
 
 bench: install
 	$(BIN)/python -m tests.benchmarks

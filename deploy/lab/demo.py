@@ -12,10 +12,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -26,7 +26,7 @@ from actors.where import NotRunning
 from broker.errors import BrokerError
 from deploy.lab.access_point import JobRecord
 from deploy.lab.condor import CannotHave
-from deploy.lab.demo_host import DemoHost
+from deploy.lab.demo_host import DemoHost, Heard
 from deploy.lab.demo_screen import Scene, draw, short, verdict
 from deploy.lab.demo_simulated import SimulatedStage
 from deploy.lab.demo_stage import PLACES, RealStage, Stage
@@ -117,7 +117,7 @@ class Demo:
         """To the last VM's end, or to the time limit; prints the figures and returns the broken promises."""
         config = self._folder / "apf.toml"
         config.write_text(self._stage.config(self._folder))
-        with DemoHost(config, self._folder / "host.log", self._stage.environment()) as host:
+        with self._host(config) as host:
             reader = _up(host, config)
             self._stage.submit(self._seconds)
             visible_at = time.time()
@@ -137,7 +137,16 @@ class Demo:
         self._console.print(verdict(summarise(evidence, visible_at, time.time(), self._drained), broken))
         return broken
 
-    def _watch(self, host: DemoHost, reader: Reader, began: float) -> None:
+    def _host(self, config: Path) -> AbstractContextManager[Heard]:
+        return DemoHost(config, self._folder / "host.log", self._stage.environment())
+
+    def _meanwhile(self, status: Status) -> None:
+        """What else happens, once a look."""
+
+    def _picture(self, scene: Scene) -> RenderableType:
+        return draw(scene, self._console.width, self._console.height)
+
+    def _watch(self, host: Heard, reader: Reader, began: float) -> None:
         """Show it until all is over, or for ALL_S: what is not over then is a broken promise."""
         with Live(console=self._console, auto_refresh=False) as live:
             while time.time() - began < ALL_S:
@@ -145,10 +154,11 @@ class Demo:
                 self._look_at_jobs()
                 self._names = {vm.id: short(vm.instance_id) or vm.id for vm in status.vms}
                 self._hear(host)
+                self._meanwhile(status)
                 scene = self._scene(status, began)
                 self._seen(scene)
                 if self._console.is_terminal:
-                    live.update(draw(scene, self._console.width, self._console.height), refresh=True)
+                    live.update(self._picture(scene), refresh=True)
                 else:
                     self._tell(scene)
                 if self._over(status):
@@ -161,7 +171,7 @@ class Demo:
         if time.monotonic() - self._jobs_at >= JOBS_S:
             self._jobs, self._jobs_at = self._stage.jobs(), time.monotonic()
 
-    def _hear(self, host: DemoHost) -> None:
+    def _hear(self, host: Heard) -> None:
         """The host's log: what it decided, and for which decisions it gave a reason."""
         for line in host.news():
             if line.what == "want" and line.fields.get("why"):
@@ -169,9 +179,12 @@ class Demo:
             if line.what == "vm" and line.fields["now"] == "draining":
                 self._drained.append(line.fields["cloud"])
             if sentence := said(line, self._names):
-                self._said.append(sentence)
-                if not self._console.is_terminal:
-                    self._console.print(Text(f"{sentence.at}  {sentence.what}: {sentence.why}"), soft_wrap=True)
+                self._say(sentence)
+
+    def _say(self, sentence: Said) -> None:
+        self._said.append(sentence)
+        if not self._console.is_terminal:
+            self._console.print(Text(f"{sentence.at}  {sentence.what}: {sentence.why}"), soft_wrap=True)
 
     def _over(self, status: Status) -> bool:
         """By the pool's and the cloud's record, and by the rows too: the last end is seen on the screen."""
@@ -201,7 +214,7 @@ class Demo:
             self._told = told
 
 
-def _up(host: DemoHost, path: Path) -> Reader:
+def _up(host: Heard, path: Path) -> Reader:
     """Wait until the host has read all its sources: the jobs come to a factory that is up."""
     config, deadline = load(path), time.monotonic() + UP_S
     while time.monotonic() < deadline and not host.ended:

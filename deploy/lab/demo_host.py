@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.lab import keeper, processes
 
@@ -31,11 +31,23 @@ class Line:
     fields: Mapping[str, Any]
 
 
+class Heard(Protocol):
+    """A host of the demo, or several: `stop` returns the exit status, `news` the lines since the last call."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def stop(self) -> int: ...
+
+    def news(self) -> list[Line]: ...
+
+
 class DemoHost:
     """`apf run CONFIG`, its log in `log`. Usable as a context manager."""
 
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str]) -> None:
-        self._argv = [sys.executable, "-m", "actors.cli", "run", str(config), "--host", "demo-host"]
+    def __init__(self, config: Path, log: Path, environment: Mapping[str, str], name: str = "demo-host") -> None:
+        self.name = name
+        self._argv = [sys.executable, "-m", "actors.cli", "run", str(config), "--host", name]
         self._log, self._environment = log, {**os.environ, **environment}
         self._child: subprocess.Popen[bytes] | None = None
         self._read = 0
@@ -66,14 +78,18 @@ class DemoHost:
         """End it as an operator does, and return its exit status."""
         if self._child is None:
             return 0
-        if self._child.poll() is None:
-            for pid in processes.descendants(self._child.pid)[:1]:  # the command itself; the keeper waits for it
-                processes.send(pid, signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         try:
             return self._child.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self._child.terminate()
             return self._child.wait(_STOP_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the host itself, if it still runs; the keeper waits for it."""
+        if self._child is not None and not self.ended:
+            for pid in processes.descendants(self._child.pid)[:1]:
+                processes.send(pid, number)
 
     def news(self) -> list[Line]:
         """The lines that came since the last call."""
