@@ -191,6 +191,92 @@ def dead(
     raise typer.Exit(0 if done else BROKEN)
 
 
+@app.command()
+def plan(
+    config: File,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; the shape is stable.")] = False,
+) -> None:
+    """What would be started and released now, where, and why. Asks pools and clouds; changes nothing, needs no host."""
+    settings = _load(config)
+    from actors.clouds.port import CloudError
+    from actors.console import planned
+    from actors.pools.port import PoolError
+
+    try:
+        made = planned.make(settings, time.time())
+    except (NoSecret, PoolError, CloudError) as wrong:
+        _end(BROKEN, str(wrong))
+    out.out(made.model_dump_json(indent=2)) if as_json else out.print(planned.screen(made))
+    raise typer.Exit(BROKEN if made.not_read else 0)
+
+
+@app.command()
+def why(
+    config: File,
+    queue: Annotated[str, typer.Argument(metavar="[QUEUE]", help="A queue's name.", show_default=False)] = "",
+    vm: Annotated[str, typer.Option(help="One VM, by its id, its instance id or its machine name.")] = "",
+) -> None:
+    """Why a queue wants the VMs that it wants; or the life of one VM, and what it was started for."""
+    settings = _load(config)
+    if bool(queue) == bool(vm):
+        _end(WRONG, "say which: QUEUE or --vm ID")
+    from actors.console.store import store
+    from actors.console.why import NotKnown, queue_story
+    from actors.console.why_vm import vm_story
+
+    with _told(), store(settings) as rows:
+        try:
+            tell, name = (vm_story, vm) if vm else (queue_story, queue)
+            out.print(tell(settings, rows.table, name, rows.now))
+        except NotKnown as wrong:
+            _end(BROKEN, str(wrong))
+
+
+@app.command("import")
+def import_(
+    queues_conf: Annotated[Path, typer.Argument(metavar="QUEUES_CONF", help="Its file.", show_default=False)],
+    collector: Annotated[str, typer.Option(help="HOST or HOST:PORT of the pool's collector.")] = "localhost",
+    factory: Annotated[str, typer.Option(help="The new factory's name.")] = "apf",
+) -> None:
+    """Print an AutoPyFactory configuration as this project's; what has no counterpart is said on stderr."""
+    from actors.apf_import import BadQueuesConf
+    from actors.console import imported
+
+    try:
+        found = imported.read(queues_conf, factory, collector)
+    except BadQueuesConf as wrong:
+        _end(WRONG, str(wrong))
+    out.out(found.toml, highlight=False)
+    for note in found.notes:
+        err.print(Text(f"note: {note}"), soft_wrap=True)
+
+
+@app.command()
+def simulate(
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="TOML files.", show_default=False)],
+    jobs: Annotated[str, typer.Option(help="A .csv, .swf or .json file; or bursty, steady, mixed, daily, with :SEED.")],
+    queue: Annotated[str, typer.Option(help="Which queue of each; default: the first.")] = "",
+    plot: Annotated[Path | None, typer.Option(help="FILE.svg or FILE.png: both are written.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Also each as a multiple of the first.")] = False,
+    boot: Annotated[float, typer.Option(min=0, help="Seconds that a VM takes to boot, the median.")] = 150.0,
+    reclaims: Annotated[float, typer.Option(min=0, help="How often an hour a spot VM is taken away.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of boot times and reclaims.")] = 1,
+) -> None:
+    """The same decisions over a trace of jobs in virtual time: waits, VM-hours, cost; configurations side by side."""
+    from actors.console import simulated
+    from actors.simulator import report
+
+    settings = [(path, _load(path)) for path in configs]
+    try:
+        found = simulated.run(settings, jobs, plot, queue=queue, boot_s=boot, reclaims_per_hour=reclaims, seed=seed)
+        written = simulated.draw(found, plot) if plot else ()
+    except simulated.CannotSimulate as wrong:
+        _end(WRONG, str(wrong))
+    out.print(report.table(found, compare))
+    for picture in written:
+        out.print(f"drawn: {picture}")
+
+
 def _wishing(verb: str, text: str) -> None:
     """One command for each verb of the operator's mailbox: they take the same things."""
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from rich.table import Table
-
 from actors.clouds.port import CloudError
 from actors.config import Config
 from actors.fleet.matching import match
@@ -125,22 +123,3 @@ def _views(
     room = max(0, config.clouds[cloud].max_vms - len(booting))
     fleet = view(cloud, queue, vms, machines, frozenset(machines), now)
     return fleet, CloudView(cloud=cloud, at=now, room=room)
-
-
-def table(planned: tuple[Planned, ...]) -> Table:
-    """The plans as a table: what there is, what there would be, and the sentences that led there."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("queue", "cloud", "VMs", "would be", "", "why"):
-        shown.add_column(column, justify="right" if column in ("VMs", "would be") else "left", overflow="fold")
-    for one in planned:
-        shown.add_row(one.decision.queue, "", "", "", "", "\n".join(one.decision.why))
-        for cloud, n in one.have.items():
-            shown.add_row("", cloud, "?" if n is None else str(n), str(one.decision.wants[cloud].n), _move(one, cloud))
-    return shown
-
-
-def _move(one: Planned, cloud: str) -> str:
-    n, wanted = one.have[cloud], one.decision.wants[cloud].n
-    if n is None:
-        return "not known: stays as it is"
-    return f"start {wanted - n}" if wanted > n else f"release {n - wanted}" if wanted < n else ""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from pathlib import Path
-
-from rich.console import Console
 
 from actors.clouds.port import Unknown
 from actors.config import Config
 from actors.config_file import load
 from actors.fleet.seen import Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, Slot, StartdsSeen
 from actors.fleet.shape import Shape
-from actors.plan import Planned, look, plan, table
+from actors.plan import Planned, look, plan
 from actors.pools.port import PoolAway
 
 NOW = 10_000.0
@@ -96,11 +93,3 @@ def test_a_pool_that_does_not_answer_leaves_everything_as_it_is() -> None:
     _, planned = made(Pool(8, {}, away=True), private=Cloud("i-1"))
     assert not planned.changes
     assert "no answer in 20 s" in planned.decision.why[0]
-
-
-def test_the_table_says_what_would_be_started_and_why() -> None:
-    _, planned = made(Pool(16, {}), spot=Cloud("i-9"))
-    text = StringIO()
-    Console(file=text, width=140).print(table((planned,)))
-    assert "start 1" in text.getvalue()
-    assert "16 waiting and 0 running jobs" in text.getvalue()

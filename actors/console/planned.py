@@ -172,10 +172,8 @@ def _table(made: Plan) -> Table:
         jobs = (str(queue.idle), str(queue.running)) if queue.known else ("?", "?")
         for row, cloud in enumerate(queue.clouds):
             head = ("", "", "") if row else (queue.queue, *jobs)
-            have = "?" if cloud.have is None else str(cloud.have)
-            table.add_row(
-                *head, cloud.cloud, have, str(cloud.would_be) if cloud.have is not None else "?", _move(cloud)
-            )
+            vms = ("?", "?") if cloud.have is None else (str(cloud.have), str(cloud.would_be))
+            table.add_row(*head, cloud.cloud, *vms, _move(cloud))
     return table
 
 

@@ -132,7 +132,8 @@ def test_several_configurations_are_compared_in_a_table_and_a_picture(tmp_path: 
     found = outcomes(scenarios, generate("bursty", 2, jobs=300), assume)
     assert found[0].vm_hours == found[1].vm_hours
     assert list(found[0].vm_hours) == ["private", "academic", "spot", "on-demand"]
-    assert table(found).row_count == 2
+    assert [column.header for column in table(found).columns] == ["", "one", "two"]
+    assert list(table(found, compare=True).columns[2].cells)[2].endswith("x 1.00")
     svg, png = plot(found, tmp_path / "runs")
     assert svg.read_text().startswith("<?xml")
     assert png.read_bytes().startswith(b"\x89PNG")

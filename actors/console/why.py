@@ -1,0 +1,75 @@
+"""`apf why CONFIG QUEUE`: why a queue has the VMs that it has, in the words of who decided. From rows alone.
+
+The sentences stand in the rows since the decision was made; nothing is guessed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from actors.config import Config
+from actors.config_mistakes import did_you_mean
+from actors.fleet.want import Want
+from actors.packing import unpack
+from actors.readings import HEAD, DemandHead
+from actors.wants import Standing, read_standing, read_wants
+from broker.table import Table
+
+
+class NotKnown(Exception):
+    """There is no such queue or VM: the message says what there is."""
+
+
+def queue_story(config: Config, table: Table, queue: str, now: float) -> RenderableType:
+    """`now`: Redis seconds. Raises NotKnown, Unreachable."""
+    if queue not in config.queues:
+        raise NotKnown(f"there is no queue {queue!r}; {did_you_mean(queue, config.queues)}")
+    row = table.get("demand", f"pool/{config.queues[queue].pool}", HEAD)
+    head = unpack(DemandHead, row.body) if row else DemandHead()
+    standing = read_standing(table, queue)
+    if standing is None:
+        return Text(f"queue {queue}: nothing was decided yet; does a host hold queue/{queue}? see `apf status`")
+    wants = read_wants(table, queue)
+    order = [*config.queues[queue].cascade, tuple(wants)]
+    clouds = dict.fromkeys(cloud for tier in order for cloud in tier if cloud in wants)
+    lines = [*_jobs(queue, standing, head, now), *_unmet(standing)]
+    return Group(*lines, *(line for cloud in clouds for line in _want(wants[cloud], now)))
+
+
+def _jobs(queue: str, standing: Standing, head: DemandHead, now: float) -> Iterator[Text]:
+    read = f"read {ago(now - head.at)} ago" if head.at else "never read"
+    counts = f"{standing.idle} idle, {standing.young} too young to count, {standing.running} running"
+    known = f"{counts}, {standing.held} held" if standing.known else "its jobs are not known now"
+    yield Text.assemble((f"queue {queue}", "bold"), f"   {known}; {read}")
+    for line in standing.why:
+        if line not in standing.unmet:
+            yield Text(f"  {line}")
+
+
+def _unmet(standing: Standing) -> Iterator[Text]:
+    for line in standing.unmet:
+        yield Text(f"  {line}", style="yellow")
+
+
+def _want(want: Want, now: float) -> Iterator[Text]:
+    since = f"   since {clock(want.changed)}, {ago(now - want.changed)} ago, by decision {want.decision}"
+    yield Text.assemble((f"wants {want.n} of {want.cloud}", "bold"), since)
+    for line in want.reasons:
+        yield Text(f"  {line}")
+    for since_at, vms in want.surplus:
+        yield Text(f"  {vms} of them not needed for {ago(now - since_at)}")
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def ago(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
