@@ -7,9 +7,9 @@ posts, whatever hangs. And when Redis was cut off for too long, terms are over b
 runs from when we asked.
 
 When Redis has lost rows (its generation key is gone), or restarted and may have (it came back from an older copy),
-every post is given up, and nothing is taken for one TTL, so that whoever else held terms has noticed too. Then the posts
-are taken anew, each holder reads its rows anew, and the first complete listing of each cloud adopts what is running
-before anything is started or ended.
+every post is given up, and nothing is taken for one TTL, so that whoever else held terms has noticed too. Then the
+posts are taken anew, each holder reads its rows anew, and the first complete listing of each cloud adopts what is
+running before anything is started or ended.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_a_living_wish_that_redis_lost_is_put_back_with_its_outcome(
 
 
 def test_a_wish_that_redis_lost_before_anybody_read_it_is_put_back_by_the_host_that_accepted_it(
-    site: Site, table: Table, document: Document
+    table: Table, document: Document
 ) -> None:
     keepsake = Keepsake(table, document)
     keepsake.remember(wish())

@@ -64,7 +64,10 @@ class Operations:
         return {vm.name: len(vm.jobs) for vm in self._world.vms.values() if vm.jobs}
 
     def launch(self, now: float, count: int, token: str, request: str, **facts: Any) -> list[Any]:
-        """Up to `count`, as far as there is room, or a Refusal. `request` is the whole request's text: the same token stands for one text."""
+        """Up to `count`, as far as there is room, or a Refusal.
+
+        `request` is the whole request's text: the same token stands for one text.
+        """
         known = self._world.tokens.get((facts["cloud"], token))
         if known is not None:
             return self._again(*known, request)
