@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -42,7 +41,7 @@ from actors.messages import KINDS
 from actors.packing import BadRow
 from actors.post_office import OPERATOR, PostOffice
 from actors.registry import clouds_in_use
-from actors.where import site_of
+from actors.where import embedded_directory, site_of
 from actors.works import Ground, Works
 from broker.clock import RedisClock
 from broker.connect import Site
@@ -131,17 +130,17 @@ class Host:
 
     def _site(self) -> Site:
         if self.config.factory.redis == "embedded":
-            server = EmbeddedServer(Path(self.config.factory.directory).expanduser() / "redis")
-            self._exits.enter_context(server)
+            self._exits.enter_context(EmbeddedServer(embedded_directory(self.config)))
         return site_of(self.config)
 
     # --- which configuration is served
 
     def _first_works(self) -> Works:
-        """Serve the host's own file if it is the active configuration, or becomes it now."""
+        """Serve the host's own file if it is the active configuration, or becomes it now: a shadow's does."""
         edition = self._document.read()
         own = applying.shared(self.config)
-        if edition is None or self.config.factory.redis == "embedded":
+        factory = self.config.factory
+        if edition is None or factory.redis == "embedded" or factory.shadow:
             used = clouds_in_use(self._ground.table, applying.clouds_of(edition))
             number, changed = applying.activate(self._document, self.config, used, self.holder)
             if changed:

@@ -16,7 +16,6 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from actors.config import Config as Settings
@@ -25,7 +24,7 @@ from actors.config_mistakes import BadConfig
 from actors.console.refusals import NoLetter, NotSafe
 from actors.packing import BadRow
 from actors.secrets_file import NoSecret
-from actors.where import NotRunning
+from actors.where import NotRunning, shadow_of
 from broker.errors import AlreadyRuns, BadUrl, BrokerError
 
 BROKEN, WRONG, NOBODY = 1, 2, 3
@@ -52,6 +51,7 @@ class Letters(StrEnum):
     DROP = "drop"
 
 
+Shadow = Annotated[bool, typer.Option("--shadow", help="Of the factory's shadow: `apf run --shadow`.")]
 File = Annotated[Path, typer.Argument(metavar="CONFIG", help="The factory's TOML file.", show_default=False)]
 
 
@@ -60,9 +60,10 @@ def run(
     config: File,
     host: Annotated[str, typer.Option(help="This host's name; default: the machine's.")] = "",
     posts: Annotated[str, typer.Option(help="Only posts that match, e.g. 'cloud/*' or 'pool/*,queue/*'.")] = "*",
+    shadow: Annotated[bool, typer.Option("--shadow", help="Look and decide; start, drain and end nothing.")] = False,
 ) -> None:
     """Run one host of the factory, until SIGTERM or Ctrl-C. VMs stay as they are then."""
-    settings = _load(config)
+    settings = _load(config, shadow)
     from actors import cli_run
     from actors.console import logs
 
@@ -87,15 +88,10 @@ def check(
     out.print(f"{config}: no mistakes; {_size(settings)}")
     if not live:
         return
-    from actors.console.checking import check_live
+    from actors.console.checking import check_live, screen
 
     found = check_live(settings)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "where", "what", "seen"):
-        table.add_column(column, overflow="fold")
-    for where, finding in found:
-        table.add_row(_mark(finding.ok), where, finding.what, Text(finding.text))
-    out.print(table)
+    out.print(screen(found))
     raise typer.Exit(BROKEN if any(finding.ok is False for _, finding in found) else 0)
 
 
@@ -105,9 +101,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs; the shape is stable.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, until Ctrl-C.")] = False,
     vms: Annotated[bool, typer.Option("--vms", help="List every VM.")] = False,
+    shadow: Shadow = False,
 ) -> None:
     """What is wrong, what the factory is doing and why, what costs money. Needs Redis only, not a host."""
-    settings = _load(config)
+    settings = _load(config, shadow)
     from actors.console import status_watch
     from actors.console.status import Reader
 
@@ -215,9 +212,10 @@ def why(
     config: File,
     queue: Annotated[str, typer.Argument(metavar="[QUEUE]", help="A queue's name.", show_default=False)] = "",
     vm: Annotated[str, typer.Option(help="One VM, by its id, its instance id or its machine name.")] = "",
+    shadow: Shadow = False,
 ) -> None:
     """Why a queue wants the VMs that it wants; or the life of one VM, and what it was started for."""
-    settings = _load(config)
+    settings = _load(config, shadow)
     if bool(queue) == bool(vm):
         _end(WRONG, "say which: QUEUE or --vm ID")
     from actors.console.store import store
@@ -361,9 +359,9 @@ def _told() -> Iterator[None]:
         _end(BROKEN, str(wrong))
 
 
-def _load(path: Path) -> Settings:
+def _load(path: Path, shadow: bool = False) -> Settings:
     try:
-        return load(path)
+        return shadow_of(load(path)) if shadow else load(path)
     except BadConfig as wrong:
         _end(WRONG, str(wrong))
 
@@ -376,12 +374,6 @@ def _end(exit_status: int, message: str) -> NoReturn:
 def _size(config: Settings) -> str:
     counts = (("pool", config.pools), ("cloud", config.clouds), ("queue", config.queues))
     return ", ".join(f"{len(of)} {what}{'' if len(of) == 1 else 's'}" for what, of in counts)
-
-
-def _mark(ok: bool | None) -> Text:
-    return {True: Text("ok", style="green"), False: Text("WRONG", style="bold red"), None: Text("?", style="yellow")}[
-        ok
-    ]
 
 
 def _seconds(text: str) -> float:

@@ -67,6 +67,13 @@ class Factory(Section):
     actors: Limits = Limits()  # bounds of one host
     console: Console = Console()  # metrics and health
     limits: LimitOf = LimitOf()  # over all queues: stops growth, gives nothing up
+    shadow: bool = False  # looks and decides, but starts, drains and ends nothing; the same as `apf run --shadow`
+
+    @property
+    def known_as(self) -> str:
+        """What its rows and mailboxes are named after. A shadow keeps its own beside those of who acts; no factory's
+        name has a dot."""
+        return f"{self.name}.shadow" if self.shadow else self.name
 
 
 class HtcondorPool(Section):

@@ -23,6 +23,7 @@ from actors.fleet.lifecycle import Event, NotAllowed, move
 from actors.fleet.reconcile import Act, World, act, advance, ask_again
 from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
+from actors.fleet.watching import watch
 from actors.fleet.wish import Wish, for_cloud, for_queue, told
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
@@ -68,6 +69,7 @@ class Retirement(Serving):
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
+        self._shadow = config.factory.shadow  # it only looks on: rows show what others do
 
     def interval_s(self, seat: Seat) -> float:
         return LOOK_S
@@ -83,10 +85,11 @@ class Retirement(Serving):
         after = self._advance(seat, vms, now)
         wishes = read_wishes(self._table, now)
         self._heed(registry, wishes)
-        self._follow_wants(seat, registry, after, wishes, now)
+        if not self._shadow:
+            self._follow_wants(seat, registry, after, wishes, now)
         registry.change(term, [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]])
         registry.withheld = _withheld(registry.vms(), wishes)
-        if not registry.stopped:
+        if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
         registry.forget(term, now)
         self._board.show(term, registry)
@@ -100,7 +103,7 @@ class Retirement(Serving):
 
     def _walked(self, vm: Vm, world: World) -> Vm:
         try:
-            return advance(vm, world)
+            return watch(vm, world) if self._shadow else advance(vm, world)
         except NotAllowed as refusal:
             self._gauges.refusals.labels(vm.cloud).inc()
             log.warning("event refused", vm=vm.id, why=str(refusal))

@@ -90,17 +90,23 @@ class Submitter(Serving):
         if listed and listed is not before:
             self._note_births(registry, term, listed)
         lost = len(orphans(registry.vms(), listed, seat.name, 0.0)) if listed else 0
+        if not self._config.factory.shadow:
+            self._act(seat, term, registry, lost, now)
+        self._board.show(term, registry, lost)
+
+    def _act(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
+        """All that mints tokens, writes intents or sends launches: what a shadow does not do."""
         self._reopen(registry, now)
         for queue in () if registry.closed.why else self._config.queues_of(seat.name):
             self._user_data(seat, queue, now)  # made before it is needed; not again and again while it fails
         if not registry.stopped:
             self._resolve(seat, registry, now)
+        listed: Listed | None = seat.state.listed
         known = (
             listed is not None and listed.at >= seat.state.began
         )  # before, instances of a former life may be unknown
         if known and registry.looked:
             self._start_what_is_wanted(seat, term, registry, lost, now)
-        self._board.show(term, registry, lost)
 
     def _note_births(self, registry: Registry, term: Term, listed: Listed) -> None:
         born = births(registry.vms(), listed)

@@ -18,10 +18,22 @@ def site_of(config: Config) -> Site:
     """The factory's part of its Redis. Raises NotRunning, BadUrl, or NoSecret."""
     factory = config.factory
     if factory.redis == "embedded":
-        address = find(Path(factory.directory).expanduser() / "redis")
+        address = find(embedded_directory(config))
         if address is None:
-            raise NotRunning(f"no embedded Redis is up in {factory.directory}: is `apf run` running there?")
-        return Site(address=address, factory=factory.name)
+            command = "apf run --shadow" if factory.shadow else "apf run"
+            raise NotRunning(f"no embedded Redis is up in {factory.directory}: is `{command}` running there?")
+        return Site(address=address, factory=factory.known_as)
     user = secret(factory.redis_username) if factory.redis_username else None
     password = secret(factory.redis_password) if factory.redis_password else None
-    return Site(address=Address.parse(factory.redis, user=user, password=password), factory=factory.name)
+    return Site(address=Address.parse(factory.redis, user=user, password=password), factory=factory.known_as)
+
+
+def embedded_directory(config: Config) -> Path:
+    """Where `apf run` keeps the embedded Redis. A shadow has one of its own: it may run beside the factory."""
+    return Path(config.factory.directory).expanduser() / ("redis-shadow" if config.factory.shadow else "redis")
+
+
+def shadow_of(config: Config) -> Config:
+    """The same factory, only looking on. Its metrics take a free port: the factory's own may be taken."""
+    console = config.factory.console.model_copy(update={"port": 0})
+    return config.model_copy(update={"factory": config.factory.model_copy(update={"shadow": True, "console": console})})

@@ -37,9 +37,9 @@ def said(result: Result) -> str:
 class RunningHost:
     """`apf run` as a child process."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(self, config: Path, log: Path, *options: str) -> None:
         self.log = log
-        argv = [sys.executable, "-m", "actors.cli", "run", str(config), "--host", "here"]
+        argv = [sys.executable, "-m", "actors.cli", "run", str(config), "--host", "here", *options]
         with log.open("wb") as out:
             self._keeper = subprocess.Popen(
                 keeper.command(os.getpid(), -1, -1, argv), cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL
@@ -133,6 +133,34 @@ def test_a_second_host_of_an_embedded_factory_is_told_why_not(factory: Factory) 
     assert second.returncode == 1
     assert "another `apf run`" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_shadow_wants_and_starts_nothing_and_sees_what_the_factory_beside_it_does(
+    stage: SimulatedStage, config: Path, tmp_path: Path
+) -> None:
+    def shadows() -> Status:
+        return Status.model_validate_json(apf("status", config, "--json", "--shadow").stdout)
+
+    shadow = RunningHost(config, tmp_path / "shadow.log", "--shadow")
+    try:
+        until(lambda: shadow.log.read_text().count('"post taken"') == 4, "the shadow holds its posts")
+        stage.submit([60.0])
+        until(lambda: [want.vms for want in shadows().queues[0].wants] == [1, 0], "it wants a VM")
+        assert "wants 1 of private" in said(apf("why", config, "atlas", "--shadow"))
+        assert stage.lives() == ()
+        assert apf("status", config).exit_code == 1
+        factory = Factory(tmp_path, stage)
+        try:
+            vm = factory.ready_vm()
+            until(lambda: [(one.id, one.state) for one in shadows().vms] == [(vm.id, "ready")], "the shadow sees it")
+        finally:
+            factory.host.close()
+        assert len(stage.lives()) == 1
+        assert not shadow.said("launch")
+        assert "this is a shadow" in said(apf("status", config, "--shadow"))
+        assert shadow.stop() == 0
+    finally:
+        shadow.close()
 
 
 @pytest.mark.parametrize("command", ["run", "check", "status"])

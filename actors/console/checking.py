@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
+from rich.table import Table
+from rich.text import Text
+
 from actors import adapters
 from actors.clouds.port import CloudError
 from actors.config import Config
@@ -21,6 +24,7 @@ from broker.clock import RedisClock
 from broker.errors import BadUrl, Unreachable
 
 AT_ONCE = 8
+MARKS = {True: Text("ok", style="green"), False: Text("WRONG", style="bold red"), None: Text("?", style="yellow")}
 
 
 @runtime_checkable
@@ -43,6 +47,16 @@ def check_live(config: Config) -> tuple[tuple[str, Finding], ...]:
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check") as crew:
         answers = [(where, crew.submit(lambda look: tuple(look()), look)) for where, look in asked]
         return tuple((where, finding) for where, answer in answers for finding in answer.result())
+
+
+def screen(found: Iterable[tuple[str, Finding]]) -> Table:
+    """One line for each finding."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "where", "what", "seen"):
+        table.add_column(column, overflow="fold")
+    for where, finding in found:
+        table.add_row(MARKS[finding.ok], where, finding.what, Text(finding.text))
+    return table
 
 
 def _secrets(config: Config) -> Iterable[Finding]:

@@ -70,7 +70,7 @@ def read(config: Config) -> Owners:
     posts = tuple(_post(post, owners.get(post)) for post in (*known, *others))
     holds = Counter(post.holder for post in posts)
     return Owners(
-        factory=config.factory.name,
+        factory=config.factory.known_as,
         at=rows.now,
         generation=edition.number if edition else 0,
         generation_by=edition.by if edition else "",

@@ -65,7 +65,7 @@ class Reader:
         now = self._clock.sync()
         vms = sorted(read_vms(table, config.clouds), key=lambda vm: (vm.cloud, vm.born, vm.id))
         status = Status(
-            factory=config.factory.name,
+            factory=config.factory.known_as,
             at=now,
             troubles=(),
             hosts=tuple(self._live(now)),

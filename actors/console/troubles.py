@@ -20,6 +20,8 @@ def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterabl
     """The worst first."""
     found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(vms, config, status.at)]
     found += _launches(intents, status.at)
+    if config.factory.shadow:
+        found.append(_odd("this is a shadow: it starts, drains and ends nothing, whatever it wants"))
     if status.dead_letters:
         found.append(_odd(f"{status.dead_letters} mails could not be read and were put aside", "see the dead letters"))
     return tuple(sorted(found, key=lambda one: one.weight != "bad"))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from actors.calls import Calls
+from actors.config import Config
 from actors.fleet.seen import Failed, JobsSeen, Machine, Slot, StartdsSeen, drain_reason
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
@@ -89,15 +90,15 @@ class AtOnce(Retirement):
 class RetirementStage(Stage):
     """A cloud with VMs that the submitter started, followed by retirement. Each `step` reads, lists and looks once."""
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
+    def __init__(self, site: Site, config: Config = CONFIG) -> None:
+        super().__init__(site, config)
         self.pool, self.ended = TwinPool(), []
         office = PostOffice(self._mailer, self._gauges)
-        board = Noticeboard(CONFIG, self.table, office, lambda: self.now, self._gauges)
+        board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
         self._retirement = AtOnce(
             self._terms,
             Calls(2),
-            CONFIG,
+            config,
             self.table,
             self.registries,
             board,

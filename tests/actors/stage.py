@@ -110,7 +110,7 @@ class AtOnce(Submitter):
 class Stage:
     """The submitter of cloud/private, which this stage holds. `now` moves only when a test moves it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, config: Config = CONFIG) -> None:
         self.table, clock = Table(site.client(), site), RedisClock(site.client())
         self.now = clock.sync()
         self._mailer = Mailer(site, KINDS, "test#1", clock)
@@ -119,11 +119,11 @@ class Stage:
         self.term = self._hold("cloud/private")
         self.cloud, self.registries = TwinCloud(), Registries(self.table)
         office = PostOffice(self._mailer, self._gauges)
-        board = Noticeboard(CONFIG, self.table, office, lambda: self.now, self._gauges)
+        board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
         self._submitter = AtOnce(
             self._terms,
             Calls(2),
-            CONFIG,
+            config,
             self.table,
             self.registries,
             board,
