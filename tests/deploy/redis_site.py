@@ -1,12 +1,14 @@
 """Three real Redis and three real Sentinels from the files in deploy/redis, as `fill.sh` fills them in.
 
-Only ports, folders and certificates are changed, on the command line. The first Redis is the master, and the others
-reach it through a cable that can be cut: cut, it lives on alone, and who connects to `alone` still talks to it.
+Only ports, folders and certificates are changed, and how soon a silent master counts as down. The first Redis is the
+master, and the others reach it through a cable that can be cut: cut, it lives on alone, and who connects to `alone`
+still talks to it.
 """
 
 import datetime
 import os
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -71,6 +73,17 @@ class RedisSite:
         """The folder of a server, with its append-only file."""
         return self.folder / str(port)
 
+    def freeze_replicas(self) -> None:
+        """Their machines stand still: to the master, they are gone."""
+        self._signal_replicas(signal.SIGSTOP)
+
+    def thaw_replicas(self) -> None:
+        self._signal_replicas(signal.SIGCONT)
+
+    def _signal_replicas(self, number: signal.Signals) -> None:
+        for port in self.ports[1:]:
+            self._children[str(self.folder / str(port) / "redis.conf")].send_signal(number)
+
     def _start(self) -> None:
         _fill(self.factory, self.folder)
         self._admit_the_test()
@@ -108,13 +121,14 @@ class RedisSite:
         self._child(found, [found.sentinel, str(conf), "--tls-port", str(port)])
 
     def _moved(self, name: str, port: int) -> Path:
-        """The file with this server's folders."""
+        """The file with this server's own places."""
         folder = self.folder / str(port)
         folder.mkdir()
         text = (self.folder / name).read_text()
         text = re.sub(r"/etc/redis/tls/\w+\.pem", str(self.ca), text)
         text = text.replace("/etc/redis/", f"{self.folder}/").replace("/var/lib/redis", str(folder))
         text = text.replace(f"monitor apf {HOST} 6379", f"monitor apf {HOST} {self.cable.port}")
+        text = text.replace("down-after-milliseconds apf 5000", "down-after-milliseconds apf 2000")
         (folder / name).write_text(text)
         return folder / name
 
@@ -165,6 +179,7 @@ def _fill(factory: str, folder: Path) -> None:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGCONT)
     child.terminate()
     try:
         child.wait(STOP_S)

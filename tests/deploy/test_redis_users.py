@@ -12,6 +12,8 @@ import kombu
 import msgpack
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from broker.errors import Refused, reaching
 from deploy.lab.demo_simulated import SimulatedStage
@@ -29,12 +31,12 @@ def served(secured: RedisSite, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A factory of one host that logs in as `prod-host`; it has run two jobs and drained their VM."""
     folder = tmp_path_factory.mktemp("factory")
     with SimulatedStage() as stage:
-        made = Served(secured, stage, folder, ttl_s=5.0, tick_s=0.5)
+        made = Served(secured, stage, folder, ttl_s=3.0, tick_s=0.5)
         host = HostProcess("here", made.path, folder, made.environment("host"))
         try:
             host.start()
             stage.submit([0.5, 0.5])
-            until(lambda: bool(stage.lives()) and all(life.ended_at for life in stage.lives()), "the VMs came and went")
+            until(lambda: bool(stage.lives()) and all(life.ended_at for life in stage.lives()), "they come and go", 90)
             assert all(job.undisturbed for job in stage.jobs())
             yield made
         finally:
@@ -61,13 +63,14 @@ def client_of(secured: RedisSite, user: str) -> redis.Redis:
 
 
 def test_nobody_comes_in_without_a_name_and_without_tls(secured: RedisSite) -> None:
-    nameless = redis.Redis("localhost", secured.alone, ssl=True, ssl_ca_certs=str(secured.ca))
+    once = Retry(NoBackoff(), 0)
+    nameless = redis.Redis("localhost", secured.alone, retry=once, ssl=True, ssl_ca_certs=str(secured.ca))
     with pytest.raises(redis.AuthenticationError):
         nameless.ping()
     with pytest.raises(redis.ConnectionError):
-        redis.Redis("localhost", secured.alone).ping()
+        redis.Redis("localhost", secured.alone, retry=once).ping()
     with pytest.raises(redis.ConnectionError, match="certificate"):
-        redis.Redis("localhost", secured.alone, ssl=True).ping()
+        redis.Redis("localhost", secured.alone, retry=once, ssl=True).ping()
 
 
 # --- the host
