@@ -75,11 +75,11 @@ def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_
 ) -> None:
     """At HTCondor's own intervals the restarted collector does not know of a busy draining startd for minutes."""
     factory = make_factory(pace=Pace.STOCK, clouds=ONE_CLOUD)
-    factory.submit(2, seconds=75)
+    factory.submit(2, seconds=60)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 100)
     factory.until(lambda: ready(factory), "a VM has joined", 20)
-    vm = ready(factory)[0]
+    vm, other = ready(factory)
     factory.wish("vm", vm.id)
     factory.until(lambda: drained_by_request(factory, vm.id, 1), "the startd took the drain", 20)
     factory.site.pool.kill_collector()
@@ -87,7 +87,9 @@ def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_
     factory.until(lambda: factory.cloud_view("private").frozen, "the short reading is noticed", 20)  # type: ignore[union-attr]
     factory.holds(lambda: not factory.ended() and len(factory.started()) == 2, "nothing is ended, nor bought", 30)
     assert row(factory, vm.id).state is State.DRAINING
-    factory.until_done(120)
+    factory.until(lambda: vm.instance_id in factory.ended(), "it is ended once its job is done", 80)
+    factory.wish("vm", other.id)  # by itself its ad would say busy for up to 300 s more
+    factory.until_done()
     factory.judge()
     assert len(factory.started()) == 2
 
