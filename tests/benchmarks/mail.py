@@ -83,8 +83,8 @@ def raw_hops_s(site: Site) -> list[float]:
 
     def relay() -> None:
         mine = site.client()
-        while (got := mine.brpop(["first"], 4)) and got[1] != b"over":  # type: ignore[index]
-            mine.lpush("second", got[1])  # type: ignore[index]
+        while (got := mine.brpop(["first"], 4)) and got[1] != b"over":
+            mine.lpush("second", got[1])
 
     thread = threading.Thread(target=relay)
     thread.start()

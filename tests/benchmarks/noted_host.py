@@ -1,7 +1,8 @@
 """A factory host that notes what its parts did when: python -m tests.benchmarks.noted_host CONFIG [NOTES]
 
 CONFIG is the configuration as JSON. NOTES gets one JSON list a line: what, whose, began, ended (monotonic seconds,
-which all processes of a machine share). Without NOTES the host is left as it is. It runs until SIGTERM.
+which all processes of a machine share), and the seconds of a core that its thread used. Without NOTES the host is left
+as it is. It runs until SIGTERM.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Notes:
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def note(self, what: str, whose: str, began: float, ended: float) -> None:
-        self._file.write(json.dumps([what, whose, began, ended]) + "\n")
+    def note(self, what: str, whose: str, began: float, ended: float, used: float = 0.0) -> None:
+        self._file.write(json.dumps([what, whose, began, ended, used]) + "\n")
 
     def around(self, owner: Any, name: str, what: str, whose: Callable[..., str]) -> None:
         """Have `owner.name` note each of its calls."""
@@ -46,11 +47,11 @@ class Notes:
 
         @functools.wraps(plain)
         def noting(*args: Any, **kwargs: Any) -> Any:
-            began = time.monotonic()
+            began, used = time.monotonic(), time.thread_time()
             try:
                 return plain(*args, **kwargs)
             finally:
-                self.note(what, whose(*args), began, time.monotonic())
+                self.note(what, whose(*args), began, time.monotonic(), time.thread_time() - used)
 
         setattr(owner, name, noting)
 

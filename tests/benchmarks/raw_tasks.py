@@ -16,15 +16,16 @@ VERSION = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1 $"
 
 
 def advertise(count: int, turn: int = 0) -> Iterator[int]:
-    """Ads of startds that do not exist. With each `turn` another tenth of them is free, and the rest busy."""
+    """Ads of startds that do not exist. A tenth of them is free, in every second turn two tenths; each turn others."""
     collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-    numbers = [n for n in range(count) if turn == 0 or _free(n, turn) or _free(n, turn - 1)]
+    numbers = [n for n in range(count) if turn == 0 or _free(n, turn) != _free(n, turn - 1)]
     collector.advertise([_ad(number, _free(number, turn)) for number in numbers], "UPDATE_STARTD_AD")
     yield len(numbers)
 
 
 def _free(number: int, turn: int) -> bool:
-    return number // 20 % 10 == turn % 10
+    tenth = number // 20 % 10
+    return tenth == turn % 10 or (turn % 2 == 1 and tenth == (turn + 5) % 10)
 
 
 def startds() -> Iterator[tuple[int, float]]:

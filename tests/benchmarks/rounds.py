@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from actors.fleet.vm import State, Vm
 from actors.packing import pack
@@ -30,6 +31,7 @@ QUEUES = tuple(f"q{number}" for number in range(10))
 CLOUDS = ("private", "spot")
 ROUNDS = 6
 INTERVAL_S = 10.0
+STAGES = (("startds", 1), ("startds written", 1), ("retirement", len(CLOUDS)), ("scheduler", len(QUEUES)))
 MOST_BEYOND_S, MOST_MB = 1.0, 300.0
 
 
@@ -65,7 +67,8 @@ def _measure(host: BenchHost, worker: Lane, raw_s: float) -> list[Figure]:
         time.sleep(INTERVAL_S)
     busy = (cpu_s(host.pid) - used) / (time.monotonic() - since) * 100
     notes = host.notes()
-    took = [ended - began for began, ended in list(rounds(notes))[before:]]
+    found_rounds = list(rounds(notes))[before:]
+    took = [one.took for one in found_rounds]
     children = host.children()
     _tell(notes, took)
     stalls = [note.ended - note.began for note in notes if note.what == "stall"]
@@ -78,9 +81,8 @@ def _measure(host: BenchHost, worker: Lane, raw_s: float) -> list[Figure]:
             judge="beyond",
             limit=MOST_BEYOND_S,
         ),
-        Figure(
-            what="the host's longest stall of a thread in 5 s, median", ours=statistics.median(stalls) * 1e3, unit="ms"
-        ),
+        Figure(what="- the host's CPU on its way", ours=statistics.median(one.used for one in found_rounds), unit="s"),
+        Figure(what="- the longest stall of a thread in 5 s, median", ours=statistics.median(stalls) * 1e3, unit="ms"),
         Figure(what="- the host's own use of a core meanwhile", ours=busy, unit="%"),
         Figure(what="memory of the host, the most", ours=memory_mb(host.pid, "VmHWM"), unit="MB", limit=MOST_MB),
         Figure(what=f"memory of its {len(children)} children, together", ours=sum(map(memory_mb, children)), unit="MB"),
@@ -89,25 +91,33 @@ def _measure(host: BenchHost, worker: Lane, raw_s: float) -> list[Figure]:
     return found
 
 
-def rounds(notes: Sequence[Note]) -> Iterator[tuple[float, float]]:
-    """When each round that was ended began and ended."""
-    begins = [note.began for note in notes if note.what == "jobs"]
-    written = [note for note in notes if note.what == "startds written"]
-    for began, begins_next in pairwise(begins):
-        done = next((note.ended for note in written if began < note.began < begins_next), None)
-        seen = done and _first_of_each(notes, "retirement", done, len(CLOUDS))
-        ended = seen and _first_of_each(notes, "scheduler", seen, len(QUEUES))
-        if ended:
-            yield began, ended
+class Round(NamedTuple):
+    """`used`: seconds of a core on the way, in the host alone. Unlike what it took, other programs do not add to it."""
+
+    took: float
+    used: float
 
 
-def _first_of_each(notes: Sequence[Note], actor: str, since: float, posts: int) -> float | None:
-    """When all posts of an actor have been looked at in a look that began after `since`."""
-    ends: dict[str, float] = {}
-    for note in notes:
-        if note.what == actor and note.began >= since:
-            ends.setdefault(note.whose, note.ended)
-    return max(ends.values()) if len(ends) == posts else None
+def rounds(notes: Sequence[Note]) -> Iterator[Round]:
+    """Each round that was ended, by the parts on its way, in their order."""
+    jobs = [note for note in notes if note.what == "jobs"]
+    for first, following in pairwise(jobs):
+        way = [first]
+        for what, posts in STAGES:
+            stage = _first_of_each(notes, what, max(note.ended for note in way if note.what == way[-1].what), posts)
+            if not stage or (posts == 1 and stage[0].began > following.began):
+                break
+            way += stage
+        else:
+            yield Round(max(note.ended for note in way) - first.began, sum(note.used for note in way))
+
+
+def _first_of_each(notes: Sequence[Note], what: str, since: float, posts: int) -> list[Note]:
+    """Each post's first look or reading of this kind that began after `since`; none if one is missing."""
+    found: dict[str, Note] = {}
+    for note in sorted((note for note in notes if note.what == what and note.began >= since), key=lambda n: n.began):
+        found.setdefault(note.whose, note)
+    return list(found.values()) if len(found) == posts else []
 
 
 def seed(site: BenchSite) -> None:
@@ -158,8 +168,10 @@ def _raw_s(site: BenchSite, raw: Lane) -> float:
 def _tell(notes: Sequence[Note], took: Sequence[float]) -> None:
     sys.stdout.write(f"  rounds: {', '.join(f'{one:.2f}' for one in took)} s\n")
     for what in ("jobs", "startds", "startds written", "listing", "retirement", "scheduler", "submitter"):
-        times = [note.ended - note.began for note in notes if note.what == what]
-        if times:
+        found = [note for note in notes if note.what == what]
+        took_s, used_s = [note.ended - note.began for note in found], [note.used for note in found]
+        if found:
             sys.stdout.write(
-                f"  {what}: {len(times)} times, median {statistics.median(times):.3f} s, most {max(times):.3f} s\n"
+                f"  {what}: {len(found)} times, median {statistics.median(took_s):.3f} s, most {max(took_s):.3f} s, "
+                f"of a core: median {statistics.median(used_s):.3f} s, all {sum(used_s):.1f} s\n"
             )

@@ -29,12 +29,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Note(NamedTuple):
-    """One line of a host's notes, in monotonic seconds."""
+    """One line of a host's notes, in monotonic seconds; `used`: of a core, by its thread."""
 
     what: str
     whose: str
     began: float
     ended: float
+    used: float
 
 
 class BenchHost(HostProcess):
