@@ -1,9 +1,12 @@
 """What one host measures, as Prometheus metrics. One place, so that every name is documented and tested.
 
-Counts of VMs are of the posts that this host holds: sum them over the hosts. Ages are in seconds.
+What is said of a queue, a cloud or a source is said by the host that holds its post, and by no other: sum over the
+hosts. Ages are in seconds.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -61,8 +64,27 @@ class Gauges:
         self.closed.labels(view.cloud).set(bool(view.closed))
         self.frozen.labels(view.cloud).set(bool(view.frozen))
 
+    def forget(self, post: str) -> None:
+        """This host holds the post no more: from now on another one says how it stands."""
+        kind, _, name = post.partition("/")
+        of_kind = {
+            "queue": (self.jobs, self.wants, self.waiting, self.unmet),
+            "cloud": (self.vms, self.room, self.closed, self.frozen),
+        }
+        for gauge in of_kind.get(kind, ()):
+            _remove(gauge, lambda labels: labels[kind] == name)
+        for gauge in (self.reading_at, self.reading_failed):
+            _remove(gauge, lambda labels: f"{labels['source']}/".startswith(f"{post}/"))
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+
+def _remove(gauge: Gauge, chosen: Callable[[dict[str, str]], bool]) -> None:
+    for family in list(gauge.collect()):
+        for sample in family.samples:
+            if chosen(sample.labels):
+                gauge.remove(*sample.labels.values())

@@ -149,6 +149,7 @@ class Works:
     def _lost(self, post: str) -> None:
         if self.supervisor:
             self.supervisor.drop(post)
+        self._ground.gauges.forget(post)
         self._ground.gauges.terms.labels(post.partition("/")[0]).dec()
         for mailbox in _mailboxes(post):
             self._ground.mailroom.unsubscribe(mailbox)

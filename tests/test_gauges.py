@@ -1,0 +1,49 @@
+"""Metrics: one host tells of a post, and stops when it holds it no more."""
+
+from actors.fleet.seen import Failed, JobsSeen, Listed
+from actors.fleet.supply import view
+from actors.fleet.want import CloudView, Want
+from actors.gauges import Gauges
+
+
+def told(gauges: Gauges) -> set[tuple[str, ...]]:
+    """What is said of queues, clouds and sources: the label values."""
+    samples = [one for family in gauges.registry.collect() for one in family.samples]
+    return {tuple(one.labels.values()) for one in samples if {"queue", "cloud", "source"} & set(one.labels)}
+
+
+def full() -> Gauges:
+    gauges = Gauges()
+    for name in ("a", "b"):
+        gauges.reading(f"pool/{name}/jobs", JobsSeen(source=name, at=1.0, classes=(), schedds=()))
+        gauges.reading(f"cloud/{name}", Listed(source=name, at=1.0, instances=(), foreign=0))
+        gauges.reading(f"pool/{name}/startds", Failed(source=name, at=1.0, reason="away"))
+        gauges.want(Want(queue=f"q{name}", cloud=name, n=1))
+        gauges.cloud(CloudView(cloud=name, at=1.0, room=1))
+        gauges.fleet(view(name, f"q{name}", [], {}, frozenset(), 1.0))
+        gauges.waiting.labels(f"q{name}").set(1)
+    return gauges
+
+
+def test_a_lost_queue_is_not_told_of_any_more() -> None:
+    gauges, before = full(), told(full())
+    gauges.forget("queue/qa")
+    assert before - told(gauges) == {("qa", "a"), ("qa",)}
+
+
+def test_a_lost_cloud_is_not_told_of_any_more_and_its_queues_wants_are() -> None:
+    gauges = full()
+    gauges.forget("cloud/a")
+    left = told(gauges)
+    assert ("cloud/a",) not in left
+    assert ("a",) not in left
+    assert not any(labels[:1] == ("a",) for labels in left)
+    assert {("qa", "a"), ("qa",), ("cloud/b",), ("b",)} <= left
+
+
+def test_a_lost_pool_takes_its_own_readings_along_and_no_namesakes() -> None:
+    gauges = full()
+    gauges.reading("pool/ab/jobs", JobsSeen(source="ab", at=1.0, classes=(), schedds=()))
+    before = told(gauges)
+    gauges.forget("pool/a")
+    assert before - told(gauges) == {("pool/a/jobs",), ("pool/a/startds",)}
