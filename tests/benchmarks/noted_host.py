@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from actors import monitor
+from actors import monitor, noticeboard
 from actors.app import Host
 from actors.clouds.ec2 import Ec2
 from actors.config import Config
@@ -63,6 +63,7 @@ def note_everything(notes: Notes) -> None:
     notes.around(Htcondor, "startds", "startds", lambda *_: "")
     notes.around(Ec2, "listing", "listing", lambda *_: "")
     notes.around(monitor, "write_startds", "startds written", lambda *_: "")
+    notes.around(noticeboard, "publish", "views", lambda _table, term, *_: term.post)
 
 
 def note_stalls(notes: Notes, over: threading.Event) -> None:

@@ -102,14 +102,28 @@ def rounds(notes: Sequence[Note]) -> Iterator[Round]:
     """Each round that was ended, by the parts on its way, in their order."""
     jobs = [note for note in notes if note.what == "jobs"]
     for first, following in pairwise(jobs):
-        way = [first]
+        way, since = [first], first.ended
         for what, posts in STAGES:
-            stage = _first_of_each(notes, what, max(note.ended for note in way if note.what == way[-1].what), posts)
+            stage = _first_of_each(notes, what, since, posts)
             if not stage or (posts == 1 and stage[0].began > following.began):
                 break
             way += stage
+            since = max(note.ended for note in (_published(notes, stage) if what == "retirement" else stage))
         else:
-            yield Round(max(note.ended for note in way) - first.began, sum(note.used for note in way))
+            yield Round(since - first.began, sum(note.used for note in way))
+
+
+def _published(notes: Sequence[Note], looks: Sequence[Note]) -> list[Note]:
+    """When the looks' views were written: the schedulers are woken then, before the looks are over."""
+    written = [note for note in notes if note.what == "views"]
+    return [
+        max(
+            (one for one in written if one.whose == look.whose and look.began <= one.began <= look.ended),
+            key=lambda one: one.ended,
+            default=look,
+        )
+        for look in looks
+    ]
 
 
 def _first_of_each(notes: Sequence[Note], what: str, since: float, posts: int) -> list[Note]:

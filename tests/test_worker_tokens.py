@@ -1,0 +1,39 @@
+"""How often the operator's token command is run."""
+
+import base64
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+from actors.adapters import Tokens
+
+
+def command(log: Path) -> tuple[str, ...]:
+    """Prints a token that may advertise, and leaves a line."""
+    claims = {"scope": "condor:/ADVERTISE_STARTD condor:/ADVERTISE_MASTER", "exp": time.time() + 3600}
+    middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    program = f"open({str(log)!r}, 'a').write('run\\n'); print('head.{middle}.tail')"
+    return (sys.executable, "-c", program)
+
+
+def test_queues_that_need_a_token_at_the_same_time_share_one(tmp_path: Path) -> None:
+    tokens, log, found = Tokens(), tmp_path / "log", []
+    asked = command(log)
+    threads = [threading.Thread(target=lambda: found.append(tokens.fresh(asked))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert log.read_text() == "run\n"
+
+
+def test_another_pools_command_mints_a_token_of_its_own(tmp_path: Path) -> None:
+    tokens = Tokens()
+    for pool in ("a", "b"):
+        tokens.fresh(command(tmp_path / pool))
+    assert (tmp_path / "a").exists()
+    assert (tmp_path / "b").exists()
