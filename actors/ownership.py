@@ -2,9 +2,10 @@
 
 Rendezvous shares say who *should* hold a post, the lease says who *does*. A post is taken when it is ours by share and
 free. One that is ours no longer by share is given up at once: intents make abandoning safe, and its next holder goes on
-from the rows. A term is renewed only while every actor of its post goes on looking at it: so a hung holder loses its
-posts, whatever hangs. And when Redis was cut off for too long, terms are over before another host may take them: trust
-runs from when we asked.
+from the rows. A term goes on only while every actor of its post goes on looking at it: so a hung holder loses its
+posts, whatever hangs. It gives them up, and its beat says that it does not take them for a while, unless nobody else
+does. And when Redis was cut off for too long, terms are over before another host may take them: trust runs from when
+we asked.
 
 When Redis has lost rows (its generation key is gone), or restarted and may have (it came back from an older copy),
 every post is given up, and nothing is taken for one TTL, so that whoever else held terms has noticed too. Then the
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -27,10 +28,11 @@ from broker.errors import Unreachable
 from broker.generation import Generation, Lost, Restarted
 from broker.hosts import Beat, HostInfo, Hosts
 from broker.leases import Leases, Term
-from broker.shares import shares
+from broker.shares import NOBODY, shares, takes
 
 ACTORS_OF = {"pool": ("monitor",), "queue": ("scheduler",), "cloud": ("monitor", "submitter", "retirement")}
 SYNC_S = 30.0
+DECLINED_TTLS = 20  # a post that made no progress here is left to others for so many TTLs
 
 log = structlog.get_logger("ownership")
 
@@ -65,6 +67,7 @@ class Ownership:
         self._clock, self._generation, self._rhythm = clock, generation, rhythm
         self._gained, self._lost = gained, lost
         self._held: dict[str, Term] = {}
+        self._declined: dict[str, float] = {}  # post -> until when it is left to others, monotonic
         self._take_from = 0.0  # monotonic: no post is taken before this
         self._synced = -SYNC_S
         self._away = ""
@@ -112,7 +115,8 @@ class Ownership:
             self._clock.sync()
             self._synced = time.monotonic()
         self._check_generation()
-        mine = self._share(self._hosts.beat(self._host, within_s=self._rhythm.ttl_s))
+        self._drop_stalled()
+        mine = self._share(self._hosts.beat(self._info(), within_s=self._rhythm.ttl_s))
         self._renew()
         for post in [post for post in self._held if post not in mine]:
             self._give_up(post, "it is another host's share now")
@@ -122,6 +126,7 @@ class Ownership:
     def _share(self, beat: Beat) -> set[str]:
         """The posts that this host should hold. All hosts compute it from the same facts."""
         live = {one.info.name: one.info.posts for one in beat.live}
+        live[self._host.name] = self._info(live).posts
         holders = {owner.post: owner.holder for owner in self._leases.owners() if owner.holder}
         return {post for post, host in shares(self._posts, live, holders).items() if host == self._host.name}
 
@@ -140,9 +145,16 @@ class Ownership:
         wait_s = 0.0 if self._rhythm.alone else self._rhythm.ttl_s
         self._take_from = time.monotonic() + wait_s
 
+    def _info(self, live: Mapping[str, Sequence[str]] = NOBODY) -> HostInfo:
+        """What this host says of itself: without the posts that it leaves to others, if there are such in `live`."""
+        now = time.monotonic()
+        self._declined = {post: until for post, until in self._declined.items() if until > now}
+        others = [patterns for name, patterns in live.items() if name != self._host.name]
+        left = [post for post in self._declined if not live or any(takes(post, patterns) for patterns in others)]
+        return self._host.model_copy(update={"posts": (*self._host.posts, *(f"!{post}" for post in left))})
+
     def _renew(self) -> None:
-        going = [term for post, term in self._held.items() if self._goes_on(post)]
-        renewal = self._leases.renew(going)
+        renewal = self._leases.renew(self._held.values())
         for term in renewal.renewed:
             self._held[term.post] = term
             self._terms.put(term)
@@ -150,12 +162,14 @@ class Ownership:
             self._forget(gone.term.post, gone.seen)
         self._drop_untrusted()
 
-    def _goes_on(self, post: str) -> bool:
-        actors = ACTORS_OF[post.partition("/")[0]]
-        stalled = self._terms.stalled(actors, post, self._rhythm.stalled_s)
-        if stalled:
-            log.error("post makes no progress", post=post, actor=stalled, for_s=self._rhythm.stalled_s)
-        return not stalled
+    def _drop_stalled(self) -> None:
+        """Its actor may hang in a write: the fence refuses that, once another host holds the post."""
+        for post in list(self._held):
+            stalled = self._terms.stalled(ACTORS_OF[post.partition("/")[0]], post, self._rhythm.stalled_s)
+            if stalled:
+                log.error("post makes no progress", post=post, actor=stalled, for_s=self._rhythm.stalled_s)
+                self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
+                self._give_up(post, f"its {stalled} hangs")
 
     def _take(self, posts: Sequence[str]) -> None:
         for post in posts:

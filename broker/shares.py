@@ -10,6 +10,8 @@ The rules it keeps, for hosts that take the same posts:
   join or a leave moves at most ceil(posts / hosts) + 2.
 - A free post goes where rendezvous hashing ranks highest among hosts with room: all hosts agree without talking.
 
+A pattern that begins with "!" takes posts out again: ("*", "!pool/local") is a host that takes all but one.
+
 With differing patterns ("cloud/*") the posts are shared group by group, a group being the posts that the same
 hosts take, the most constrained group first; each is poured like water over what its hosts have already.
 """
@@ -49,7 +51,13 @@ def unowned(posts: Iterable[str], hosts: Hosts) -> list[str]:
 
 
 def _takers(post: str, hosts: Hosts) -> tuple[str, ...]:
-    return tuple(sorted(host for host, patterns in hosts.items() if any(fnmatchcase(post, one) for one in patterns)))
+    return tuple(sorted(host for host, patterns in hosts.items() if takes(post, patterns)))
+
+
+def takes(post: str, patterns: Iterable[str]) -> bool:
+    """Whether a host with these patterns takes the post."""
+    matching = [one for one in patterns if fnmatchcase(post, one.removeprefix("!"))]
+    return bool(matching) and not any(one.startswith("!") for one in matching)
 
 
 def _groups(posts: Iterable[str], hosts: Hosts) -> list[tuple[tuple[str, ...], list[str]]]:

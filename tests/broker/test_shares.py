@@ -103,3 +103,9 @@ def test_the_answer_is_the_same_in_every_process() -> None:
         "queue/4": "b",
         "queue/5": "a",
     }
+
+
+def test_a_host_may_leave_one_post_to_others_and_loses_it_even_if_it_holds_it() -> None:
+    hosts = {"a": ("*", "!queue/x"), "b": ("*",)}
+    assert shares(["queue/x"], hosts, {"queue/x": "a"}) == {"queue/x": "b"}
+    assert unowned(["queue/x"], {"a": ("*", "!queue/x")}) == ["queue/x"]
