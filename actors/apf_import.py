@@ -37,13 +37,12 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {  # APF's plugin: our step, its 
     "minpercycle": ("min-per-cycle", {"minimum": "minimum"}),
     "maxpercycle": ("max-per-cycle", {"maximum": "maximum"}),
     "maxperfactory": ("max-per-factory", {"maximum": "maximum"}),
-    "statustest": ("status-test", {"pilots": "pilots"}),
-    "statusoffline": ("status-offline", {"pilots": "pilots"}),
     "throttle": (
         "throttle",
         {"interval": "interval_s", "maxtime": "maxtime_s", "ratio": "ratio", "submit": "submit"},
     ),
 }
+NEED_STATUS = {"statustest", "statusoffline"}  # there the workload system says how a site is
 SILENT = {"enabled", "autofill", "cloud", "vo"}  # used, or of no weight
 SECRET = re.compile(r"secret|password|token|access_key", re.IGNORECASE)
 
@@ -245,6 +244,9 @@ def _steps(section: Section) -> list[str]:
         short = plugin.lower().removesuffix("schedplugin")
         if short in ("ready", "maxtorun"):
             continue  # the need itself, with the offset as the tier; and the cloud's max_vms
+        if short in NEED_STATUS:
+            section.notes.append(f"schedplugin {plugin} is left out: no kind of pool tells a site's status here")
+            continue
         if short not in STEPS:
             section.notes.append(f"schedplugin {plugin} has no counterpart and is left out")
             continue

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from actors.plugins import step
+from actors.policies.steps import ENDED, asks
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
@@ -21,6 +22,15 @@ Count = Annotated[int, Field(ge=0)]
 def _step(settings: dict[str, object]) -> dict[str, object]:
     step(settings)
     return settings
+
+
+def _one_count(steps: tuple[dict[str, object], ...]) -> tuple[dict[str, object], ...]:
+    """Each counts by its own interval, and a queue counts once."""
+    counting = [str(one["step"]) for one in steps if ENDED in asks(step(one))]
+    if len(counting) > 1:
+        named = " and ".join(counting)
+        raise ValueError(f"{named} both count VMs that ended lately; allowed: one such step")
+    return steps
 
 
 StepOf = Annotated[dict[str, object], AfterValidator(_step)]
@@ -176,8 +186,8 @@ class Queue(Section):
     tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     start: str = "true"  # a further ClassAd condition of the workers' START
-    # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}
-    steps: tuple[StepOf, ...] = ()
+    # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}; see Steps
+    steps: Annotated[tuple[StepOf, ...], AfterValidator(_one_count)] = ()
     cycle_s: Annotated[float, Field(gt=0)] = 60.0  # what steps call a cycle
     slots: Literal["partitionable", "static"] = "partitionable"  # static: one slot for each cpu
 

@@ -1,8 +1,9 @@
 """What would be done now, and why, without doing it: one look at every pool and cloud, and one decision for each queue.
 
 Nothing is remembered and nothing is written. So VMs are those that the clouds list with our tags, joined or not as the
-pools show; a surplus is shown as if it had lasted already, since a plan has no past; operators' holds are not known. A
-pool or a cloud that does not answer is named, and what rests on it stays as it is, as in a running factory.
+pools show; a surplus is shown as if it had lasted already, since a plan has no past, and steps that count over time
+have nothing to count; operators' holds are not known. A pool or a cloud that does not answer is named, and what rests
+on it stays as it is, as in a running factory.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from actors.policies.steps import STEPS, Step, make
+from actors.fleet.vm import KEPT_S
+from actors.policies.steps import ENDED, STATUS, STEPS, Step, asks, make
 
 GROUP = "autopyfactory_cloud.steps"
 
@@ -31,8 +32,17 @@ def known_steps() -> dict[str, type[Any]]:
 
 
 def step(settings: dict[str, object]) -> Step:
-    """The step that a configuration's table says. Raises ValueError with what is allowed."""
-    return make(settings, known_steps())
+    """The step that a configuration's table says. Raises ValueError with what is allowed.
+
+    A step that would look at what nobody counts here is refused: it would take "not counted" for none.
+    """
+    made = make(settings, known_steps())
+    if STATUS in asks(made):
+        raise ValueError(f"step {made.name!r} asks for the site's status, which no kind of pool tells: leave it out")
+    lately_s = getattr(made, "interval_s", KEPT_S) if ENDED in asks(made) else KEPT_S
+    if lately_s > KEPT_S:
+        raise ValueError(f"interval_s of step {made.name!r}: seen {lately_s:g}; allowed: at most {KEPT_S:g}")
+    return made
 
 
 def _loaded(point: EntryPoint) -> type[Any]:

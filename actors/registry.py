@@ -4,7 +4,8 @@ The rows in Redis are the truth; the holder is their only writer, so it keeps a 
 again during its term. Two of its actors write (the submitter its launches, retirement the rest): each change names the
 row that it was decided on, and one whose row has moved meanwhile is dropped here, to be decided anew.
 
-Ended and failed rows are kept for an hour, so that a listing that trails behind adopts nothing that is gone.
+Ended and failed rows are kept for an hour, so that a listing that trails behind adopts nothing that is gone. A tally
+(kind `started`, key the queue) counts all that ever got an instance; adopted ones too, since they were started once.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from dataclasses import dataclass
 import structlog
 
 from actors.fleet.seen import Machine
-from actors.fleet.vm import Intent, Launch, Vm
+from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.packing import pack, unpack
 from broker.leases import Term
 from broker.table import Delete, Put, Table
 
-KEEP_S = 3_600.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """How many VMs of one queue were started on a cloud, ever."""
+
+    vms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ class Registry:
         self._lock = threading.RLock()  # held over the write too: two actors decide on one copy
         self._vms = {key: unpack(Vm, row.body) for key, row in table.read("vm", term.post).items()}
         self._intents = {key: unpack(Intent, row.body) for key, row in table.read("intent", term.post).items()}
+        tally = table.read("started", term.post).items()
+        self._started = Counter({queue: unpack(Started, row.body).vms for queue, row in tally})
 
     def vms(self) -> list[Vm]:
         with self._lock:
@@ -90,9 +98,9 @@ class Registry:
             self._write(term, [vm for vm in vms if vm.id not in self._vms or vm.id in dead], [])
 
     def forget(self, term: Term, now: float) -> None:
-        """Delete what ended more than KEEP_S ago, and resolved intents without a row."""
+        """Delete what ended more than KEPT_S ago, and resolved intents without a row."""
         with self._lock:
-            old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEEP_S}
+            old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEPT_S}
             left = {vm.intent for vm in self._vms.values() if vm.id not in old}
             done = [i.id for i in self._intents.values() if i.state is not Launch.SENT and i.id not in left]
             gone = [*(_delete("vm", key) for key in old), *(_delete("intent", key) for key in done)]
@@ -106,8 +114,12 @@ class Registry:
     def _write(self, term: Term, vms: list[Vm], intents: list[Intent]) -> None:
         rows = [*(_put("vm", vm.id, pack(vm)) for vm in vms), *(_put("intent", i.id, pack(i)) for i in intents)]
         with self._lock:
-            self._table.write(term, rows)
             before = {vm.id: self._vms.get(vm.id) for vm in vms}
+            new = Counter(vm.queue for vm in vms if _started(before[vm.id], vm))
+            tally = {queue: self._started[queue] + n for queue, n in new.items()}
+            rows += [_put("started", queue, pack(Started(vms=n))) for queue, n in tally.items()]
+            self._table.write(term, rows)
+            self._started.update(new)
             self._vms.update({vm.id: vm for vm in vms})
             self._intents.update({intent.id: intent for intent in intents})
         for vm in vms:
@@ -131,6 +143,11 @@ class Registries:
             return registry
 
 
+def _started(before: Vm | None, vm: Vm) -> bool:
+    """Whether the row gets its instance now."""
+    return bool(vm.queue and vm.instance_id) and (before is None or not before.instance_id)
+
+
 def _tell(before: Vm | None, vm: Vm) -> None:
     """One line for each transition, with its reason."""
     if before is not None and before.state is vm.state:
@@ -151,6 +168,12 @@ def read_vms(table: Table, clouds: Iterable[str]) -> list[Vm]:
     """The rows of several clouds, for those who only look."""
     rows = table.read_many("vm", [f"cloud/{cloud}" for cloud in clouds])
     return [unpack(Vm, row.body) for of_cloud in rows.values() for row in of_cloud.values()]
+
+
+def read_started(table: Table, clouds: Iterable[str], queue: str) -> list[int]:
+    """VMs of the queue that were started on each of the clouds, ever."""
+    rows = table.get_many([("started", f"cloud/{cloud}", queue) for cloud in clouds])
+    return [unpack(Started, row.body).vms if row else 0 for row in rows]
 
 
 def clouds_in_use(table: Table, clouds: Iterable[str]) -> list[str]:

@@ -7,19 +7,21 @@ writes the wants that changed, and wakes the clouds. It never calls anything out
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from actors.calls import Calls
 from actors.config import Config
+from actors.counting import counted
 from actors.fleet.seen import Failed, JobsSeen
-from actors.fleet.want import Want
+from actors.fleet.want import CloudView, FleetView, Want
 from actors.gauges import Gauges
 from actors.messages import LookAtWant
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import NOTHING_SPENT, Spent
+from actors.policies.steps import Counts
 from actors.post_office import PostOffice
 from actors.readings import read_demand
 from actors.rules import Rules, rules_of, spent
@@ -96,12 +98,19 @@ class Scheduler(Serving):
             state.wants,
             now,
             uuid.uuid4().hex[:8],
+            counts=self._counts(state, views, now),
             elsewhere=self._elsewhere(seat),
         )
         self._write(seat, term, decision)
         self._tell(seat, term, decision)
         if isinstance(demand, JobsSeen):
             self._gauges.demand(seat.name, demand)
+
+    def _counts(
+        self, state: QueueSeat, views: Mapping[str, tuple[CloudView | None, FleetView | None]], now: float
+    ) -> Counts:
+        fleet = {cloud: view for cloud, (_, view) in views.items()}
+        return counted(self._table, state.rules.queue, self._config.clouds, fleet, state.wants, now)
 
     def _elsewhere(self, seat: Seat) -> Spent:
         """What the factory's other queues want; read only where a limit over all of them asks for it."""

@@ -92,6 +92,8 @@ def test_what_has_no_counterpart_is_noted_and_nothing_else() -> None:
         ("batchsubmitplugin", "CondorOSGCE", "only EC2 clouds are made"),
         ("wmsstatusplugin", "Panda", "jobs are read from the HTCondor pool instead"),
         ("schedplugin", "Ready, Surprise", "schedplugin Surprise has no counterpart"),
+        ("schedplugin", "Ready, StatusTest", "no kind of pool tells a site's status"),
+        ("schedplugin", "Throttle\nsched.throttle.interval = 7200", "interval_s of step 'throttle': seen 7200"),
         ("sched.maxpercycle.maximum", "ten", "'ten' is not a number"),
         ("sched.maxpercycle.maximum", "1.5", "to be corrected: queues.bnl_atlas.steps[0]"),
         ("batchsubmit.condorec2.secret_word", "hunter2", "(not shown) has no counterpart"),

@@ -63,10 +63,10 @@ class RunningHost:
 class Factory:
     """A simulated world, a configuration for it with an embedded Redis, and a host that holds every post."""
 
-    def __init__(self, folder: Path, stage: SimulatedStage) -> None:
+    def __init__(self, folder: Path, stage: SimulatedStage, steps: str = "[]") -> None:
         self.stage = stage
         self.config = folder / "apf.toml"
-        self.config.write_text(stage.config(folder))
+        self.config.write_text(stage.config(folder).replace("cascade =", f"steps = {steps}\ncascade ="))
         self.host = RunningHost(self.config, folder / "host.log")
         until(lambda: self.host.log.read_text().count('"post taken"') == 4, "the host holds its posts")
 
@@ -232,6 +232,23 @@ def test_the_status_of_a_running_factory_is_whole(factory: Factory) -> None:
     text = said(apf("status", factory.config, "--vms"))
     assert vm.instance_id in text
     assert "1 host" in text
+
+
+def test_a_step_that_counts_over_the_queues_life_is_told_what_was_started(
+    stage: SimulatedStage, tmp_path: Path
+) -> None:
+    factory = Factory(tmp_path, stage, steps='[{ step = "keep-n-queue-life", njobs = 1 }]')
+    try:
+        stage.submit([0.5] * 3)
+        until(lambda: all(job.completed_at for job in stage.jobs()), "the jobs are done, one after the other")
+        until(lambda: all(life.ended_at for life in stage.lives()), "its VM has ended")
+        assert len(stage.lives()) == 1
+        stage.submit([0.5])
+        until(lambda: factory.status().queues[0].idle == 1, "a further job is seen")
+        assert "1 in the queue's life, 1 were started" in said(apf("why", factory.config, "atlas"))
+        assert len(stage.lives()) == 1
+    finally:
+        factory.host.close()
 
 
 # --- the operator's wishes

@@ -14,9 +14,9 @@ from rich.text import Text
 from actors.config import Config
 from actors.config_mistakes import did_you_mean
 from actors.console.why import NotKnown, ago, clock
-from actors.fleet.vm import Intent, Vm
+from actors.fleet.vm import KEPT_S, Intent, Vm
 from actors.packing import unpack
-from actors.registry import KEEP_S, read_vms
+from actors.registry import read_vms
 from actors.wants import read_wants
 from broker.table import Table
 
@@ -30,7 +30,7 @@ def vm_story(config: Config, table: Table, name: str, now: float) -> RenderableT
     if vm is None:
         near = did_you_mean(name, [known for vm in vms for known in (vm.id, vm.instance_id) if known][:1000])
         hint = near if near.startswith("did") else "see `apf status --vms`"
-        raise NotKnown(f"no VM {name!r}; {hint}. Rows are kept for {ago(KEEP_S)} after a VM's end.")
+        raise NotKnown(f"no VM {name!r}; {hint}. Rows are kept for {ago(KEPT_S)} after a VM's end.")
     row = table.get("intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
     intent = unpack(Intent, row.body) if row else None
     moments = sorted([*_launch(vm, intent), *_life(vm)], key=lambda moment: moment[0])

@@ -21,6 +21,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+KEPT_S = 3_600.0  # the row of a VM that ended
 ALIVE = frozenset(State) - {State.ENDED, State.FAILED}  # they hold quota
 SUPPLY = frozenset({State.LAUNCHING, State.BOOTING, State.READY})  # they serve a want; draining ones do not
 

@@ -43,8 +43,16 @@ class Counts:
         return self.pending + self.running
 
 
+STARTED, ENDED, STATUS = "started", "ended", "status"
+
+
 class Step(Protocol):
-    """One rule. `apply` gives the new `n` and why; the sentence is used only where `n` changed."""
+    """One rule. `apply` gives the new `n` and why; the sentence is used only where `n` changed.
+
+    A step that looks at more than the present says so in a class attribute `asks`, with some of: STARTED, for
+    `Counts.started`; ENDED, for `ended` and `short`, by its own `interval_s` and `maxtime_s`; STATUS. What no step of a
+    queue asks for is not counted.
+    """
 
     name: ClassVar[str]
 
@@ -125,13 +133,15 @@ class KeepNRunning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepNQueueLife:
-    """Start VMs until so many were started in the queue's life."""
+    """Start VMs until so many were started in the queue's life; from then on only what no job needs is given up."""
 
     name: ClassVar[str] = "keep-n-queue-life"
+    asks: ClassVar[tuple[str, ...]] = (STARTED,)
     njobs: int
 
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
-        return max(0, self.njobs - counts.started), f"{self.njobs} in the queue's life, {counts.started} were started"
+        wanted = max(0, self.njobs - counts.started)
+        return wanted or min(n, 0), f"{self.njobs} in the queue's life, {counts.started} were started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +219,7 @@ class StatusTest:
     """While the site is in test: this many VMs under way, and no more."""
 
     name: ClassVar[str] = "status-test"
+    asks: ClassVar[tuple[str, ...]] = (STATUS,)
     pilots: int = 0
 
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
@@ -220,6 +231,7 @@ class StatusOffline:
     """While the site is offline: this many VMs under way, and no more."""
 
     name: ClassVar[str] = "status-offline"
+    asks: ClassVar[tuple[str, ...]] = (STATUS,)
     pilots: int = 0
 
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
@@ -234,12 +246,14 @@ def _while(counts: Counts, status: str, n: int, pilots: int) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """A black hole: when more than `ratio` of the VMs that ended lately lived for a moment only, start only `submit`.
+    """A black hole: when more than `ratio` of the VMs that ended lately lived for a moment only, start only `submit`
+    in a cycle.
 
-    "Lately" is the last `interval_s`, "a moment" is up to `maxtime_s`; who counts them is told both.
+    "Lately" is the last `interval_s`, "a moment" is up to `maxtime_s` after it joined; who counts them is told both.
     """
 
     name: ClassVar[str] = "throttle"
+    asks: ClassVar[tuple[str, ...]] = (ENDED,)
     ratio: float = 0.5
     submit: int = 1
     interval_s: float = 3600.0
@@ -248,7 +262,8 @@ class Throttle:
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
         if not counts.ended or counts.short <= self.ratio * counts.ended:
             return n, ""
-        return min(n, self.submit), f"{counts.short} of {counts.ended} VMs ended within {self.maxtime_s:g} s"
+        most = max(0, self.submit - max(0, counts.grown))
+        return min(n, most), f"{counts.short} of {counts.ended} VMs ended within {self.maxtime_s:g} s"
 
 
 STEPS: dict[str, type[Any]] = {
@@ -258,6 +273,11 @@ STEPS: dict[str, type[Any]] = {
         MinPerCycle, MaxPerCycle, MaxPerFactory, StatusTest, StatusOffline, Throttle,
     )
 }  # fmt: skip
+
+
+def asks(step: object) -> tuple[str, ...]:
+    """What a step, or a kind of step, looks at beyond the present."""
+    return tuple(getattr(step, "asks", ()))
 
 
 def run(steps: Iterable[Step], n: int, counts: Counts) -> tuple[int, tuple[str, ...]]:

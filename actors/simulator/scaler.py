@@ -17,6 +17,7 @@ from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.decide import Decision, decide
 from actors.policies.need import Size
 from actors.policies.rules import QueueRules
+from actors.policies.steps import Counts
 from actors.simulator.world import World
 
 
@@ -43,9 +44,15 @@ class Ours:
         fleet: dict[str, FleetView | None] = {cloud: fleet_view(world, cloud) for cloud in world.clouds}
         views: dict[str, CloudView | None] = {cloud: cloud_view(world, cloud) for cloud in world.clouds}
         rules = {name: cloud.rules for name, cloud in world.clouds.items()}
-        self.decision = decide(self._queue, seen(world), fleet, rules, views, self._wants, now, f"t{now:.0f}")
+        counts, name = Counts(started=started(world)), f"t{now:.0f}"
+        self.decision = decide(self._queue, seen(world), fleet, rules, views, self._wants, now, name, counts)
         self._wants = dict(self.decision.wants)
         return {cloud: want.n for cloud, want in self._wants.items()}
+
+
+def started(world: World) -> int:
+    """VMs, ever."""
+    return sum(world.meter.started.values()) + sum(map(len, world.machines.values()))
 
 
 def seen(world: World) -> JobsSeen:

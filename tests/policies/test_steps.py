@@ -31,6 +31,7 @@ TABLE: list[tuple[str, dict[str, Any], int, Counts, int]] = [
     ("keep-n-running", {}, 4, Counts(pending=1, running=2), 1),
     ("keep-n-queue-life", {"njobs": 10}, 0, Counts(started=4), 6),
     ("keep-n-queue-life", {"njobs": 10}, 3, Counts(started=12), 0),
+    ("keep-n-queue-life", {"njobs": 10}, -2, Counts(started=12), -2),
     ("min-pending", {"minimum": 5}, 1, Counts(pending=2), 3),
     ("min-pending", {"minimum": 5}, 4, Counts(pending=2), 4),
     ("max-pending", {"maximum": 5}, 9, Counts(pending=2), 3),
@@ -50,6 +51,7 @@ TABLE: list[tuple[str, dict[str, Any], int, Counts, int]] = [
     ("status-offline", {}, 9, Counts(status="offline"), 0),
     ("throttle", {}, 9, Counts(ended=10, short=6), 1),
     ("throttle", {}, 9, Counts(ended=10, short=5), 9),
+    ("throttle", {"submit": 3}, 9, Counts(ended=10, short=6, grown=2), 1),
     ("throttle", {}, 9, Counts(), 9),
 ]
 

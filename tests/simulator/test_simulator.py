@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from actors.config_file import load
 from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
+from actors.policies.steps import KeepNQueueLife
 from actors.simulator.generate import KINDS, generate
 from actors.simulator.jobs import Job
 from actors.simulator.oracle import Oracle
@@ -92,6 +93,13 @@ def test_the_cascade_fills_the_cheapest_first_and_releases_the_dearest_first() -
     assert outcome.vms_started == {"free": 2, "cheap": 2, "dear": 6}
     last = {name: max(s.at_s for s in outcome.samples if s.vms[name]) for name in ("free", "cheap", "dear")}
     assert last["free"] >= last["cheap"] >= 0.0
+
+
+def test_keep_n_queue_life_starts_so_many_and_no_more() -> None:
+    cloud = rules("only", 9)
+    queue = QueueRules(name="queue", cascade=(("only",),), steps=(KeepNQueueLife(njobs=3),))
+    outcome = simulate([job(60.0 * n, 300.0) for n in range(40)], [CloudModel(rules=cloud)], Ours(queue))
+    assert outcome.vms_started == {"only": 3}
 
 
 @given(st.lists(st.tuples(st.integers(0, 3_000), st.integers(10, 3_000), st.integers(1, 4)), max_size=30))
