@@ -21,7 +21,7 @@ from actors.policies.rules import RETIREMENT_S
         ("TARGET.Owner isnt error", "TARGET.Owner isnt error"),
         ('regexp("a.b", Cmd, "i")', 'regexp("a.b", TARGET.Cmd, "i")'),
         ('stringListMember (Owner, "alice,bob")', 'stringListMember (TARGET.Owner, "alice,bob")'),
-        ("member(Owner, {Group, 1.5e3, 0x1F})", "member(TARGET.Owner, {TARGET.Group, 1.5e3, 0x1F})"),
+        ("member(Owner, {Group, 1.5e3, 31})", "member(TARGET.Owner, {TARGET.Group, 1.5e3, 31})"),
         ("Environment.Site == 2.5", "TARGET.Environment.Site == 2.5"),
         ('\'odd name\' == "x \\" MY.y"', 'TARGET.\'odd name\' == "x \\" MY.y"'),
         ("true && FALSE", "true && FALSE"),
