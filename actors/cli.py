@@ -367,7 +367,7 @@ def _load(path: Path, shadow: bool = False) -> Settings:
 
 
 def _end(exit_status: int, message: str) -> NoReturn:
-    err.print(Text(message))
+    err.print(Text(message), soft_wrap=True)
     raise typer.Exit(exit_status)
 
 
