@@ -5,9 +5,11 @@ Each stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +19,7 @@ from actors import cli, config_docs
 from actors.fleet.lifecycle import TABLE
 from actors.gauges import Gauges
 from actors.messages import OperatorWish
+from actors.policies.steps import STATUS, STEPS, asks
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -71,6 +74,20 @@ def metrics() -> str:
     return "\n".join(["| metric | kind | what it says |", "| --- | --- | --- |", *sorted(rows)])
 
 
+def steps() -> str:
+    rows = []
+    for name, kind in STEPS.items():
+        fields = [f for f in dataclasses.fields(kind) if f.init]
+        keys = ", ".join(f"`{f.name}`" if f.default is MISSING else f"`{f.name} = {_plain(f.default)}`" for f in fields)
+        refused = " **Refused**: no kind of pool tells a site's status yet." if STATUS in asks(kind) else ""
+        rows.append(f"| `{name}` | {keys} | {_first_line(kind.__doc__)}{refused} |")
+    return "\n".join(["| step | keys | what it does |", "| --- | --- | --- |", *rows])
+
+
+def _plain(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def wish() -> str:
     """Field by field, from the message's own model."""
     rows = []
@@ -92,6 +109,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "lifecycle": lifecycle,
     "metrics": metrics,
+    "steps": steps,
     "wish": wish,
     "config": config_docs.markdown,
 }

@@ -1,13 +1,16 @@
 """The peers, driven by the simulator: what others do with the same jobs, clouds and boot delays.
 
-Settings are those of their documentation where it gives any, and are written here in full:
+Settings are those of their documentation where it gives any, and are all written here:
 
 apf-chain   AutoPyFactory's Ready, Scale, MaxPerCycle, MaxPending, once a minute. APF starts one VM for each ready job,
             so Scale is one divided by the jobs that a VM holds. It never gives a VM up; a worker that is idle for
             10 minutes powers itself off.
-cobald-*    COBalD's own LinearController (utilisation under 0.9: less, allocation over 0.9: more, 1 core a second) and
-            RelativeSupplyController (same limits, 0.9 and 1.1 times the supply), once a second each, driven every
-            15 s with that interval; a Standardiser keeps at least one VM, as they cannot start from nothing.
+cobald-*    COBalD's own LinearController and RelativeSupplyController. Less when the utilisation is below a threshold,
+            more when the allocation is above it: 0.9, as in the example of TARDIS' documentation (LinearController,
+            low_utilisation 0.90, high_allocation 0.90, rate 1, at least 1), and 0.5, COBalD's own default. Linear: 1
+            core a second; relative: 0.9 and 1.1 times the supply; all defaults. They are asked every 15 s, as we read
+            every 15 s, with that interval (default: 1 s, which makes the same ramp of 1 core a second). A Standardiser
+            keeps at least one VM, as they cannot start from nothing. COBalD sees no queue of jobs, by design.
 kubernetes  like its cluster-autoscaler: a scan every 10 s packs what waits onto new nodes; an empty node goes after 10
             minutes, and not within 10 minutes after a scale-up.
 """
@@ -121,10 +124,10 @@ class SimulatedPool(Pool):  # type: ignore[misc]
 class Cobald:
     interval_s = 15.0
 
-    def __init__(self, kind: str) -> None:
-        self.name = f"cobald-{kind}"
+    def __init__(self, kind: str, threshold: float) -> None:
+        self.name = f"cobald-{kind} {threshold:g}"
         self._pool = SimulatedPool()
-        self._kind = kind
+        self._kind, self._threshold = kind, threshold
         self._controller: Controller | None = None
 
     def scale(self, world: World) -> Mapping[str, int]:
@@ -138,8 +141,7 @@ class Cobald:
 
     def _made(self, cores: int, max_vms: int) -> Controller:
         target = Standardiser(self._pool, minimum=cores, maximum=cores * max_vms)
+        limits = {"low_utilisation": self._threshold, "high_allocation": self._threshold}
         if self._kind == "linear":
-            return LinearController(target, low_utilisation=0.9, high_allocation=0.9, rate=1, interval=15)
-        return RelativeSupplyController(
-            target, low_utilisation=0.9, high_allocation=0.9, low_scale=0.9, high_scale=1.1, interval=15
-        )
+            return LinearController(target, **limits, rate=1, interval=15)
+        return RelativeSupplyController(target, **limits, low_scale=0.9, high_scale=1.1, interval=15)
