@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
-from actors.cli import app
+from actors import cli
 from broker.connect import Site
 
 _TEXT = """
@@ -57,8 +59,10 @@ class FactoryFile:
         self.path.write_text(text + "".join(_CLOUD.format(name=cloud, max_vms=max_vms) for cloud in clouds))
 
     def apf(self, command: str, *arguments: object, given: str = "") -> Result:
+        """On a wide screen, whatever terminal the tests run in."""
         words = [command, str(self.path), *(str(one) for one in arguments)]
-        return CliRunner(env={"COLUMNS": "200"}).invoke(app, words, input=given)
+        with patch.object(cli, "out", Console(width=250, highlight=False)):
+            return CliRunner().invoke(cli.app, words, input=given)
 
 
 def said(result: Result) -> str:

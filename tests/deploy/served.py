@@ -48,4 +48,4 @@ class Served:
 
     def apf(self, user: str, command: str, *arguments: object) -> Result:
         words = [command, str(self.path), *(str(one) for one in arguments)]
-        return CliRunner(env={"COLUMNS": "200", **self.environment(user)}).invoke(app, words)
+        return CliRunner(env=self.environment(user)).invoke(app, words)

@@ -16,12 +16,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from broker.errors import Refused, reaching
+from broker.table import Table
 from deploy.lab.demo_simulated import SimulatedStage
 from tests.condor_pool import until
 from tests.deploy.redis_site import RedisSite
 from tests.deploy.served import Served
 from tests.factory_process import HostProcess
 from tests.readme import README
+from tests.samples.shapes import CLOUD, SHAPES
 
 Call = Callable[[redis.Redis], object]
 
@@ -161,17 +163,25 @@ def test_the_operator_may_do_nothing_else(secured: RedisSite, call: Call) -> Non
 # --- the dashboard
 
 
-@pytest.mark.parametrize("command", ["status", "owners", "wishes"])
+@pytest.mark.parametrize("command", ["status", "owners", "wishes", "why"])
 def test_the_dashboard_reads_the_whole_factory(
     served: Served, command: str, log: Callable[[str], list[dict[str, Any]]]
 ) -> None:
-    result = served.apf("dashboard", command, *(["--json"] if command != "wishes" else []))
+    options = {"status": "--json", "owners": "--json", "wishes": "--all", "why": "atlas"}
+    result = served.apf("dashboard", command, options[command])
     assert result.exit_code == 0, result.output
     assert {entry["object"].split(":")[3] for entry in log("dashboard")} <= {"intent"}
     if command == "owners":
         seen = json.loads(result.stdout)
         assert [host["alive"] for host in seen["hosts"]] == [True]
         assert seen["unowned"] == []
+
+
+def test_the_dashboard_may_read_every_kind_of_row_but_the_intents(secured: RedisSite) -> None:
+    site = secured.site("dashboard", secured.alone)
+    table = Table(site.client(), site)
+    for kind, post in {(shape.kind, shape.post) for shape in SHAPES} - {("intent", CLOUD)}:
+        assert table.read(kind, post) is not None if post else table.read_once(kind) is not None
 
 
 def test_the_dashboard_reads_dead_letters_and_drops_none(served: Served) -> None:

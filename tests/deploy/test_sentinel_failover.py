@@ -7,6 +7,7 @@ host that still reaches the lonely master lets go of it; the Sentinels answer qu
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,17 @@ FAILOVER_S = 60.0  # seconds; a busy machine takes its time
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSite]:
-    """One set for all tests here; the failover comes last, since its master is another afterwards."""
+    """One set for the tests that leave it as it is."""
     with RedisSite(tmp_path_factory.mktemp("watched")) as made:
+        yield made
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[RedisSite]:
+    """A set whose master is another afterwards."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with RedisSite(folder) as made:
         yield made
 
 
@@ -80,10 +90,10 @@ def test_anyone_may_ask_a_sentinel_and_nobody_may_order_it_about(watched: RedisS
 
 
 def test_a_factory_goes_on_with_the_new_master_and_the_old_one_takes_no_writes(
-    watched: RedisSite, tmp_path: Any
+    doomed: RedisSite, tmp_path: Any
 ) -> None:
     with SimulatedStage() as stage:
-        served = Served(watched, stage, tmp_path, ttl_s=5.0, tick_s=0.5)
+        served = Served(doomed, stage, tmp_path, ttl_s=5.0, tick_s=0.5)
         host = HostProcess("here", served.path, tmp_path, served.environment("host"))
         try:
             host.start()
@@ -92,10 +102,10 @@ def test_a_factory_goes_on_with_the_new_master_and_the_old_one_takes_no_writes(
             fences = {line["post"]: line["fence"] for line in host.said("post taken")}
             assert len(fences) == 4
 
-            watched.cable.cut()
-            alone = watched.address("host", watched.alone).client()
+            doomed.cable.cut()
+            alone = doomed.address("host", doomed.alone).client()
             until(lambda: refuses_writes(alone), "the lonely master refuses writes", FAILOVER_S)
-            until(lambda: master_port(watched) != watched.cable.port, "another is the master", FAILOVER_S)
+            until(lambda: master_port(doomed) != doomed.cable.port, "another is the master", FAILOVER_S)
             until(lambda: len(host.said("post taken")) >= 8, "the posts are taken again", FAILOVER_S)
             again = {line["post"]: line["fence"] for line in host.said("post taken")}
             assert host.said("post given up")
@@ -105,14 +115,14 @@ def test_a_factory_goes_on_with_the_new_master_and_the_old_one_takes_no_writes(
             until(lambda: len(stage.lives()) == 2, "the second job gets a VM", FAILOVER_S)
             assert all(life.ended_at is None for life in stage.lives()[:1])
 
-            watched.cable.mend()
+            doomed.cable.mend()
             until(lambda: alone.info("replication")["role"] == "slave", "the old master follows", FAILOVER_S)
         finally:
             host.close()
-    site = watched.site("host")
-    for port in watched.ports[1:]:
-        assert steps_back(written(watched.aof(port), site)) == []
-    accepted = written(watched.aof(master_port(watched)), site)
+    site = doomed.site("host")
+    for port in doomed.ports[1:]:
+        assert steps_back(written(doomed.aof(port), site)) == []
+    accepted = written(doomed.aof(master_port(doomed)), site)
     assert {row.post for row in accepted} >= set(fences)
 
 

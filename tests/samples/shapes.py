@@ -1,0 +1,96 @@
+"""What stands in Redis: each kind of row, where it stands, and how to pack and read it. A new kind gets a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from actors.fleet.seen import Instance, Machine
+from actors.fleet.vm import Intent, Vm
+from actors.fleet.want import CloudView, FleetView, Want
+from actors.fleet.wish import Wish
+from actors.messages import KINDS, OperatorWish
+from actors.packing import pack, unpack
+from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
+from actors.readings import ALL, HEAD, STRAYS, Classes, DemandHead, ListingHead, StartdsHead
+from actors.registry import Started
+from actors.wants import Outcome, Standing
+from broker.envelope import Message
+from tests.samples.filled import filled
+
+CLOUD, POOL, QUEUE = "cloud/spot", "pool/local", "queue/atlas"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """One place of the table. `post` is empty for a row that is written once."""
+
+    kind: str
+    post: str
+    key: str
+    made: Any
+    pack: Callable[[Any], bytes]
+    read: Callable[[bytes], Any]
+
+    @property
+    def place(self) -> str:
+        return f"{self.kind} {self.post or 'once'} {self.key}"
+
+
+def _one(kind: str, post: str, key: str, type_: type[Any]) -> Shape:
+    return Shape(kind=kind, post=post, key=key, made=filled(type_), pack=pack, read=partial(unpack, type_))
+
+
+SHAPES = (
+    _one("vm", CLOUD, "a-0", Vm),
+    _one("intent", CLOUD, "a", Intent),
+    _one("fleet", CLOUD, "@", CloudView),
+    _one("fleet", CLOUD, "atlas", FleetView),
+    _one("started", CLOUD, "atlas", Started),
+    _one("want", QUEUE, "spot", Want),
+    _one("standing", QUEUE, "@", Standing),
+    _one("demand", POOL, HEAD, DemandHead),
+    _one("demand", POOL, "atlas", Classes),
+    _one("startds", POOL, HEAD, StartdsHead),
+    Shape(
+        kind="startds",
+        post=POOL,
+        key=STRAYS,
+        made=(filled(Machine),),
+        pack=pack_machines,
+        read=unpack_machines,
+    ),
+    _one("listing", CLOUD, HEAD, ListingHead),
+    Shape(
+        kind="listing",
+        post=CLOUD,
+        key=ALL,
+        made=(filled(Instance),),
+        pack=pack_instances,
+        read=unpack_instances,
+    ),
+    _one("wish", "", "wish-0001", Wish),
+    _one("outcome", "", "wish-0001", Outcome),
+)
+
+_FIELDS = {"pool": "local", "cloud": "spot", "queue": "atlas"}
+
+
+def message(kind: str) -> Message:
+    """Mail of this kind with every field set."""
+    type_ = KINDS[kind]
+    if type_ is OperatorWish:
+        said = {"verb": "drain", "selector": "queue", "name": "atlas", "count": 2, "reason": "why", "by": "ada"}
+        return OperatorWish.model_validate({**said, "id": "wish-0001", "life_s": 60.0, "replace": False})
+    return type_.model_validate({name: _FIELDS[name] for name in type_.model_fields})
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
