@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -82,8 +82,7 @@ class Ownership:
         self._stop.set()
         if self._thread.ident:
             self._thread.join(timeout=self._rhythm.ttl_s)
-        for post in list(self._held):
-            self._give_up(post, "this host stops")
+        self._give_up(self._held, "this host stops")
         try:
             self._hosts.leave(self._host)
         except Unreachable as away:
@@ -118,8 +117,7 @@ class Ownership:
         self._drop_stalled()
         mine = self._share(self._hosts.beat(self._info(), within_s=self._rhythm.ttl_s))
         self._renew()
-        for post in [post for post in self._held if post not in mine]:
-            self._give_up(post, "it is another host's share now")
+        self._give_up([post for post in self._held if post not in mine], "it is another host's share now")
         if time.monotonic() >= self._take_from:
             self._take([post for post in self._posts if post in mine and post not in self._held])
 
@@ -140,8 +138,7 @@ class Ownership:
                 self._start_over()
 
     def _start_over(self) -> None:
-        for post in list(self._held):
-            self._give_up(post, "Redis lost rows, or may have")
+        self._give_up(self._held, "Redis lost rows, or may have")
         wait_s = 0.0 if self._rhythm.alone else self._rhythm.ttl_s
         self._take_from = time.monotonic() + wait_s
 
@@ -169,24 +166,24 @@ class Ownership:
             if stalled:
                 log.error("post makes no progress", post=post, actor=stalled, for_s=self._rhythm.stalled_s)
                 self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
-                self._give_up(post, f"its {stalled} hangs")
+                self._give_up([post], f"its {stalled} hangs")
 
     def _take(self, posts: Sequence[str]) -> None:
-        for post in posts:
-            answer = self._leases.acquire(post)
+        for answer in self._leases.acquire_all(posts) if posts else ():
             if isinstance(answer, Term):
-                self._held[post] = answer
+                self._held[answer.post] = answer
                 self._terms.put(answer)
-                log.info("post taken", post=post, fence=answer.fence)
-                self._gained(post)
+                log.info("post taken", post=answer.post, fence=answer.fence)
+                self._gained(answer.post)
 
-    def _give_up(self, post: str, why: str) -> None:
-        term = self._held[post]
-        self._forget(post, why)
+    def _give_up(self, posts: Iterable[str], why: str) -> None:
+        terms = [self._held[post] for post in posts]
+        for term in terms:
+            self._forget(term.post, why)
         try:
-            self._leases.release(term)
+            self._leases.release_all(terms)
         except Unreachable as away:
-            log.info("lease not released", post=post, why=str(away))
+            log.info("leases not released", posts=[term.post for term in terms], why=str(away))
 
     def _drop_untrusted(self) -> None:
         now = time.monotonic()

@@ -168,11 +168,22 @@ class Leases:
 
         Raises Unreachable. The post may be ours nevertheless: acquire again.
         """
-        if not POST.fullmatch(post):
-            raise ValueError(f"post {post!r}: 1 to 200 printable characters without spaces are allowed")
+        return self.acquire_all([post])[0]
+
+    def acquire_all(self, posts: Sequence[str]) -> list[Term | Held]:
+        """As `acquire` for each, in order and in one round trip. Raises Unreachable: some may be ours nevertheless."""
+        for post in posts:
+            if not POST.fullmatch(post):
+                raise ValueError(f"post {post!r}: 1 to 200 printable characters without spaces are allowed")
         asked = self._monotonic()
         with reaching():
-            answer: Any = self._acquire(keys=self._keys, args=[post, self.holder, self._ttl_ms()])
+            pipe = self._client.pipeline(transaction=False)
+            for post in posts:
+                self._acquire(keys=self._keys, args=[post, self.holder, self._ttl_ms()], client=pipe)
+            answers: Any = pipe.execute()
+        return [self._acquired(post, answer, asked) for post, answer in zip(posts, answers, strict=True)]
+
+    def _acquired(self, post: str, answer: Any, asked: float) -> Term | Held:
         if not answer[0]:
             return Held(post=post, by=answer[2].decode(), fence=answer[1], expires_in_s=answer[3] / 1000)
         return Term(post=post, holder=self.holder, fence=answer[1], trusted_until=self._trust(asked))
@@ -195,9 +206,15 @@ class Leases:
 
     def release(self, term: Term) -> bool:
         """Give a post up at once. False: it was not held by this term any more. Raises Unreachable."""
+        return self.release_all([term])[0]
+
+    def release_all(self, terms: Sequence[Term]) -> list[bool]:
+        """As `release` for each, in one round trip. Raises Unreachable: some may be released nevertheless."""
         with reaching():
-            answer: Any = self._release(keys=self._keys, args=[term.post, term.holder, term.fence])
-        return bool(answer)
+            pipe = self._client.pipeline(transaction=False)
+            for term in terms:
+                self._release(keys=self._keys, args=[term.post, term.holder, term.fence], client=pipe)
+            return [bool(answer) for answer in pipe.execute()]
 
     def owners(self) -> list[Owner]:
         """All posts that were ever held, by name. Raises Unreachable."""
