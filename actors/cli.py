@@ -252,7 +252,7 @@ def import_(
 @app.command()
 def simulate(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="TOML files.", show_default=False)],
-    jobs: Annotated[str, typer.Option(help="A .csv, .swf or .json file; or bursty, steady, mixed, daily, with :SEED.")],
+    jobs: Annotated[str, typer.Option(help="A .csv, .swf or .json file; or steady:SEED, bursty, mixed, daily.")],
     queue: Annotated[str, typer.Option(help="Which queue of each; default: the first.")] = "",
     plot: Annotated[Path | None, typer.Option(help="FILE.svg or FILE.png: both are written.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also each as a multiple of the first.")] = False,

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from actors.fleet.shape import Shape
-from actors.simulator.generate import generate
+from actors.simulator.generate import KINDS, generate
 from actors.simulator.jobs import Job
+
+MADE_UP = re.compile(r"([a-z]+)(?::(\d+)(?::([1-9]\d*))?)?")  # kind, seed, jobs
 
 
 class BadTrace(Exception):
@@ -24,7 +27,9 @@ class BadTrace(Exception):
 
 
 def read(source: str) -> tuple[Job, ...]:
-    """The jobs of `source`, by submission: a file's path, or "bursty", "steady", "mixed" or "daily", with ":SEED"."""
+    """The jobs of `source`, by submission: a file's path, or "bursty", "steady", "mixed" or "daily", with
+    ":SEED", or ":SEED:JOBS" for about so many. Raises BadTrace.
+    """
     path = Path(source).expanduser()
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -43,13 +48,14 @@ def read(source: str) -> tuple[Job, ...]:
 
 
 def _made_up(source: str) -> tuple[Job, ...]:
-    kind, _, seed = source.partition(":")
-    try:
-        return generate(kind, int(seed or 1))
-    except (KeyError, ValueError) as wrong:
+    said = MADE_UP.fullmatch(source)
+    if said is None or said[1] not in KINDS:
+        kinds = ", ".join(KINDS)
         raise BadTrace(
-            f"{source!r} is no .csv, .swf or .json file, nor bursty, steady, mixed or daily with a seed (steady:7)"
-        ) from wrong
+            f"{source!r} is no .csv, .swf or .json file, nor {kinds} with a seed (steady:7), and about so many jobs"
+            " (steady:7:1000)"
+        )
+    return generate(said[1], int(said[2] or 1), int(said[3]) if said[3] else None)
 
 
 Row = tuple[float, float, Shape]

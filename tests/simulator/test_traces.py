@@ -64,7 +64,7 @@ def test_what_is_no_trace_is_told(tmp_path: Path, name: str, text: str, said: st
         read(str(tmp_path / name))
 
 
-@pytest.mark.parametrize("source", ["nowhere.csv", "sunny", "steady:x", "jobs.txt"])
+@pytest.mark.parametrize("source", ["nowhere.csv", "sunny", "steady:x", "steady:1:0", "steady:1:2:3", "jobs.txt"])
 def test_what_is_not_there_is_told(source: str) -> None:
     with pytest.raises(BadTrace, match=r"cannot be read|is no \.csv"):
         read(source)
@@ -75,3 +75,4 @@ def test_a_made_up_day_is_the_same_for_the_same_seed_only(kind: str) -> None:
     assert read(f"{kind}:4") == generate(kind, 4) != generate(kind, 5)
     assert all(0 <= job.at_s <= DAY_S and job.runtime_s > 0 for job in generate(kind, 4))
     assert 1_500 <= len(generate(kind, 4, jobs=2_000)) <= 2_700
+    assert read(f"{kind}:4:2000") == generate(kind, 4, jobs=2_000)
