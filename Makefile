@@ -20,10 +20,10 @@ lint: install
 	$(BIN)/lint-imports --no-logo
 
 # Two rounds, so that the real daemons of the second have the machine to themselves. They wait more than they work, so
-# three run beside each other. A test that fails is run once more, and the summary says RERUN: a noisy machine can make
+# some run beside each other. A test that fails is run once more, and the summary says RERUN: a noisy machine can make
 # a daemon late, and a person should see where.
 test: install
-	$(BIN)/pytest -n 2 --dist worksteal --reruns 1 -m 'not lab'
+	$(BIN)/pytest -n 4 --dist worksteal --reruns 1 -m 'not lab'
 	$(BIN)/pytest -n 3 --dist worksteal --reruns 1 -m lab
 
 demo: install
