@@ -19,12 +19,12 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Two rounds, so that the real daemons of the second have the machine to themselves. They wait more than they work, so
-# some run beside each other. A test that fails is run once more, and the summary says RERUN: a noisy machine can make
+# Two rounds, so that the real daemons of the second have the machine to themselves, one test at a time.
+# A test that fails is run up to twice more, and the summary says RERUN: a noisy machine can make
 # a daemon late, and a person should see where.
 test: install
-	$(BIN)/pytest -n 4 --dist worksteal --reruns 1 -m 'not lab'
-	$(BIN)/pytest -n 3 --dist worksteal --reruns 1 -m lab
+	$(BIN)/pytest -n 3 --dist worksteal --reruns 2 -m 'not lab'
+	$(BIN)/pytest --reruns 2 -m lab
 
 demo: install
 	$(BIN)/apf demo
