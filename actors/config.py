@@ -67,7 +67,7 @@ class Factory(Section):
     """`name` marks every key, tag and mailbox: two factories with different names never touch each other's VMs."""
 
     name: Name  # marks every key, tag and mailbox of the factory
-    # "embedded" is started by `apf run`, for one host; else redis://, rediss:// or sentinel://
+    # "embedded" is started by `apf run`, for one host; else redis://, sentinel://, and with TLS rediss://, sentinels://
     redis: Annotated[str, Field(pattern=r"^(embedded$|rediss?://|sentinels?://)")] = "embedded"
     redis_username: Secret | None = None  # for Redis with ACLs
     redis_password: Secret | None = None  # never in the URL

@@ -14,8 +14,9 @@ from typing import Any
 import classad2
 
 from actors.config import Factory
+from actors.config_ec2 import ec2_cloud
 from actors.config_lines import Path, line_of
-from actors.config_mistakes import MISSING, Mistake, did_you_mean, place_of, shown
+from actors.config_mistakes import Mistake, did_you_mean, place_of, shown
 
 Raw = Mapping[str, Any]
 
@@ -70,12 +71,8 @@ def _clouds(raw: Raw) -> Iterator[Found]:
             continue
         if "account" in cloud:
             yield from _named((*path, "account"), "account", cloud["account"], _table(raw, "accounts"))
-        if cloud.get("kind", "ec2") == "ec2" and "launch_template" not in cloud:
-            for key in ("image", "instance_type"):
-                if key not in cloud:
-                    yield (*path, key), MISSING, "an EC2 cloud needs image and instance_type, or a launch_template"
-        if "max_usd_per_hour" in cloud and cloud.get("market", "on-demand") != "spot":
-            yield (*path, "max_usd_per_hour"), "only spot instances have a most to pay", 'set market = "spot" too'
+        if cloud.get("kind", "ec2") == "ec2":
+            yield from ec2_cloud(cloud, path)
         for key, text in _table(cloud, "attributes").items():
             yield from _expression((*path, "attributes", key), text)
 

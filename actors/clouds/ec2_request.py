@@ -22,17 +22,6 @@ from actors.config import Ec2Cloud
 MAX_USER_DATA = 16_384
 MAX_TAG_VALUE = 256
 MAX_TOKEN = 64
-_OURS = {
-    "ClientToken": "the factory makes it from the launch intent",
-    "MinCount": "the factory decides how many",
-    "MaxCount": "the factory decides how many",
-    "UserData": "set `user_data` to a template of your own",
-    "TagSpecifications": "set `tags`",
-    "DryRun": "`apf check --live` does that",
-    "InstanceInitiatedShutdownBehavior": "it has to be `terminate`: a worker ends itself by power-off",
-    "InstanceMarketOptions": "set `market` and `max_usd_per_hour`",
-}
-
 Parameters = dict[str, object]
 
 
@@ -51,30 +40,11 @@ def thaw(request: str) -> Parameters:
     return parameters
 
 
-def mistakes(cloud: Ec2Cloud) -> tuple[str, ...]:
-    """What is wrong in a cloud's part of the configuration, as sentences that begin with the key. No call is made."""
-    found = [f"request.{key}: may not be set here, {why}" for key, why in _OURS.items() if key in cloud.request]
-    found += [f'tags."{key}": names that begin with apf: or aws: are taken' for key in cloud.tags if _reserved(key)]
-    if not (cloud.image or cloud.launch_template or "ImageId" in cloud.request):
-        found.append("image: set it, or a launch_template that names one")
-    if not (cloud.instance_type or cloud.launch_template or "InstanceType" in cloud.request):
-        found.append("instance_type: set it, or a launch_template that names one")
-    if cloud.max_usd_per_hour is not None and cloud.market != "spot":
-        found.append('max_usd_per_hour: is for market = "spot" only')
-    if "NetworkInterfaces" in cloud.request and (cloud.subnet or cloud.security_groups):
-        found.append("request.NetworkInterfaces: excludes subnet and security_groups, put them into it")
-    return tuple(found)
-
-
 def tags(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> dict[str, str]:
     """The tags of everything that a launch makes. Ours win over the operator's, except for Name."""
     ours = {"apf:queue": order.queue, "apf:intent": order.intent, "apf:decision": order.decision[:MAX_TAG_VALUE]}
     name = f"apf {names['apf:factory']} {names['apf:cloud']} {order.queue}"
     return {"Name": name} | cloud.tags | dict(names) | ours
-
-
-def _reserved(key: str) -> bool:
-    return key.startswith(("apf:", "aws:"))
 
 
 def _ours(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> Parameters:

@@ -6,8 +6,10 @@ Three lanes, so that nothing waits for what hangs elsewhere: `schedds` (jobs), `
 The rules:
 - A schedd that fails is named, with its error; the others count. One that hung is asked again on the side, and a
   reading waits for it only `_GRACE_S`, so that a frozen schedd costs its time limit once, not each time.
-- With no schedds named in the configuration all that the collector knows are asked. One that was known and is not there
-  any more is an error, for as long as this process lives: absence is never evidence.
+- With no schedds named in the configuration all that the collector knows are asked. One that it knew once and does not
+  name any more is asked where it was last, for as long as this process lives: a restarted collector has forgotten
+  schedds that run (for up to 5 minutes at stock intervals), and absence is never evidence. One that does not answer
+  there is an error.
 """
 
 from __future__ import annotations
@@ -135,14 +137,14 @@ class Htcondor:
         return [(name, _outcome(name, answers.get(name))) for name in here]
 
     def _schedds(self) -> dict[str, str]:
-        """Name -> address, empty for one that the collector does not know (any more)."""
+        """Name -> last known address, empty for one that the collector never named."""
         with _remedied("schedds"):
             found = dict(self._collector_lane.call("schedds", self._config.schedds))
         with self._lock:
             self._known.update(found)
-            wanted = {name.lower() for name in found}
-            missing = [name for name in (self._config.schedds or self._known) if name.lower() not in wanted]
-        return {**found, **dict.fromkeys(missing, "")}
+            known = {name.lower() for name in self._known}
+            never = [name for name in self._config.schedds if name.lower() not in known]
+            return {**self._known, **dict.fromkeys(never, "")}
 
     def _ask(self, task: str, name: str, address: str, argument: object) -> Answer:
         def asking() -> list[Any]:
@@ -162,7 +164,7 @@ class Htcondor:
 
 def _outcome(name: str, answer: Answer | None) -> list[Any] | PoolError:
     if answer is None:
-        return PoolAway(f"the collector does not know schedd {name} (any more)")
+        return PoolAway(f"the collector does not know schedd {name}")
     if not answer.done():
         return PoolAway(f"schedd {name} hung when it was last asked, and has not answered since")
     error = answer.exception()

@@ -103,7 +103,27 @@ def test_a_frozen_collector_is_away_within_the_limit(
     assert pool.startds(1.0).machines == ()
 
 
-def test_schedds_that_a_restarted_collector_has_forgotten_are_errors_not_silence(
+def test_a_schedd_that_a_restarted_collector_has_forgotten_is_asked_where_it_was(
+    fresh_pool: PoolMaker,  # noqa: F811
+    tmp_path: Path,
+    closing: ExitStack,
+) -> None:
+    lab = fresh_pool(pace="stock")
+    pool = factory_pool(lab, tmp_path / "tokens", timeout_s=LIMIT_S)
+    closing.callback(pool.close)
+    lab.submit([LabJob(queue="atlas", submit={"hold": "true"})])
+    assert pool.jobs(1.0).complete
+    lab.kill_collector(stays_dead=True)
+    with pytest.raises(PoolAway):
+        pool.jobs(1.0)
+    lab.restart_collector()
+    seen = pool.jobs(1.0)
+    assert seen.complete
+    assert [schedd.name for schedd in seen.schedds] == lab.schedds
+    assert count(seen, "atlas", "held") == 1
+
+
+def test_a_schedd_that_is_forgotten_and_does_not_answer_is_an_error_not_silence(
     fresh_pool: PoolMaker,  # noqa: F811
     tmp_path: Path,
     closing: ExitStack,
@@ -113,13 +133,11 @@ def test_schedds_that_a_restarted_collector_has_forgotten_are_errors_not_silence
     closing.callback(pool.close)
     assert pool.jobs(1.0).complete
     lab.kill_collector(stays_dead=True)
-    with pytest.raises(PoolAway):
-        pool.jobs(1.0)
     lab.restart_collector()
+    lab.freeze_schedd(0)
     seen = pool.jobs(1.0)
-    assert [schedd.name for schedd in seen.schedds] == lab.schedds
-    assert "does not know" in seen.schedds[0].error
     assert not seen.complete
+    assert [schedd.name for schedd in seen.schedds if schedd.error] == lab.schedds
 
 
 def test_a_schedd_of_the_configuration_that_is_not_there_is_named(
