@@ -35,6 +35,7 @@ from actors import applying
 from actors.applying import NotServable
 from actors.config import Config
 from actors.console.server import ConsoleServer
+from actors.freeze_file import FreezeFile
 from actors.gauges import Gauges
 from actors.keepsake import Keepsake
 from actors.messages import KINDS
@@ -214,6 +215,7 @@ class Host:
             "redis": ownership.away or "ok",
             "generation": self.generation,
             "posts": ownership.held,
+            "frozen": FreezeFile.of(self.config).told(),
         }
 
 

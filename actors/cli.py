@@ -107,6 +107,7 @@ def status(
     settings = _load(config, shadow)
     from actors.console import status_watch
     from actors.console.status import Reader
+    from actors.freeze_file import FreezeFile
 
     try:
         reader = Reader(settings)
@@ -117,7 +118,7 @@ def status(
     except KeyboardInterrupt:
         return
     except (NotRunning, BrokerError, NoSecret) as away:
-        _end(BROKEN, str(away))
+        _end(BROKEN, "; ".join(filter(None, (str(away), FreezeFile.of(settings).told()))))
 
 
 @app.command()

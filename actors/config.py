@@ -77,6 +77,7 @@ class Factory(Section):
     actors: Limits = Limits()  # bounds of one host
     console: Console = Console()  # metrics and health
     limits: LimitOf = LimitOf()  # over all queues: stops growth, gives nothing up
+    freeze_file: str | None = None  # while it exists this host starts, drains and ends nothing; none: DIRECTORY/freeze
     shadow: bool = False  # looks and decides, but starts, drains and ends nothing; the same as `apf run --shadow`
 
     @property

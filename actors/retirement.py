@@ -25,6 +25,7 @@ from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
 from actors.fleet.watching import watch
 from actors.fleet.wish import Wish, for_cloud, for_queue, told
+from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
 from actors.policies.follow import Scene, follow
@@ -69,6 +70,7 @@ class Retirement(Serving):
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
+        self._freeze = FreezeFile.of(config)
         self._shadow = config.factory.shadow  # it only looks on: rows show what others do
 
     def interval_s(self, seat: Seat) -> float:
@@ -131,9 +133,12 @@ class Retirement(Serving):
             self._cancel(seat, vm)
 
     def _heed(self, registry: Registry, wishes: tuple[Wish, ...]) -> None:
-        """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all."""
+        """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all.
+
+        Nor anywhere, while this host's freeze file is there.
+        """
         drained, frozen = for_cloud(wishes, "drain", registry.cloud), for_cloud(wishes, "freeze", registry.cloud)
-        stopped = told(frozen) if frozen else ""
+        stopped = self._freeze.told() or (told(frozen) if frozen else "")
         if stopped != registry.stopped:
             log.warning("cloud frozen" if stopped else "cloud thawed", cloud=registry.cloud, why=stopped)
         registry.stopped = stopped
@@ -214,6 +219,8 @@ class Retirement(Serving):
             self._change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
         elif isinstance(got, PoolError):
             self._change(seat, vm, replace(vm, drain_for="policy, final"))
+        elif isinstance(got, FrozenHere):
+            self._pause(seat, vm, got)
         else:
             raise got
 
@@ -296,7 +303,7 @@ class Retirement(Serving):
             log.error("pool denies us", vm=vm.id, why=str(error))
         if isinstance(error, CloudError):
             self._gauges.errors.labels(vm.cloud, type(error).__name__).inc()
-        if not isinstance(error, (PoolError, CloudError)):
+        if not isinstance(error, (PoolError, CloudError, FrozenHere)):
             raise error
         self._pause(seat, vm, error)
 
@@ -307,9 +314,16 @@ class Retirement(Serving):
         self._registries.of(term).change(term, [(before, after)])
 
     def _allowed(self, seat: Seat) -> Callable[[], object]:
-        """Checked right before each call that changes the world: a stale holder or a former term sends nothing."""
+        """Checked right before each call that changes the world: a stale holder or a former term sends nothing, nor
+        does a host whose freeze file is there.
+        """
         term = self.terms.need(seat.post)
-        return lambda: self.terms.still(term)
+
+        def allowed() -> None:
+            self.terms.still(term)
+            self._freeze.check()
+
+        return allowed
 
 
 def _withheld(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> Counter[str]:

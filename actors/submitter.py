@@ -28,6 +28,7 @@ from actors.fleet.seen import Instance, Listed
 from actors.fleet.supply import cancellable
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
+from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard, room
 from actors.readings import newer_listing
@@ -76,6 +77,7 @@ class Submitter(Serving):
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._clouds, self._recipe, self._now, self._gauges = clouds, recipe, now, gauges
+        self._freeze = FreezeFile.of(config)
 
     def interval_s(self, seat: Seat) -> float:
         return LOOK_S
@@ -123,7 +125,7 @@ class Submitter(Serving):
     # --- deciding what to start
 
     def _start_what_is_wanted(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
-        if registry.closed.why or registry.closed_by:
+        if registry.closed.why or registry.closed_by or self._freeze.told():
             return
         cloud, queues = self._config.clouds[seat.name], self._config.queues_of(seat.name)
         wants = wants_of_cloud(self._table, seat.name, queues)
@@ -230,7 +232,7 @@ class Submitter(Serving):
                 self._send(seat, intent, look_first=True)
 
     def _send(self, seat: Seat, intent: Intent, look_first: bool) -> None:
-        cloud, terms, term = self._clouds[seat.name], self.terms, self.terms.need(seat.post)
+        cloud, terms, term, freeze = self._clouds[seat.name], self.terms, self.terms.need(seat.post), self._freeze
 
         def call() -> tuple[Instance, ...]:
             terms.still(term)
@@ -238,6 +240,7 @@ class Submitter(Serving):
             if len(found) == intent.count:
                 return found
             terms.still(term)
+            freeze.check()
             return cloud.launch(intent.request)
 
         self.call(seat, "launch", f"launch {intent.id}", call, lambda got: self._answered(seat, intent, got))
@@ -252,6 +255,8 @@ class Submitter(Serving):
                 self._try_again(registry, term, intent, got, now)
             case CloudError():
                 self._refused(registry, term, intent, got, now)
+            case FrozenHere():
+                log.warning("launch waits", cloud=registry.cloud, intent=intent.id, why=str(got))  # it is tried again
             case Exception():
                 raise got
 
