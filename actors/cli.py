@@ -308,7 +308,7 @@ for _verb, _text in {
     "release": "Take a hold back.",
     "kill": "End VMs at once, with the jobs on them.",
     "freeze": "Start, drain and end nothing there.",
-    "thaw": "Take a freeze back.",
+    "thaw": "Take a freeze back; a cloud's breaker is closed too.",
 }.items():
     _wishing(_verb, _text)
 

@@ -139,7 +139,10 @@ class AnyCloud(Section):
     boot_deadline_s: Annotated[float, Field(ge=10)] = 900.0  # from launch to the startd's ad
     interval_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # between listings
     timeout_s: Annotated[float, Field(ge=1, le=300)] = 30.0  # of one call
-    closed_s: Annotated[float, Field(ge=1)] = 120.0  # no launches for so long after "no capacity" or "quota"
+    closed_s: Annotated[float, Field(ge=1)] = 120.0  # the breaker's first pause; then one VM tries, and has to join
+    closed_most_s: Annotated[float, Field(ge=1)] = 900.0  # each try that fails doubles the pause, up to this
+    boot_failures: Count = 3  # so many VMs of one image that never joined open the breaker; 0: never
+    boot_failures_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # they are at least this share of the last ones
     batch: Annotated[int, Field(ge=1, le=500)] = 20  # VMs in one launch call, at most
     unclaimed_poweroff_s: Annotated[float, Field(ge=60)] = 1800.0  # the dead man's switch of a worker
     attributes: dict[str, str] = {}  # ClassAd expressions: what its workers advertise beyond the standard attributes
@@ -147,6 +150,11 @@ class AnyCloud(Section):
     user_data: str | None = None  # path of a template of your own instead of the one that comes along
     tags: dict[str, str] = {}  # on every VM, beside ours
     retired: bool = False  # nothing is started here any more, what runs is drained; `apf apply` sets it
+
+    @property
+    def made_from(self) -> str:
+        """What its VMs are started from. Another one begins with a closed breaker."""
+        return ""
 
 
 class Ec2Cloud(AnyCloud):
@@ -166,11 +174,20 @@ class Ec2Cloud(AnyCloud):
     launch_template: str | None = None  # ID or NAME, or either with ":VERSION"
     request: dict[str, object] = {}  # passed on to RunInstances as it is, e.g. EbsOptimized = true
 
+    @property
+    def made_from(self) -> str:
+        return self.image or self.launch_template or ""
+
 
 class SimulatedCloud(AnyCloud):
     kind: Literal["simulated"]  # what answers there
     world: str  # as for a simulated pool
     interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # between listings
+    image: str = ""  # a name for what its VMs are started from
+
+    @property
+    def made_from(self) -> str:
+        return self.image
 
 
 class Queue(Section):

@@ -27,6 +27,7 @@ class Gauges:
         self.vms = self._gauge("apf_vms", "VMs by state", "cloud", "queue", "state")
         self.room = self._gauge("apf_cloud_room_vms", "VMs that a cloud may still start", "cloud")
         self.closed = self._gauge("apf_cloud_closed", "1 while nothing may be started on a cloud", "cloud")
+        self.breaker = self._gauge("apf_cloud_breaker", "A cloud's breaker: 0 closed, 1 half-open, 2 open", "cloud")
         self.frozen = self._gauge("apf_cloud_frozen", "1 while nothing is released on a cloud", "cloud")
         self.waiting = self._gauge("apf_jobs_without_room", "Jobs that a cloud could run, had it room", "queue")
         self.unmet = self._gauge("apf_jobs_unrunnable", "Jobs that no cloud of their queue can run", "queue")
@@ -62,6 +63,7 @@ class Gauges:
     def cloud(self, view: CloudView) -> None:
         self.room.labels(view.cloud).set(view.room)
         self.closed.labels(view.cloud).set(bool(view.closed))
+        self.breaker.labels(view.cloud).set(_breaker(view.breaker))
         self.frozen.labels(view.cloud).set(bool(view.frozen))
 
     def forget(self, post: str) -> None:
@@ -69,7 +71,7 @@ class Gauges:
         kind, _, name = post.partition("/")
         of_kind = {
             "queue": (self.jobs, self.wants, self.waiting, self.unmet),
-            "cloud": (self.vms, self.room, self.closed, self.frozen),
+            "cloud": (self.vms, self.room, self.closed, self.breaker, self.frozen),
         }
         for gauge in of_kind.get(kind, ()):
             _remove(gauge, lambda labels: labels[kind] == name)
@@ -81,6 +83,10 @@ class Gauges:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+
+def _breaker(sentence: str) -> int:
+    return 0 if not sentence else 2 if sentence.startswith("breaker open") else 1
 
 
 def _remove(gauge: Gauge, chosen: Callable[[dict[str, str]], bool]) -> None:

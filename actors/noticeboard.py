@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from actors.config import Config
+from actors.fleet.breaker import admits, sentence
 from actors.fleet.want import CloudView, FleetView
 from actors.gauges import Gauges
 from actors.messages import LookAtFleet
@@ -38,7 +39,7 @@ class Noticeboard:
     def recall(self, registry: Registry) -> None:
         """What the holder before us said last, so that a cloud that refused stays closed over a failover."""
         cloud, _ = read_views(self._table, registry.cloud)
-        if cloud and cloud.closed_until and not registry.closed.why:
+        if cloud and cloud.closed_until and cloud.closed != cloud.breaker and not registry.closed.why:
             registry.closed = Closed(why=cloud.closed, until=cloud.closed_until)
 
     def show(self, term: Term, registry: Registry, orphans: int = 0) -> None:
@@ -57,15 +58,26 @@ class Noticeboard:
             self._office.send(f"scheduler@queue/{queue}", LookAtFleet(cloud=registry.cloud))
 
     def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
-        cloud = CloudView(
+        cloud = self._cloud(registry, now, orphans)
+        return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now)]
+
+    def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
+        vms, breaker = registry.vms(), registry.breaker
+        left = room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in vms), orphans)
+        admitted, told = admits(breaker, vms, now), sentence(breaker, vms, now)
+        shut = Closed(why=told, until=breaker.until if now < breaker.until else 0.0) if admitted == 0 else Closed()
+        closed = registry.closed if registry.closed.why else shut
+        closed = Closed(why=registry.closed_by) if registry.closed_by else closed
+        return CloudView(
             cloud=registry.cloud,
             at=now,
-            room=room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in registry.vms()), orphans),
-            closed=registry.closed_by or registry.closed.why,
-            closed_until=0.0 if registry.closed_by else registry.closed.until,
+            room=left if admitted is None else min(left, admitted),
+            closed=closed.why,
+            closed_until=closed.until,
             frozen=registry.stopped or registry.frozen,
+            breaker=told,
+            full=told,
         )
-        return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now)]
 
     def _forget_old(self, registry: Registry, now: float) -> None:
         for key, seen in list(registry.published.items()):

@@ -6,17 +6,22 @@ row that it was decided on, and one whose row has moved meanwhile is dropped her
 
 Ended and failed rows are kept for an hour, so that a listing that trails behind adopts nothing that is gone. A tally
 (kind `started`, key the queue) counts all that ever got an instance; adopted ones too, since they were started once.
+The breakers (kind `breaker`, key the image) are counted in the same write as the boots that they count.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
 
+from actors.config import Config
+from actors.fleet import breaker
+from actors.fleet.breaker import Breaker
 from actors.fleet.seen import Machine
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
@@ -40,14 +45,19 @@ class Closed:
     until: float = 0.0
 
 
+FULL = ("no capacity", "NoCapacity", "Quota")  # refusals that need nobody's help
+
 log = structlog.get_logger("registry")
 
 
 class Registry:
     """Thread-safe. One a term: made from the rows when the post is gained, thrown away when it is lost."""
 
-    def __init__(self, table: Table, term: Term, cloud: str) -> None:
-        self.cloud = cloud
+    def __init__(
+        self, table: Table, term: Term, cloud: str, image: str, rules: breaker.Rules, roll: Callable[[], float]
+    ) -> None:
+        """`image`: what the cloud's VMs are started from now. `roll`: chance, from 0 to 1."""
+        self.cloud, self.image = cloud, image
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
         self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
         self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
@@ -59,9 +69,12 @@ class Registry:
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
         self.published: dict[str, FleetView | CloudView] = {}
         self._table = table
+        self._rules, self._roll = rules, roll
         self._lock = threading.RLock()  # held over the write too: two actors decide on one copy
         self._vms = {key: unpack(Vm, row.body) for key, row in table.read("vm", term.post).items()}
         self._intents = {key: unpack(Intent, row.body) for key, row in table.read("intent", term.post).items()}
+        rows = table.read("breaker", term.post).values()
+        self._breakers = {found.image: found for found in (unpack(Breaker, row.body) for row in rows)}
         tally = table.read("started", term.post).items()
         self._started = Counter({queue: unpack(Started, row.body).vms for queue, row in tally})
 
@@ -76,6 +89,23 @@ class Registry:
     def intents(self) -> list[Intent]:
         with self._lock:
             return list(self._intents.values())
+
+    @property
+    def breaker(self) -> Breaker:
+        """Of this cloud with its present image."""
+        with self._lock:
+            return self._breakers.get(self.image, Breaker(image=self.image))
+
+    def refuse(self, term: Term, why: str, born: float, now: float) -> None:
+        """The cloud refused a launch that was written down at `born`."""
+        with self._lock:
+            after = breaker.refused(self.breaker, why, born, now, self._rules, self._roll())
+            self._put_breakers(term, {after.image: after})
+
+    def reset_breaker(self, term: Term) -> None:
+        """By hand: the cloud is tried again in full."""
+        with self._lock:
+            self._put_breakers(term, {self.image: breaker.reset(self.breaker)})
 
     def launch(self, term: Term, intents: Iterable[Intent], vms: Iterable[Vm]) -> None:
         """Write the intents and their VMs' rows, all or nothing, before anything is sent."""
@@ -103,8 +133,12 @@ class Registry:
             old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEPT_S}
             left = {vm.intent for vm in self._vms.values() if vm.id not in old}
             done = [i.id for i in self._intents.values() if i.state is not Launch.SENT and i.id not in left]
+            images = {self.image, *(vm.image for vm in self._vms.values())}
+            replaced = [image for image in self._breakers if image not in images]
             gone = [*(_delete("vm", key) for key in old), *(_delete("intent", key) for key in done)]
-            self._table.write(term, gone)
+            self._table.write(term, [*gone, *(_delete("breaker", _breaker_key(image)) for image in replaced)])
+            for image in replaced:
+                del self._breakers[image]
             for key in old:
                 del self._vms[key]
                 self.machines.pop(key, None)
@@ -118,19 +152,47 @@ class Registry:
             new = Counter(vm.queue for vm in vms if _started(before[vm.id], vm))
             tally = {queue: self._started[queue] + n for queue, n in new.items()}
             rows += [_put("started", queue, pack(Started(vms=n))) for queue, n in tally.items()]
+            breakers = self._after_boots(before, vms)
+            rows += [_put("breaker", _breaker_key(image), pack(one)) for image, one in breakers.items()]
             self._table.write(term, rows)
+            self._note_breakers(breakers)
             self._started.update(new)
             self._vms.update({vm.id: vm for vm in vms})
             self._intents.update({intent.id: intent for intent in intents})
         for vm in vms:
             _tell(before[vm.id], vm)
 
+    def _after_boots(self, before: dict[str, Vm | None], vms: Iterable[Vm]) -> dict[str, Breaker]:
+        """The breakers that the boots among these changes concern, as they are after them."""
+        after: dict[str, Breaker] = {}
+        for vm in vms:
+            good = breaker.sample(before[vm.id], vm)
+            if good is not None:
+                one = after.get(vm.image) or self._breakers.get(vm.image) or Breaker(image=vm.image)
+                after[vm.image] = breaker.booted(one, good, vm.born, vm.since, self._rules, self._roll())
+        return after
+
+    def _put_breakers(self, term: Term, after: dict[str, Breaker]) -> None:
+        self._table.write(term, [_put("breaker", _breaker_key(image), pack(one)) for image, one in after.items()])
+        self._note_breakers(after)
+
+    def _note_breakers(self, after: dict[str, Breaker]) -> None:
+        for image, one in after.items():
+            was = self._breakers.get(image, Breaker())
+            if one.why and one.opened != was.opened:
+                expected = one.why.startswith(FULL)
+                tell = log.info if expected else log.warning
+                tell("breaker open", cloud=self.cloud, image=image, why=one.why, for_s=round(one.until - one.opened))
+            elif was.why and not one.why:
+                log.info("breaker closed", cloud=self.cloud, image=image, was=was.why)
+        self._breakers.update(after)
+
 
 class Registries:
     """One registry a cloud and term, shared by the actors of this host that serve the cloud's post."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, table: Table, config: Config, roll: Callable[[], float] = random.random) -> None:
+        self._table, self._config, self._roll = table, config, roll
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[int, Registry]] = {}
 
@@ -138,9 +200,24 @@ class Registries:
         with self._lock:
             fence, registry = self._kept.get(term.post, (0, None))
             if registry is None or fence != term.fence:
-                registry = Registry(self._table, term, term.post.partition("/")[2])
+                registry = self._made(term)
                 self._kept[term.post] = (term.fence, registry)
             return registry
+
+    def _made(self, term: Term) -> Registry:
+        name = term.post.partition("/")[2]
+        cloud = self._config.clouds[name]
+        rules = breaker.Rules(
+            failures=cloud.boot_failures,
+            share=cloud.boot_failures_share,
+            pause_s=cloud.closed_s,
+            most_s=max(cloud.closed_s, cloud.closed_most_s),
+        )
+        return Registry(self._table, term, name, cloud.made_from, rules, self._roll)
+
+
+def _breaker_key(image: str) -> str:
+    return image or "@"
 
 
 def _started(before: Vm | None, vm: Vm) -> bool:

@@ -86,7 +86,7 @@ class Retirement(Serving):
         vms = {vm.id: vm for vm in registry.vms()}
         after = self._advance(seat, vms, now)
         wishes = read_wishes(self._table, now)
-        self._heed(registry, wishes)
+        self._heed(term, registry, wishes)
         if not self._shadow:
             self._follow_wants(seat, registry, after, wishes, now)
         registry.change(term, [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]])
@@ -132,7 +132,7 @@ class Retirement(Serving):
         for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
 
-    def _heed(self, registry: Registry, wishes: tuple[Wish, ...]) -> None:
+    def _heed(self, term: Term, registry: Registry, wishes: tuple[Wish, ...]) -> None:
         """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all.
 
         Nor anywhere, while this host's freeze file is there.
@@ -143,8 +143,14 @@ class Retirement(Serving):
             log.warning("cloud frozen" if stopped else "cloud thawed", cloud=registry.cloud, why=stopped)
         registry.stopped = stopped
         registry.closed_by = stopped or (told(drained) if drained else "")
+        self._heed_thaw(term, registry, for_cloud(wishes, "thaw", registry.cloud))
         queues = self._config.queues_of(registry.cloud)
         registry.closed_for = {q for q in queues if for_queue(wishes, "freeze", registry.cloud, q)}
+
+    def _heed_thaw(self, term: Term, registry: Registry, thaw: Wish | None) -> None:
+        """An operator who thaws a cloud closes its breaker too: what made it open is mended."""
+        if thaw and registry.breaker.why and thaw.at >= registry.breaker.opened:
+            registry.reset_breaker(term)
 
     # --- acts
 

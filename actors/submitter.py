@@ -20,9 +20,10 @@ from typing import Any
 import structlog
 
 from actors.calls import Calls
-from actors.clouds.port import Cloud, CloudError, NoCapacity, Order, Quota, Spent, Throttled, TokenUsed, Unknown
+from actors.clouds.port import Cloud, CloudError, Order, Spent, Throttled, TokenUsed, Unknown
 from actors.config import Config
 from actors.fleet.adoption import births, orphans, row_id, started
+from actors.fleet.breaker import admits
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.seen import Instance, Listed
 from actors.fleet.supply import cancellable
@@ -132,6 +133,8 @@ class Submitter(Serving):
         have = Counter(vm.queue for vm in registry.vms() if vm.supply)
         back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
         left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
+        admitted = admits(registry.breaker, registry.vms(), now)
+        left = left if admitted is None else min(left, admitted)
         planned: list[Planned] = []
         for queue, want in wants.items():
             if queue in registry.closed_for:
@@ -177,6 +180,7 @@ class Submitter(Serving):
                 reason=f"{want.queue} wants {want.n}",
                 intent=intent.id,
                 usd_per_hour=self._config.clouds[intent.cloud].usd_per_hour,
+                image=self._config.clouds[intent.cloud].made_from,
             )
             for index in range(intent.count)
         ]
@@ -273,7 +277,7 @@ class Submitter(Serving):
         done = replace(intent, state=Launch.DONE, request="", reason=f"{len(instances)} of {intent.count} started")
         registry.change(term, pairs, [done])
         if len(instances) < intent.count:
-            self._close(registry, "no capacity for more", self._config.clouds[registry.cloud].closed_s)
+            registry.refuse(term, "no capacity for more", intent.written, now)
         elif registry.closed.why.startswith((THROTTLED, SILENT)):
             self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
 
@@ -301,7 +305,7 @@ class Submitter(Serving):
         registry.change(term, pairs, [replace(intent, state=Launch.REFUSED, request="", reason=told)])
         self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
         if not isinstance(error, Spent):
-            self._close(registry, told, self._config.clouds[registry.cloud].closed_s)
+            registry.refuse(term, told, intent.written, now)
 
     def _rows(self, registry: Registry, intent: Intent) -> list[Vm]:
         ids = [f"{intent.id}-{index}" for index in range(intent.count)]
@@ -311,5 +315,4 @@ class Submitter(Serving):
     def _close(self, registry: Registry, why: str, for_s: float) -> None:
         """Nothing is started here for a while; the schedulers spill to the next tier at once."""
         registry.closed = Closed(why=why, until=self._now() + for_s)
-        expected = why.startswith(("no capacity", NoCapacity.__name__, Quota.__name__))
-        (log.info if expected else log.warning)("cloud closed", cloud=registry.cloud, why=why, for_s=for_s)
+        log.warning("cloud closed", cloud=registry.cloud, why=why, for_s=for_s)

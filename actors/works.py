@@ -101,7 +101,7 @@ class Works:
         clouds: dict[str, Cloud] = {name: adapters.cloud(config, name) for name in config.clouds}
         for close in [one.close for one in pools.values()] + [one.close for one in clouds.values()]:
             self._exits.callback(close)
-        registries = Registries(table)
+        registries = Registries(table, config)
         board = Noticeboard(config, table, office, now, gauges)
         recipe = adapters.recipe(config)
         makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {

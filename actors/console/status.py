@@ -146,6 +146,7 @@ class Reader:
             closed=view.closed,
             closed_until=view.closed_until,
             frozen=view.frozen,
+            breaker=view.breaker,
             usd_per_hour=config.usd_per_hour,
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
         )

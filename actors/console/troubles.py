@@ -13,6 +13,7 @@ from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.vm import Intent, Launch, State, Vm
 
 OLD_READINGS = 4  # a reading older than so many of its intervals is late
+THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {}"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -63,7 +64,8 @@ def _clouds(status: Status) -> Iterator[Trouble]:
     for cloud in status.clouds:
         until = f", for {cloud.closed_until - status.at:.0f} s more" if cloud.closed_until > status.at else ""
         if cloud.closed:
-            yield _odd(f"nothing is started on {cloud.name}{until}: {cloud.closed}")
+            todo = THAW if cloud.closed == cloud.breaker else ""
+            yield _odd(f"nothing is started on {cloud.name}{until}: {cloud.closed}", todo.format(cloud.name))
         if cloud.frozen:
             yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}")
 

@@ -58,6 +58,7 @@ class Vm:
     lost: str = ""  # ended by someone else: spot, crash, dead man's switch
     usd_per_hour: float = 0.0
     market: str = ""
+    image: str = ""  # what it was started from: the image, or the launch template
 
     @property
     def alive(self) -> bool:

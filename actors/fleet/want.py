@@ -63,3 +63,5 @@ class CloudView:
     closed: str = ""  # why nothing may be started now: no capacity until ..., drained by ..., frozen
     closed_until: float = 0.0
     frozen: str = ""  # why nothing is released now
+    breaker: str = ""  # the breaker's sentence, open or half-open
+    full: str = ""  # why there is no more room than this

@@ -133,4 +133,4 @@ def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
         return cloud.closed
     if view.supply >= rules.max_vms:
         return f"{view.supply} of at most {rules.max_vms} VMs"
-    return "no room" if cloud.room <= 0 else ""
+    return cloud.full or ("no room" if cloud.room <= 0 else "")

@@ -55,5 +55,6 @@ _WORDS: dict[str, Callable[[_Fields, _Names], _Words | None]] = {
     "want": _want,
     "vm": _vm,
     "cloud closed": _closed,
+    "breaker open": _closed,
     "redis is empty": lambda *_: None,  # so it is at a first start
 }

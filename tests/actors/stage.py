@@ -117,7 +117,7 @@ class Stage:
         self._leases = Leases(site.client(), site, "test#1", 600.0)
         self._terms, self._gauges = Terms(), Gauges()
         self.term = self._hold("cloud/private")
-        self.cloud, self.registries = TwinCloud(), Registries(self.table)
+        self.cloud, self.registries = TwinCloud(), Registries(self.table, config, roll=lambda: 0.0)
         office = PostOffice(self._mailer, self._gauges)
         board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
         self._submitter = AtOnce(

@@ -97,6 +97,19 @@ def test_vms_are_counted_by_state_and_cost_what_they_cost(config: Config, health
     assert "$1.00 an hour now" in shown(status)
 
 
+def test_a_breaker_is_shown_beside_its_cloud_and_among_the_troubles_with_what_closes_it(
+    config: Config, healthy: Rows
+) -> None:
+    told = "breaker open until 14:03:22 UTC: 3 of 3 VMs with image ami-1 never joined"
+    view = CloudView(cloud="spot", at=healthy.now(), room=0, closed=told, breaker=told, full=told)
+    healthy.write("fleet", "cloud/spot", HEAD, view)
+    status = read(config)
+    (trouble,) = status.troubles
+    assert told in trouble.what
+    assert "apf thaw CONFIG --cloud spot" in trouble.todo
+    assert " ".join(shown(status).split()).count("3 of 3 VMs with image ami-1 never joined") == 2
+
+
 def test_every_vm_is_listed_when_asked_for(config: Config, healthy: Rows) -> None:
     vm = healthy.vm("private", State.READY, held="asked to by an operator")
     assert vm.instance_id not in shown(read(config))

@@ -25,7 +25,7 @@ def test_what_does_not_fit_is_started_on_the_next_tier_at_once(make_factory: Mak
     factory.submit(2, seconds=6)
     host.start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
-    short = host.said("cloud closed", cloud="private", why="no capacity for more")[0]
+    short = host.said("breaker open", cloud="private", why="no capacity for more")[0]
     spilled = host.said("launch", cloud="spot")[0]
     assert 0 <= at(spilled) - at(short) < SPILLED_WITHIN_S
     factory.until_done()
@@ -39,8 +39,8 @@ def test_while_every_cloud_is_full_jobs_wait_and_then_run_where_there_is_room(ma
     control.set(capacity={TYPES["private"]: 0, TYPES["spot"]: 0})
     factory.submit(2, seconds=3)
     host.start()
-    factory.until(lambda: host.said("cloud closed", cloud="spot", why="NoCapacity"), "the last tier refused too", 20)
-    refused = host.said("cloud closed", cloud="private", why="NoCapacity")[0]
+    factory.until(lambda: host.said("breaker open", cloud="spot", why="NoCapacity"), "the last tier refused too", 20)
+    refused = host.said("breaker open", cloud="private", why="NoCapacity")[0]
     spilled = host.said("launch", cloud="spot")[0]
     assert 0 <= at(spilled) - at(refused) < SPILLED_WITHIN_S
     assert factory.started() == []

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from actors.fleet.breaker import Breaker
 from actors.fleet.seen import Instance, Machine
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
@@ -51,6 +52,7 @@ SHAPES = (
     _one("fleet", CLOUD, "@", CloudView),
     _one("fleet", CLOUD, "atlas", FleetView),
     _one("started", CLOUD, "atlas", Started),
+    _one("breaker", CLOUD, "ami-1", Breaker),
     _one("want", QUEUE, "spot", Want),
     _one("standing", QUEUE, "@", Standing),
     _one("demand", POOL, HEAD, DemandHead),
