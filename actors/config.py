@@ -176,7 +176,7 @@ class Ec2Cloud(AnyCloud):
 
     @property
     def made_from(self) -> str:
-        return self.image or self.launch_template or ""
+        return str(self.request.get("ImageId") or self.image or self.launch_template or "")
 
 
 class SimulatedCloud(AnyCloud):
