@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from actors.plugins import step
+from actors.policies.minutes import Minutes
 from actors.policies.steps import ENDED, asks
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -46,6 +47,21 @@ class Limits(Section):
     schedulers: Annotated[int, Field(ge=1, le=32)] = 2  # threads that decide; queues are spread over them
     calls: Annotated[int, Field(ge=2, le=256)] = 16  # calls to clouds and pools under way at once
     children: Annotated[int, Field(ge=2, le=32)] = 2  # processes that talk to HTCondor: a pool, and each of three lanes
+
+
+def _minutes(text: str) -> str:
+    Minutes.parse(text)
+    return text
+
+
+class Drains(Section):
+    """How many VMs may be away by drains at once, how fast, and when. Spot notices and kills do not wait for it."""
+
+    max_at_once: Count | None = None  # VMs that drain, or are drained and not ended yet
+    max_share: Annotated[float, Field(gt=0, le=1)] | None = None  # the same, of the VMs that joined; at least one may
+    max_per_minute: Count | None = None  # drains that begin
+    # in which minutes drains may begin, as cron writes them, in UTC: ["* 22-23,0-5 * * *"]; none: always
+    when: tuple[Annotated[str, AfterValidator(_minutes)], ...] = ()
 
 
 class LimitOf(Section):
@@ -149,6 +165,7 @@ class AnyCloud(Section):
     worker_config: str = ""  # HTCondor configuration lines added to the worker's
     user_data: str | None = None  # path of a template of your own instead of the one that comes along
     tags: dict[str, str] = {}  # on every VM, beside ours
+    drains: Drains = Drains()  # of all its VMs: how many may be away by drains at once, how fast, and when
     retired: bool = False  # nothing is started here any more, what runs is drained; `apf apply` sets it
 
     @property
@@ -203,6 +220,7 @@ class Queue(Section):
     max_cost_usd_per_hour: Annotated[float, Field(ge=0)] | None = None  # over all its clouds, by their prices
     tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
+    drains: Drains = Drains()  # as for a cloud, for this queue's VMs on each of its clouds
     start: str = "true"  # a further ClassAd condition of the workers' START
     # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}; see Steps
     steps: Annotated[tuple[StepOf, ...], AfterValidator(_one_count)] = ()

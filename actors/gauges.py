@@ -34,6 +34,7 @@ class Gauges:
         self.clamps = self._counter("apf_clamps", "Decisions in which limits left jobs without a place", "queue")
         self.refusals = self._counter("apf_refusals", "Events that the lifecycle table did not know", "cloud")
         self.errors = self._counter("apf_cloud_errors", "Cloud calls that failed, by remedy", "cloud", "remedy")
+        self.drains_waiting = self._gauge("apf_drains_waiting", "Drains that the disruption budget holds back", "cloud")
         self.drains_refused = self._counter("apf_drains_refused", "Drain requests that a startd refused", "cloud")
         self.mail_dropped = self._counter("apf_mail_dropped", "Mails that could not be sent")
         self.restarts = self._counter("apf_actor_restarts", "Actors that the supervisor started anew", "actor")
@@ -71,7 +72,7 @@ class Gauges:
         kind, _, name = post.partition("/")
         of_kind = {
             "queue": (self.jobs, self.wants, self.waiting, self.unmet),
-            "cloud": (self.vms, self.room, self.closed, self.breaker, self.frozen),
+            "cloud": (self.vms, self.room, self.closed, self.breaker, self.frozen, self.drains_waiting),
         }
         for gauge in of_kind.get(kind, ()):
             _remove(gauge, lambda labels: labels[kind] == name)

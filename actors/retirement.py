@@ -32,6 +32,7 @@ from actors.policies.follow import Scene, follow
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
 from actors.registry import Registries, Registry
 from actors.retiring import Verdict, Verified
+from actors.rules import drain_rules
 from actors.serving import Seat, Serving, Terms
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
@@ -126,9 +127,12 @@ class Retirement(Serving):
             now=now,
             billed_s=self._config.clouds[registry.cloud].billed_s,
             min_life_s=self._config.clouds[registry.cloud].min_life_s,
+            drains=drain_rules(self._config.clouds[registry.cloud].drains),
+            queue_drains={queue: drain_rules(self._config.queues[queue].drains) for queue in queues},
         )
         changes = follow(list(after.values()), scene)
         after.update(changes.rows)
+        self._gauges.drains_waiting.labels(registry.cloud).set(sum(bool(vm.drain_waits) for vm in after.values()))
         for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from actors.config import Config, LimitOf, Queue
+from actors.config import Config, Drains, LimitOf, Queue
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
 from actors.plugins import step
+from actors.policies.disruption import DrainRules
 from actors.policies.limits import NOTHING_SPENT, Limit, Spent
+from actors.policies.minutes import Minutes
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
 
 
@@ -54,6 +57,16 @@ def spent(config: Config, wants: Iterable[Want]) -> Spent:
         cores, usd_per_hour = (cloud.shape.cpus, cloud.usd_per_hour) if cloud else (0, 0.0)
         used = used.plus(want.n, cores, usd_per_hour)
     return used
+
+
+@lru_cache(maxsize=10_000)
+def drain_rules(drains: Drains) -> DrainRules:
+    return DrainRules(
+        at_once=drains.max_at_once,
+        share=drains.max_share,
+        per_minute=drains.max_per_minute,
+        when=tuple(Minutes.parse(text) for text in drains.when),
+    )
 
 
 def _limit(limit: LimitOf) -> Limit:

@@ -7,7 +7,7 @@ to the answer, and `troubles` weighs them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from actors.config import Config
@@ -149,6 +149,7 @@ class Reader:
             breaker=view.breaker,
             usd_per_hour=config.usd_per_hour,
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
+            drains_wait=tuple(drains_wait(alive)),
         )
 
     def _sources(self, now: float) -> Iterator[SourceStatus]:
@@ -166,6 +167,12 @@ class Reader:
     def _head(self, kind: str, post: str, type_: type[H]) -> H:
         row = self._table.get(kind, post, HEAD)
         return unpack(type_, row.body) if row else type_()
+
+
+def drains_wait(vms: Iterable[Vm]) -> Iterator[str]:
+    """One sentence for each cause that keeps drains waiting."""
+    for why, drains in Counter(vm.drain_waits for vm in vms if vm.drain_waits).items():
+        yield f"{drains} drain{'' if drains == 1 else 's'} wait{'s' * (drains == 1)}: {why}"
 
 
 _WISH = ("id", "verb", "selector", "names", "reason", "by", "at")
@@ -186,7 +193,7 @@ def _vm(vm: Vm, now: float) -> VmStatus:
         age_s=max(0.0, now - vm.born),
         instance_id=vm.instance_id,
         machine=vm.machine,
-        why=vm.drain_refused or vm.reason,
+        why=vm.drain_refused or (f"its drain waits: {vm.drain_waits}" if vm.drain_waits else vm.reason),
         held=vm.held,
         unwanted=bool(vm.unwanted),
         usd_per_hour=vm.usd_per_hour,

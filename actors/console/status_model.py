@@ -65,8 +65,8 @@ class QueueStatus(Part):
 
 class CloudStatus(Part):
     """A cloud. `vms`: rows by state, those that hold quota first. `closed`: why nothing may be started, `frozen`: why
-    nothing is released, `breaker`: how its breaker stands while it is not closed. `usd_per_hour_now` is what all its
-    VMs that are not ended cost."""
+    nothing is released, `breaker`: how its breaker stands while it is not closed, `drains_wait`: how many drains the
+    disruption budget holds back, and why. `usd_per_hour_now` is what all its VMs that are not ended cost."""
 
     name: str
     max_vms: int
@@ -78,6 +78,7 @@ class CloudStatus(Part):
     breaker: str = ""
     usd_per_hour: float
     usd_per_hour_now: float
+    drains_wait: tuple[str, ...] = ()
 
 
 class SourceStatus(Part):

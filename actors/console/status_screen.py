@@ -32,6 +32,7 @@ def screen(status: Status, with_vms: bool = False) -> RenderableType:
         *_wishes(status),
         *_queues(status),
         _clouds(status),
+        *(Text(f"  {cloud.name}: {line}", style="dim") for cloud in status.clouds for line in cloud.drains_wait),
         _running(status),
         _sources(status),
     ]

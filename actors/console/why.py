@@ -5,7 +5,7 @@ The sentences stand in the rows since the decision was made; nothing is guessed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -13,9 +13,12 @@ from rich.text import Text
 
 from actors.config import Config
 from actors.config_mistakes import did_you_mean
+from actors.console.status import drains_wait
+from actors.fleet.vm import Vm
 from actors.fleet.want import Want
 from actors.packing import unpack
 from actors.readings import HEAD, DemandHead
+from actors.registry import read_vms
 from actors.wants import Standing, read_standing, read_wants
 from broker.table import Table
 
@@ -37,7 +40,8 @@ def queue_story(config: Config, table: Table, queue: str, now: float) -> Rendera
     order = [*config.queues[queue].cascade, tuple(wants)]
     clouds = dict.fromkeys(cloud for tier in order for cloud in tier if cloud in wants)
     lines = [*_jobs(queue, standing, head, now), *_unmet(standing)]
-    return Group(*lines, *(line for cloud in clouds for line in _want(wants[cloud], now)))
+    vms = [vm for vm in read_vms(table, clouds) if vm.queue == queue and vm.alive]
+    return Group(*lines, *(line for cloud in clouds for line in (*_want(wants[cloud], now), *_waiting(cloud, vms))))
 
 
 def _jobs(queue: str, standing: Standing, head: DemandHead, now: float) -> Iterator[Text]:
@@ -48,6 +52,11 @@ def _jobs(queue: str, standing: Standing, head: DemandHead, now: float) -> Itera
     for line in standing.why:
         if line not in standing.unmet:
             yield Text(f"  {line}")
+
+
+def _waiting(cloud: str, vms: Iterable[Vm]) -> Iterator[Text]:
+    for line in drains_wait(vm for vm in vms if vm.cloud == cloud):
+        yield Text(f"  {line}", style="yellow")
 
 
 def _unmet(standing: Standing) -> Iterator[Text]:

@@ -44,7 +44,12 @@ def _head(vm: Vm) -> Iterator[Text]:
     yield Text.assemble((f"VM {vm.id}", "bold"), f"   {vm.state.value}, on {vm.cloud} for {vm.queue}")
     facts = [vm.instance_id, vm.address, vm.machine, vm.market, f"${vm.usd_per_hour:.2f} an hour"]
     yield Text("  " + ", ".join(dict.fromkeys(fact for fact in facts if fact)))
-    for word, told in (("held", vm.held), ("killed by wish", vm.killed), ("lost", vm.lost)):
+    for word, told in (
+        ("held", vm.held),
+        ("killed by wish", vm.killed),
+        ("lost", vm.lost),
+        ("its drain waits", vm.drain_waits),
+    ):
         if told:
             yield Text(f"  {word}: {told}", style="yellow")
 

@@ -187,7 +187,8 @@ def _end(vm: Vm, now: float) -> Act | None:
 
 def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:
     """Decide to drain a ready VM. The request goes out with a nonce that was never used before."""
-    return ask_again(move(vm, Event.DRAIN, now, reason, drain_for=drain_for, drain_refused=""), reason)
+    changes = {"drain_for": drain_for, "drain_begun": now, "drain_refused": "", "drain_waits": ""}
+    return ask_again(move(vm, Event.DRAIN, now, reason, **changes), reason)
 
 
 def ask_again(vm: Vm, reason: str) -> Vm:

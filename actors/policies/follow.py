@@ -2,7 +2,8 @@
 
 Pure. An operator's wish comes before policy. When a queue wants more than it has, what was given up while it boots is
 wanted again first, then drains whose last job still runs are taken back; only the rest is bought (by the submitter,
-which counts those two as coming back). When it wants less, `release.choose` says who goes: never on a frozen cloud.
+which counts those two as coming back). When it wants less, `release.choose` says who goes: never on a frozen cloud, and
+no more than the disruption budget allows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from actors.fleet.seen import Machine
 from actors.fleet.supply import cancellable, claims
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_vm, told
+from actors.policies.disruption import UNLIMITED, Budget, DrainRules
 from actors.policies.release import Candidate, choose, paid_left_s
 
 REFUSED_FOR_S = 300.0  # a startd that refused a drain is not asked by policy again before this
@@ -45,24 +47,36 @@ class Scene:
     now: float
     billed_s: float = 0.0  # the period that the cloud bills
     min_life_s: float = 0.0  # before that age policy gives no VM up
+    drains: DrainRules = UNLIMITED  # of the cloud
+    queue_drains: Mapping[str, DrainRules] = field(default_factory=dict)
 
 
 def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     changes = Changes()
+    budget = Budget(scene.drains, scene.queue_drains, vms, scene.now)
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in vms:
-        after, policys = _wished(vm, scene)
+        after, policys = _wished(vm, scene, budget)
         if after is not vm:
             changes.rows[vm.id] = after
         if policys:
             by_queue[vm.queue].append(after)
     supply = Counter(vm.queue for vm in (changes.rows.get(vm.id, vm) for vm in vms) if vm.supply)
     for queue, want in scene.wants.items():
-        _serve(by_queue[queue], want - supply[queue], scene, changes)
+        _serve(by_queue[queue], want - supply[queue], scene, changes, budget)
+    _say_who_waits(vms, changes, budget)
     return changes
 
 
-def _wished(vm: Vm, scene: Scene) -> tuple[Vm, bool]:
+def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: Budget) -> None:
+    for vm in vms:
+        after = changes.rows.get(vm.id, vm)
+        why = budget.waiting.get(vm.id, "")
+        if after.drain_waits != why:
+            changes.rows[vm.id] = replace(after, drain_waits=why)
+
+
+def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:
     """The VM after the operator's wishes, and whether policy may decide about it: kill > hold > drain > policy."""
     if not vm.alive:
         return vm, False
@@ -74,7 +88,7 @@ def _wished(vm: Vm, scene: Scene) -> tuple[Vm, bool]:
     vm = _held(vm, for_vm(scene.wishes, "hold", vm))
     drain_wish = None if vm.held else for_vm(scene.wishes, "drain", vm)
     if drain_wish:
-        return _drained(vm, drain_wish, scene.now), False
+        return _drained(vm, drain_wish, scene.now, budget), False
     return _no_longer_drained(vm), True
 
 
@@ -94,9 +108,9 @@ def _held(vm: Vm, wish: Wish | None) -> Vm:
     return vm
 
 
-def _drained(vm: Vm, wish: Wish, now: float) -> Vm:
+def _drained(vm: Vm, wish: Wish, now: float, budget: Budget) -> Vm:
     if vm.state is State.READY and now - vm.refused_at >= REFUSED_FOR_S:
-        return drain(vm, now, f"wish:{wish.id}", told(wish))
+        return drain(vm, now, f"wish:{wish.id}", told(wish)) if budget.may(vm) else vm
     if vm.state is State.DRAINING and vm.drain_for.startswith("policy"):
         return replace(vm, drain_for=f"wish:{wish.id}", reason=told(wish))
     if vm.state in (State.LAUNCHING, State.BOOTING) and not vm.unwanted:
@@ -110,11 +124,11 @@ def _no_longer_drained(vm: Vm) -> Vm:
     return replace(vm, drain_for="policy") if wished else vm
 
 
-def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> None:
+def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes, budget: Budget) -> None:
     if missing > 0:
         _take_back(vms, missing, scene, changes)
     elif missing < 0 and not scene.frozen:
-        _give_up(vms, -missing, scene, changes)
+        _give_up(vms, -missing, scene, changes, budget)
 
 
 def _take_back(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> None:
@@ -125,13 +139,14 @@ def _take_back(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> N
     changes.cancel += [vm for vm in vms if cancellable(vm, scene.machines.get(vm.id))][:missing]
 
 
-def _give_up(vms: list[Vm], surplus: int, scene: Scene, changes: Changes) -> None:
+def _give_up(vms: list[Vm], surplus: int, scene: Scene, changes: Changes, budget: Budget) -> None:
     by_id = {vm.id: vm for vm in vms if vm.supply and scene.now - vm.refused_at >= REFUSED_FOR_S}
     for vm_id in choose(surplus, [_candidate(vm, scene) for vm in by_id.values()]):
         vm = by_id[vm_id]
-        why = f"{vm.queue} wants fewer VMs of {vm.cloud}"
-        ready = vm.state is State.READY
-        changes.rows[vm_id] = drain(vm, scene.now, "policy", why) if ready else replace(vm, unwanted=scene.now)
+        if vm.state is not State.READY:
+            changes.rows[vm_id] = replace(vm, unwanted=scene.now)
+        elif budget.may(vm):
+            changes.rows[vm_id] = drain(vm, scene.now, "policy", f"{vm.queue} wants fewer VMs of {vm.cloud}")
 
 
 def _candidate(vm: Vm, scene: Scene) -> Candidate:

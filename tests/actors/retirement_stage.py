@@ -154,5 +154,9 @@ class RetirementStage(Stage):
     def of_state(self, state: State) -> list[Vm]:
         return [vm for vm in self.vms() if vm.state is state]
 
+    def waiting_drains(self) -> int:
+        """As /metrics says it."""
+        return int(self._gauges.registry.get_sample_value("apf_drains_waiting", {"cloud": "private"}) or 0)
+
     def ends_asked(self) -> set[str]:
         return self.cloud.ended
