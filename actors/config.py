@@ -94,6 +94,9 @@ class Factory(Section):
     console: Console = Console()  # metrics and health
     limits: LimitOf = LimitOf()  # over all queues: stops growth, gives nothing up
     freeze_file: str | None = None  # while it exists this host starts, drains and ends nothing; none: DIRECTORY/freeze
+    history_moments: Annotated[int, Field(ge=0)] = 100_000  # of each cloud, in Redis, for `apf why`; 0: none
+    history_kept_s: Annotated[float, Field(ge=60)] = 604_800.0  # older ones go; so do wishes that are over for so long
+    history_file: str | None = None  # also as JSON lines here, of what this host's terms did; logrotate may move it
     shadow: bool = False  # looks and decides, but starts, drains and ends nothing; the same as `apf run --shadow`
 
     @property

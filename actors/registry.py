@@ -7,6 +7,8 @@ row that it was decided on, and one whose row has moved meanwhile is dropped her
 Ended and failed rows are kept for an hour, so that a listing that trails behind adopts nothing that is gone. A tally
 (kind `started`, key the queue) counts all that ever got an instance; adopted ones too, since they were started once.
 The breakers (kind `breaker`, key the image) are counted in the same write as the boots that they count.
+
+Each write takes its history along (`chronicle`), in the same fenced call.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from actors.chronicle import Chronicle
 from actors.config import Config
 from actors.fleet import breaker
 from actors.fleet.breaker import Breaker
+from actors.fleet.history import Because
 from actors.fleet.seen import Machine
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
@@ -46,6 +50,8 @@ class Closed:
 
 
 FULL = ("no capacity", "NoCapacity", "Quota")  # refusals that need nobody's help
+WRITTEN_AT_ONCE = 2_000  # VMs: a host that adopts 10,000 must not keep Redis from the others meanwhile
+UNTOLD: Mapping[str, Because] = {}
 
 log = structlog.get_logger("registry")
 
@@ -54,7 +60,14 @@ class Registry:
     """Thread-safe. One a term: made from the rows when the post is gained, thrown away when it is lost."""
 
     def __init__(
-        self, table: Table, term: Term, cloud: str, image: str, rules: breaker.Rules, roll: Callable[[], float]
+        self,
+        table: Table,
+        term: Term,
+        cloud: str,
+        image: str,
+        rules: breaker.Rules,
+        roll: Callable[[], float],
+        chronicle: Chronicle,
     ) -> None:
         """`image`: what the cloud's VMs are started from now. `roll`: chance, from 0 to 1."""
         self.cloud, self.image = cloud, image
@@ -68,7 +81,7 @@ class Registry:
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
         self.published: dict[str, FleetView | CloudView] = {}
-        self._table = table
+        self._table, self._chronicle = table, chronicle
         self._rules, self._roll = rules, roll
         self._lock = threading.RLock()  # held over the write too: two actors decide on one copy
         self._vms = {key: unpack(Vm, row.body) for key, row in table.read("vm", term.post).items()}
@@ -107,25 +120,37 @@ class Registry:
         with self._lock:
             self._put_breakers(term, {self.image: breaker.reset(self.breaker)})
 
-    def launch(self, term: Term, intents: Iterable[Intent], vms: Iterable[Vm]) -> None:
+    def launch(
+        self, term: Term, intents: Iterable[Intent], vms: Iterable[Vm], because: Mapping[str, Because] = UNTOLD
+    ) -> None:
         """Write the intents and their VMs' rows, all or nothing, before anything is sent."""
-        self._write(term, list(vms), list(intents))
+        self._write(term, list(vms), list(intents), because)
 
-    def change(self, term: Term, pairs: Iterable[tuple[Vm, Vm]], intents: Iterable[Intent] = ()) -> list[Vm]:
+    def change(
+        self,
+        term: Term,
+        pairs: Iterable[tuple[Vm, Vm]],
+        intents: Iterable[Intent] = (),
+        because: Mapping[str, Because] = UNTOLD,
+    ) -> list[Vm]:
         """Write each pair's second, where the first still is the row; returns what was written.
+
+        `because`: by VM id, what the change rests on, for its history.
 
         An intent that is not among the rows is of a former term whose rows were lost: an answer to it changes nothing.
         """
         with self._lock:
             now = [after for before, after in pairs if self._vms.get(before.id) is before and after != before]
-            self._write(term, now, [intent for intent in intents if intent.id in self._intents])
+            self._write(term, now, [intent for intent in intents if intent.id in self._intents], because)
         return now
 
     def adopt(self, term: Term, vms: Iterable[Vm]) -> None:
         """Rows for instances without one. What was adopted and ended may run again: somebody started it by hand."""
         with self._lock:
             dead = {vm_id for vm_id, vm in self._vms.items() if not vm.alive}
-            self._write(term, [vm for vm in vms if vm.id not in self._vms or vm.id in dead], [])
+            new = [vm for vm in vms if vm.id not in self._vms or vm.id in dead]
+            for start in range(0, len(new), WRITTEN_AT_ONCE):
+                self._write(term, new[start : start + WRITTEN_AT_ONCE], [])
 
     def forget(self, term: Term, now: float) -> None:
         """Delete what ended more than KEPT_S ago, and resolved intents without a row."""
@@ -145,7 +170,7 @@ class Registry:
             for key in done:
                 del self._intents[key]
 
-    def _write(self, term: Term, vms: list[Vm], intents: list[Intent]) -> None:
+    def _write(self, term: Term, vms: list[Vm], intents: list[Intent], because: Mapping[str, Because] = UNTOLD) -> None:
         rows = [*(_put("vm", vm.id, pack(vm)) for vm in vms), *(_put("intent", i.id, pack(i)) for i in intents)]
         with self._lock:
             before = {vm.id: self._vms.get(vm.id) for vm in vms}
@@ -154,11 +179,13 @@ class Registry:
             rows += [_put("started", queue, pack(Started(vms=n))) for queue, n in tally.items()]
             breakers = self._after_boots(before, vms)
             rows += [_put("breaker", _breaker_key(image), pack(one)) for image, one in breakers.items()]
-            self._table.write(term, rows)
+            moments = self._chronicle.moments(term, ((before[vm.id], vm) for vm in vms), because)
+            self._table.write(term, [*rows, *self._chronicle.lines(moments)])
             self._note_breakers(breakers)
             self._started.update(new)
             self._vms.update({vm.id: vm for vm in vms})
             self._intents.update({intent.id: intent for intent in intents})
+        self._chronicle.written(moments)
         for vm in vms:
             _tell(before[vm.id], vm)
 
@@ -191,8 +218,10 @@ class Registry:
 class Registries:
     """One registry a cloud and term, shared by the actors of this host that serve the cloud's post."""
 
-    def __init__(self, table: Table, config: Config, roll: Callable[[], float] = random.random) -> None:
-        self._table, self._config, self._roll = table, config, roll
+    def __init__(
+        self, table: Table, config: Config, chronicle: Chronicle, roll: Callable[[], float] = random.random
+    ) -> None:
+        self._table, self._config, self._chronicle, self._roll = table, config, chronicle, roll
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[int, Registry]] = {}
 
@@ -213,7 +242,7 @@ class Registries:
             pause_s=cloud.closed_s,
             most_s=max(cloud.closed_s, cloud.closed_most_s),
         )
-        return Registry(self._table, term, name, cloud.made_from, rules, self._roll)
+        return Registry(self._table, term, name, cloud.made_from, rules, self._roll, self._chronicle)
 
 
 def _breaker_key(image: str) -> str:

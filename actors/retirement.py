@@ -19,6 +19,7 @@ from actors import retiring
 from actors.calls import Calls
 from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
+from actors.fleet.history import Because, asked_by, evidence
 from actors.fleet.lifecycle import Event, NotAllowed, move
 from actors.fleet.reconcile import Act, World, act, advance, ask_again
 from actors.fleet.seen import Machine
@@ -50,6 +51,7 @@ log = structlog.get_logger("retirement")
 class CloudSeat:
     sightings: Sightings
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
+    decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
 
 class Retirement(Serving):
@@ -90,7 +92,8 @@ class Retirement(Serving):
         self._heed(term, registry, wishes)
         if not self._shadow:
             self._follow_wants(seat, registry, after, wishes, now)
-        registry.change(term, [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]])
+        changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
+        registry.change(term, changed, because=self._because(seat, changed, now))
         registry.withheld = _withheld(registry.vms(), wishes)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
@@ -116,8 +119,10 @@ class Retirement(Serving):
         self, seat: Seat, registry: Registry, after: dict[str, Vm], wishes: tuple[Wish, ...], now: float
     ) -> None:
         queues = self._config.queues_of(seat.name)
-        wants = {queue: want.n for queue, want in wants_of_cloud(self._table, seat.name, queues).items()}
+        stand = wants_of_cloud(self._table, seat.name, queues)
+        wants = {queue: want.n for queue, want in stand.items()}
         gone = {vm.queue for vm in after.values()} - set(queues)
+        seat.state.decisions = {queue: want.decision for queue, want in stand.items()}
         scene = Scene(
             wants={q: n for q, n in (wants | dict.fromkeys(gone, 0)).items() if q not in registry.closed_for},
             machines=seat.state.sightings.machines(),
@@ -135,6 +140,18 @@ class Retirement(Serving):
         self._gauges.drains_waiting.labels(registry.cloud).set(sum(bool(vm.drain_waits) for vm in after.values()))
         for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
+
+    def _because(self, seat: Seat, changed: Iterable[tuple[Vm, Vm]], now: float) -> dict[str, Because]:
+        """For history: what was seen of each VM that changes, and which decision or wish asked for it."""
+        sightings: Sightings = seat.state.sightings
+        worlds = sightings.worlds(now)
+        return {
+            vm.id: Because(
+                evidence=evidence(before, worlds[sightings.pool_of(before)], sightings.idle_since.get(vm.id, 0.0)),
+                decision=asked_by(before, vm, seat.state.decisions.get(vm.queue, "")),
+            )
+            for before, vm in changed
+        }
 
     def _heed(self, term: Term, registry: Registry, wishes: tuple[Wish, ...]) -> None:
         """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all.
@@ -252,11 +269,11 @@ class Retirement(Serving):
             self._pause(seat, vm, PoolAway(got.why))
         elif got.verdict is Verdict.FORGOT:
             drain_again = ask_again(move(vm, Event.FORGOT, now, got.why, drain_for="policy, final"), got.why)
-            self._change(seat, vm, drain_again)
+            self._change(seat, vm, drain_again, got.saw)
         elif vm.state is State.ENDING:
-            self._change(seat, vm, replace(vm, since=now, reason=got.why))
+            self._change(seat, vm, replace(vm, since=now, reason=got.why), got.saw)
         else:
-            self._change(seat, vm, move(vm, Event.VERIFIED, now, got.why))
+            self._change(seat, vm, move(vm, Event.VERIFIED, now, got.why), got.saw)
 
     def _end(self, seat: Seat, vms: list[Vm]) -> None:
         if not vms:
@@ -317,11 +334,12 @@ class Retirement(Serving):
             raise error
         self._pause(seat, vm, error)
 
-    def _change(self, seat: Seat, before: Vm, after: Vm) -> None:
-        """An answer about a VM. If its row moved on meanwhile, the next look decides anew."""
+    def _change(self, seat: Seat, before: Vm, after: Vm, saw: str = "") -> None:
+        """An answer about a VM, and what was seen in it. If its row moved on meanwhile, the next look decides anew."""
         term = self.terms.need(seat.post)
         seat.state.pauses.pop(before.id, None)
-        self._registries.of(term).change(term, [(before, after)])
+        because = {after.id: Because(evidence=(saw,))} if saw else {}
+        self._registries.of(term).change(term, [(before, after)], because=because)
 
     def _allowed(self, seat: Seat) -> Callable[[], object]:
         """Checked right before each call that changes the world: a stale holder or a former term sends nothing, nor

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.clouds.port import Cloud
+from actors.fleet.history import shown
 from actors.fleet.matching import match
 from actors.fleet.seen import Machine
 from actors.fleet.vm import Vm
@@ -28,8 +29,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
+    """`saw`: what the startd itself showed, for the VM's history; empty when it did not answer."""
+
     verdict: Verdict
     why: str
+    saw: str = ""
 
 
 def drain(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> str:
@@ -57,11 +61,12 @@ def verify(pool: Pool, vm: Vm) -> Verified:
         seen = _itself(pool, vm)
     except PoolAway as away:
         return _ask_schedds(pool, vm, str(away))
+    saw = f"asked directly, {shown(seen)}"
     if seen.drained_for(vm.nonce):
-        return Verified(verdict=Verdict.EMPTY, why="its startd says Drained and Idle on every slot")
+        return Verified(verdict=Verdict.EMPTY, why="its startd says Drained and Idle on every slot", saw=saw)
     if seen.draining_for(vm.nonce):
-        return Verified(verdict=Verdict.WAIT, why="its startd says that a slot is not idle yet")
-    return Verified(verdict=Verdict.FORGOT, why="its startd shows no drain of ours: it restarted")
+        return Verified(verdict=Verdict.WAIT, why="its startd says that a slot is not idle yet", saw=saw)
+    return Verified(verdict=Verdict.FORGOT, why="its startd shows no drain of ours: it restarted", saw=saw)
 
 
 def _ask_schedds(pool: Pool, vm: Vm, away: str) -> Verified:

@@ -24,6 +24,7 @@ from actors.clouds.port import Cloud, CloudError, Order, Spent, Throttled, Token
 from actors.config import Config
 from actors.fleet.adoption import births, orphans, row_id, started
 from actors.fleet.breaker import admits
+from actors.fleet.history import MOST_EVIDENCE, Because
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.seen import Instance, Listed
 from actors.fleet.supply import cancellable
@@ -147,16 +148,23 @@ class Submitter(Serving):
                 left -= count
                 missing -= count
         for start in range(0, len(planned), WRITTEN_AT_ONCE):
-            self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE])
+            self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE], wants)
 
     def _may_come_back(self, vm: Vm, registry: Registry) -> bool:
         if vm.unwanted and vm.state in (State.LAUNCHING, State.BOOTING):
             return True
         return cancellable(vm, registry.machines.get(vm.id))
 
-    def _launch(self, seat: Seat, term: Term, registry: Registry, planned: list[Planned]) -> None:
-        """Write the intents and their rows, then send."""
-        registry.launch(term, [intent for intent, _ in planned], [vm for _, vms in planned for vm in vms])
+    def _launch(
+        self, seat: Seat, term: Term, registry: Registry, planned: list[Planned], wants: Mapping[str, Want]
+    ) -> None:
+        """Write the intents and their rows, with the sentences that they are bought for, then send."""
+        told = {
+            queue: Because(evidence=want.reasons[-MOST_EVIDENCE:], decision=want.decision)
+            for queue, want in wants.items()
+        }
+        because = {vm.id: told[vm.queue] for _, vms in planned for vm in vms}
+        registry.launch(term, [intent for intent, _ in planned], [vm for _, vms in planned for vm in vms], because)
         for intent, vms in planned:
             log.info(
                 "launch",

@@ -14,6 +14,7 @@ import pykka
 
 from actors import adapters
 from actors.calls import Calls
+from actors.chronicle import chronicle_of
 from actors.clouds.port import Cloud
 from actors.config import Config
 from actors.gauges import Gauges
@@ -101,7 +102,9 @@ class Works:
         clouds: dict[str, Cloud] = {name: adapters.cloud(config, name) for name in config.clouds}
         for close in [one.close for one in pools.values()] + [one.close for one in clouds.values()]:
             self._exits.callback(close)
-        registries = Registries(table, config)
+        chronicle = chronicle_of(config.factory, now)
+        self._exits.callback(chronicle.close)
+        registries = Registries(table, config, chronicle)
         board = Noticeboard(config, table, office, now, gauges)
         recipe = adapters.recipe(config)
         makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {

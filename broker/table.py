@@ -15,6 +15,10 @@ A version is 1 for a new row and grows by 1 with each write. A row that is delet
 do not reuse keys whose versions travel in mail.
 
 Rows that many may write, but once only (an operator's wish, its outcome), are not fenced: `put_once`.
+
+What a row was before is not in it. So a change may come with a line of history (`Append`), written in the same Lua
+call or not at all: a stale holder tells nothing. The lines of a kind and a post are one stream,
+`{prefix}lines:{kind}:{post}`, bounded by their number and by their age; `broker.lines` reads them.
 """
 
 import re
@@ -31,8 +35,9 @@ from broker.leases import NOW, PARSE, POST, Term, leases_key
 KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MOST_CHANGES = 10_000  # in one call; Redis answers nobody else meanwhile (measured: 1,000 take 18 ms, 10,000 0.4 s)
 
-# KEYS: leases, then one hash for each kind. ARGV: post, holder, fence, then two for each change:
-# "put|delete, index of its hash in KEYS, expected version or -, key" with spaces between, and the body.
+# KEYS: leases, then one hash, or stream of lines, for each kind. ARGV: post, holder, fence, then two for each change:
+# "put|delete|append, index of its hash in KEYS, expected version or -, key" with spaces between, and the body. For an
+# append the expected version is "most lines:seconds kept".
 # -> {0, versions} | {1, fence, holder, ms left}: no lease | {2, which change, version seen}: stale
 #    | {3, which, fence seen}: newer than ours | {4, which}: not a row
 WRITE = (
@@ -49,30 +54,45 @@ for i = 4, #ARGV, 2 do
   local what, index, expected, key = string.match(ARGV[i], '^(%l+) (%d+) (%S+) (.*)$')
   local hash, place = KEYS[tonumber(index)], index .. ' ' .. key
   local version = seen[place]
-  if version == nil then
-    local row = redis.call('HGET', hash, key)
-    version = 0
-    if row then
-      local v, f = string.match(row, '^(%d+) (%d+)\\n')
-      if not v then return {4, which} end
-      version = tonumber(v)
-      if tonumber(f) > fence then return {3, which, tonumber(f)} end
+  if what == 'append' then
+    versions[which + 1] = -1
+    changes[which + 1] = {hash, key, expected}
+  else
+    if version == nil then
+      local row = redis.call('HGET', hash, key)
+      version = 0
+      if row then
+        local v, f = string.match(row, '^(%d+) (%d+)\\n')
+        if not v then return {4, which} end
+        version = tonumber(v)
+        if tonumber(f) > fence then return {3, which, tonumber(f)} end
+      end
     end
+    if expected ~= '-' and tonumber(expected) ~= version then return {2, which, version} end
+    if what == 'put' then version = version + 1 else version = 0 end
+    seen[place] = version
+    versions[which + 1] = version
+    changes[which + 1] = {hash, key}
   end
-  if expected ~= '-' and tonumber(expected) ~= version then return {2, which, version} end
-  if what == 'put' then version = version + 1 else version = 0 end
-  seen[place] = version
-  versions[which + 1] = version
-  changes[which + 1] = {hash, key}
 end
+local told = {}
 for which, change in ipairs(changes) do
   local version = versions[which]
-  if version > 0 then
+  if version < 0 then
+    local most, kept = string.match(change[3], '^(%d+):(%d+)$')
+    redis.call('XADD', change[1], 'MAXLEN', '~', most, '*', 'k', change[2], 'b', ARGV[2 * which + 3])
+    told[change[1]] = tonumber(kept)
+    versions[which] = 0
+  elseif version > 0 then
     local head = string.format('%.0f %.0f\\n', version, fence)
     redis.call('HSET', change[1], change[2], head .. ARGV[2 * which + 3])
   else
     redis.call('HDEL', change[1], change[2])
   end
+end
+for stream, kept in pairs(told) do
+  redis.call('XTRIM', stream, 'MINID', '~', string.format('%.0f', math.max(0, now - kept * 1000)))
+  redis.call('EXPIRE', stream, kept)
 end
 return {0, versions}
 """
@@ -106,6 +126,17 @@ class Delete:
     kind: str
     key: str
     expected_version: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Append:
+    """A line about `key`. Lines beyond the newest `most`, or older than `kept_s`, go: about so, a hundred late."""
+
+    kind: str
+    key: str
+    body: bytes
+    most: int
+    kept_s: int
 
 
 class Table:
@@ -150,21 +181,24 @@ class Table:
             for (kind, post, key), packed in zip(places, answers, strict=True)
         ]
 
-    def write(self, term: Term, changes: Sequence[Put | Delete]) -> list[int]:
-        """Do all changes, in order, or none; return the new version of each (0: deleted).
+    def write(self, term: Term, changes: Sequence[Put | Delete | Append]) -> list[int]:
+        """Do all changes, in order, or none; return the new version of each (0: deleted, or a line).
 
         Raises LeaseLost, StaleRow: nothing was written. Raises Unreachable: all may be written, or nothing.
         """
-        if len(changes) > MOST_CHANGES:
-            raise ValueError(f"{len(changes)} changes in one write; at most {MOST_CHANGES} are allowed")
+        rows = sum(not isinstance(change, Append) for change in changes)
+        if rows > MOST_CHANGES:
+            raise ValueError(f"{rows} changes in one write; at most {MOST_CHANGES} are allowed")
         if not changes:
             return []
-        kinds = sorted({change.kind for change in changes})
-        keys = [leases_key(self._site), *(self._rows_key(kind, term.post) for kind in kinds)]
-        place = {kind: index + 2 for index, kind in enumerate(kinds)}  # Lua counts from 1, and 1 is the leases
+        holds = dict.fromkeys((isinstance(change, Append), change.kind) for change in changes)
+        keys = [leases_key(self._site)]
+        for line, kind in holds:
+            keys.append(lines_key(self._site, kind, term.post) if line else self._rows_key(kind, term.post))
+        place = {hold: index + 2 for index, hold in enumerate(holds)}  # Lua counts from 1, and 1 is the leases
         args: list[Any] = [term.post, term.holder, term.fence]
         for change in changes:
-            args += _arguments(change, place[change.kind])
+            args += _arguments(change, place[isinstance(change, Append), change.kind])
         with reaching():
             answer: Any = self._write(keys=keys, args=args)
         if answer[0] != 0:
@@ -198,12 +232,21 @@ class Table:
         return int(gone)
 
     def _rows_key(self, kind: str, post: str) -> str:
-        if not POST.fullmatch(post):
-            raise ValueError(f"post {post!r}: 1 to 200 printable characters without spaces are allowed")
-        return self._site.key("rows", _known(kind), post)
+        return self._site.key("rows", _known(kind), _post(post))
 
     def _once_key(self, kind: str) -> str:
         return self._site.key("once", _known(kind))
+
+
+def lines_key(site: Site, kind: str, post: str) -> str:
+    """Where the lines of a kind and a post stand."""
+    return site.key("lines", _known(kind), _post(post))
+
+
+def _post(post: str) -> str:
+    if not POST.fullmatch(post):
+        raise ValueError(f"post {post!r}: 1 to 200 printable characters without spaces are allowed")
+    return post
 
 
 def _known(kind: str) -> str:
@@ -220,14 +263,16 @@ def _row(kind: str, post: str, key: str, packed: bytes) -> Row:
     return Row(key=key, version=int(version), fence=int(fence), body=body)
 
 
-def _arguments(change: Put | Delete, place: int) -> tuple[str, bytes]:
+def _arguments(change: Put | Delete | Append, place: int) -> tuple[str, bytes]:
+    if isinstance(change, Append):
+        return f"append {place} {change.most}:{change.kept_s} {change.key}", change.body
     expected = "-" if change.expected_version is None else change.expected_version
     if isinstance(change, Put):
         return f"put {place} {expected} {change.key}", change.body
     return f"delete {place} {expected} {change.key}", b""
 
 
-def _refusal(answer: Sequence[Any], term: Term, changes: Sequence[Put | Delete]) -> BrokerError:
+def _refusal(answer: Sequence[Any], term: Term, changes: Sequence[Put | Delete | Append]) -> BrokerError:
     if answer[0] == 1:
         fence, holder, left_ms = answer[1:]
         seen = "free" if holder == b"-" else f"{'held' if left_ms > 0 else 'expired, last held'} by {holder.decode()}"
@@ -238,4 +283,5 @@ def _refusal(answer: Sequence[Any], term: Term, changes: Sequence[Put | Delete])
         return LeaseLost(term.post, term.holder, term.fence, seen)
     if answer[0] == 4:
         return DamagedRow(change.kind, term.post, change.key)
-    return StaleRow(change.kind, change.key, change.expected_version or 0, answer[2])
+    expected = 0 if isinstance(change, Append) else change.expected_version or 0  # a line is never stale
+    return StaleRow(change.kind, change.key, expected, answer[2])

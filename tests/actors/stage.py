@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from actors.calls import Calls
+from actors.chronicle import Chronicle
 from actors.clouds.port import CloudError, Order
 from actors.config import Config
 from actors.fleet.seen import Instance, Listed, StartdsSeen
@@ -117,7 +118,8 @@ class Stage:
         self._leases = Leases(site.client(), site, "test#1", 600.0)
         self._terms, self._gauges = Terms(), Gauges()
         self.term = self._hold("cloud/private")
-        self.cloud, self.registries = TwinCloud(), Registries(self.table, config, roll=lambda: 0.0)
+        self.cloud = TwinCloud()
+        self.registries = Registries(self.table, config, Chronicle(lambda: self.now), roll=lambda: 0.0)
         office = PostOffice(self._mailer, self._gauges)
         board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
         self._submitter = AtOnce(
