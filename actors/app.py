@@ -3,7 +3,7 @@
 | thread or process | how many | what for |
 | --- | --- | --- |
 | main | 1 | waits for a signal |
-| config | 1 | watches for another active configuration |
+| config | 1 | watches for another active configuration; tidies up |
 | supervisor | 1 | ticks and watches the actors |
 | ownership | 1 | beats, takes, renews and gives back posts |
 | actors | 3 + `schedulers` | monitor, submitter, retirement; schedulers share the queues |
@@ -36,6 +36,7 @@ from actors.applying import NotServable
 from actors.config import Config
 from actors.console.server import ConsoleServer
 from actors.freeze_file import FreezeFile
+from actors.garbage import Garbage
 from actors.gauges import Gauges
 from actors.keepsake import Keepsake
 from actors.messages import KINDS
@@ -74,6 +75,7 @@ class Host:
         self._posts = tuple(posts.split(","))
         self._exits = ExitStack()
         self.gauges = Gauges()
+        self._garbage = Garbage()
         self.generation = 0  # of the configuration that is served; 0: none, this host holds nothing
         self._seen: Edition | None = None  # the newest one that was looked at
         self._lock = threading.Lock()
@@ -185,6 +187,7 @@ class Host:
     def _watch(self) -> None:
         """Serve a new generation as soon as it is active: without a restart, and without touching a VM."""
         while not self._stop.wait(self.config.factory.tick_s):
+            self._garbage.tidy()
             try:
                 self._keepsake.keep_wishes(self._ground.clock.now())
                 if (edition := self._keepsake.newer(self._seen)) is not None:
@@ -201,6 +204,7 @@ class Host:
             self.works.stop()
             self.works = self._works_of(edition)
             self.works.start()
+        self._garbage.sweep()
 
     # --- mail and health
 

@@ -18,12 +18,13 @@ import structlog
 from actors.calls import Calls
 from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
-from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
+from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.gauges import Gauges
 from actors.messages import LookAtDemand, LookAtListing, LookAtStartds
+from actors.packing_many import Packer, instance_packer
 from actors.pools.port import Pool, PoolError
 from actors.post_office import PostOffice
-from actors.readings import DemandRows, write_listing, write_startds
+from actors.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
 from actors.serving import Seat, Serving, Terms
 from broker.leases import Term
 from broker.table import Table
@@ -34,12 +35,14 @@ log = structlog.get_logger("monitor")
 @dataclass(slots=True, kw_only=True)
 class PoolSeat:
     demand: DemandRows
+    packers: Packers = field(default_factory=machine_packers)
     schedds_failed: bool = False
     told: dict[str, str] = field(default_factory=dict)  # by kind of reading: the failure that the log was told last
 
 
 @dataclass(slots=True, kw_only=True)
 class CloudSeat:
+    packer: Packer[Instance] = field(default_factory=instance_packer)
     told: dict[str, str] = field(default_factory=dict)
 
 
@@ -114,7 +117,7 @@ class Monitor(Serving):
         reading: StartdsSeen | Failed = _reading(got, seat.post, now)
         self._tell(seat, "startds", _trouble(reading))
         clouds = self._clouds_of(seat.name)
-        write_startds(self._table, self.terms.need(seat.post), reading, clouds)
+        write_startds(self._table, self.terms.need(seat.post), reading, clouds, seat.state.packers)
         self._gauges.reading(f"{seat.post}/startds", reading)
         for cloud in clouds:
             self._office.send(f"retirement@cloud/{cloud}", LookAtStartds(pool=seat.name))
@@ -122,7 +125,7 @@ class Monitor(Serving):
     def _listing(self, seat: Seat, got: Any, now: float) -> None:
         reading: Listed | Failed = _reading(got, seat.post, now)
         self._tell(seat, "listing", _trouble(reading))
-        write_listing(self._table, self.terms.need(seat.post), reading)
+        write_listing(self._table, self.terms.need(seat.post), reading, seat.state.packer)
         self._gauges.reading(seat.post, reading)
         for actor in ("submitter", "retirement"):
             self._office.send(f"{actor}@{seat.post}", LookAtListing(cloud=seat.name))

@@ -4,12 +4,16 @@ pydantic would check ten thousand machines in one call that holds the interprete
 rows are written and read by the same code, many a minute, so they are packed by position: in steps of Python, which
 other threads may interrupt, with one short call of msgpack for each piece. First come the layout's version and the
 count of rows: another layout, or fewer rows, is a BadRow and never a short reading.
+
+Most of ten thousand machines are as they were in the reading before. So both sides remember the last reading: a machine
+that is the same object is the same bytes, and a row that is the same is the same object (a look-up in place of 30 us,
+and whoever keeps machines sees by `is` which ones changed).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgpack
 
@@ -20,37 +24,90 @@ from actors.packing import BadRow
 T = TypeVar("T")
 LAYOUT = 1
 READ = 65_536  # bytes
-PIECE = 500  # packed at once: some 0.5 ms
+PIECE = 500  # rows that are unpacked at once: some 0.5 ms
+
+
+class Packer(Generic[T]):
+    """Packs one row's readings, one after the other; the bytes are what a new packer would make."""
+
+    def __init__(self, row_of: Callable[[T], list[Any]]) -> None:
+        self._row_of = row_of
+        self._known: dict[int, tuple[T, bytes]] = {}  # by the object's id, which is its own while it is kept here
+
+    def pack(self, things: Iterable[T]) -> bytes:
+        packer, known = msgpack.Packer(), dict[int, tuple[T, bytes]]()
+        rows = []
+        for thing in things:
+            packed = self._known.get(id(thing)) or (thing, packer.pack(self._row_of(thing)))
+            known[id(thing)] = packed
+            rows.append(packed[1])
+        self._known = known
+        return b"".join([packer.pack(LAYOUT), packer.pack(len(rows)), *_pieces(packer, rows)])
+
+
+class Unpacker(Generic[T]):
+    """Unpacks one row's readings, one after the other. Safe from several threads."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._known: dict[Any, T] = {}
+        self._last: tuple[bytes | None, tuple[T, ...]] = (None, ())
+
+    def unpack(self, body: bytes) -> tuple[T, ...]:
+        """Raises BadRow."""
+        last, things = self._last
+        if body != last:
+            before, known = self._known, dict[Any, T]()
+            things = _unpack(body, lambda row: known.setdefault(row, before.get(row) or self._make(row)))
+            self._known, self._last = known, (body, things)
+        return things
+
+
+def machine_packer() -> Packer[Machine]:
+    return Packer(_of_machine)
+
+
+def machine_unpacker() -> Unpacker[Machine]:
+    return Unpacker(_machine)
+
+
+def instance_packer() -> Packer[Instance]:
+    return Packer(_of_instance)
+
+
+def instance_unpacker() -> Unpacker[Instance]:
+    return Unpacker(_instance)
 
 
 def pack_machines(machines: Iterable[Machine]) -> bytes:
-    return _pack([_of_machine(machine) for machine in machines])
+    return machine_packer().pack(machines)
 
 
 def unpack_machines(body: bytes) -> tuple[Machine, ...]:
     """Raises BadRow."""
-    return _unpack(body, _machine)
+    return machine_unpacker().unpack(body)
 
 
 def pack_instances(instances: Iterable[Instance]) -> bytes:
-    return _pack([_of_instance(instance) for instance in instances])
+    return instance_packer().pack(instances)
 
 
 def unpack_instances(body: bytes) -> tuple[Instance, ...]:
     """Raises BadRow."""
-    return _unpack(body, _instance)
+    return instance_unpacker().unpack(body)
 
 
-def _pack(rows: Sequence[Any]) -> bytes:
-    packer = msgpack.Packer()
-    pieces = [packer.pack(LAYOUT), packer.pack(len(rows))]
-    pieces += [packer.pack(rows[start : start + PIECE]) for start in range(0, len(rows), PIECE)]
-    return b"".join(pieces)
+def _pieces(packer: msgpack.Packer, rows: Sequence[bytes]) -> Iterator[bytes]:
+    for start in range(0, len(rows), PIECE):
+        piece = rows[start : start + PIECE]
+        yield packer.pack_array_header(len(piece))
+        yield from piece
 
 
 def _unpack(body: bytes, make: Callable[[Any], T]) -> tuple[T, ...]:
     try:
-        pieces = iter(msgpack.Unpacker(_Bytes(body), max_buffer_size=len(body) + READ, read_size=READ))
+        whole = msgpack.Unpacker(_Bytes(body), max_buffer_size=len(body) + READ, read_size=READ, use_list=False)
+        pieces = iter(whole)
         layout, count = next(pieces), next(pieces)
         if layout != LAYOUT:
             raise BadRow(f"a reading has layout {layout!r}; this version reads {LAYOUT}")

@@ -11,7 +11,8 @@
 |         |            | "all"      | its instances |
 
 A failed reading leaves the last good one in place and says in the head that, when and why it failed. Heads are small:
-who has seen a reading already looks at its head only.
+who has seen a reading already looks at its head only. Who writes or reads one row again and again keeps its packer or
+unpacker.
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from actors.fleet.seen import Failed, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
+from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
 from actors.packing import pack, unpack
-from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
+from actors.packing_many import (
+    Packer,
+    Unpacker,
+    instance_packer,
+    instance_unpacker,
+    machine_packer,
+    machine_unpacker,
+)
 from broker.leases import Term
 from broker.table import Put, Table
 
@@ -100,7 +108,21 @@ def read_demand(table: Table, pool: str, queue: str) -> JobsSeen | Failed:
     return JobsSeen(source=post, at=head.at, classes=classes, schedds=head.schedds)
 
 
-def write_startds(table: Table, term: Term, reading: StartdsSeen | Failed, clouds: Iterable[str]) -> None:
+Packers = defaultdict[str, Packer[Machine]]  # by the row's key
+Unpackers = defaultdict[str, Unpacker[Machine]]
+
+
+def machine_packers() -> Packers:
+    return defaultdict(machine_packer)
+
+
+def machine_unpackers() -> Unpackers:
+    return defaultdict(machine_unpacker)
+
+
+def write_startds(
+    table: Table, term: Term, reading: StartdsSeen | Failed, clouds: Iterable[str], packers: Packers | None = None
+) -> None:
     """By the holder of a pool's post. A failure is written into the head, and the machines stay as they were."""
     if isinstance(reading, Failed):
         row = table.get("startds", term.post, HEAD)
@@ -111,7 +133,8 @@ def write_startds(table: Table, term: Term, reading: StartdsSeen | Failed, cloud
     by_cloud: dict[str, list[Machine]] = {cloud: [] for cloud in (*clouds, STRAYS)}
     for machine in reading.machines:
         by_cloud[machine.cloud if machine.cloud in by_cloud else STRAYS].append(machine)
-    rows = {cloud: pack_machines(machines) for cloud, machines in by_cloud.items()}
+    packers = machine_packers() if packers is None else packers
+    rows = {cloud: packers[cloud].pack(machines) for cloud, machines in by_cloud.items()}
     rows[HEAD] = pack(StartdsHead(at=reading.at))
     table.write(term, [_put("startds", key, body) for key, body in rows.items()])
 
@@ -121,27 +144,28 @@ def startds_head(table: Table, pool: str) -> StartdsHead:
     return unpack(StartdsHead, row.body) if row else StartdsHead()
 
 
-def read_startds(table: Table, pool: str, cloud: str) -> StartdsSeen | Failed:
+def read_startds(table: Table, pool: str, cloud: str, unpackers: Unpackers | None = None) -> StartdsSeen | Failed:
     """The cloud's machines and the strays, by the last reading. Failed when there is none, or the last look failed."""
     post = f"pool/{pool}"
     head = startds_head(table, pool)
     if head.failed or not head.at:
         return Failed(source=post, at=head.failed_at, reason=head.failed or "not read yet")
+    unpackers = machine_unpackers() if unpackers is None else unpackers
     machines: list[Machine] = []
     for key in (cloud, STRAYS):
         row = table.get("startds", post, key)
-        machines.extend(unpack_machines(row.body) if row else ())
+        machines.extend(unpackers[key].unpack(row.body) if row else ())
     return StartdsSeen(source=post, at=head.at, machines=tuple(machines))
 
 
-def write_listing(table: Table, term: Term, reading: Listed | Failed) -> None:
+def write_listing(table: Table, term: Term, reading: Listed | Failed, packer: Packer[Instance] | None = None) -> None:
     """By the holder of a cloud's post."""
     if isinstance(reading, Failed):
         before = listing_head(table, term.post.removeprefix("cloud/"))
         head = replace(before, failed_at=reading.at, failed=reading.reason)
         table.write(term, [_put("listing", HEAD, pack(head))])
         return
-    body = pack_instances(reading.instances)
+    body = (packer or instance_packer()).pack(reading.instances)
     head = ListingHead(at=reading.at, foreign=reading.foreign)
     table.write(term, [_put("listing", ALL, body), _put("listing", HEAD, pack(head))])
 
@@ -152,13 +176,15 @@ def listing_head(table: Table, cloud: str) -> ListingHead:
     return unpack(ListingHead, row.body) if row else ListingHead()
 
 
-def newer_listing(table: Table, cloud: str, seen: Listed | None) -> Listed | None:
+def newer_listing(
+    table: Table, cloud: str, seen: Listed | None, unpacker: Unpacker[Instance] | None = None
+) -> Listed | None:
     """The last complete listing if it is newer than `seen`, else `seen` itself."""
     head = listing_head(table, cloud)
     if not head.at or (seen and seen.at >= head.at):
         return seen
     row = table.get("listing", f"cloud/{cloud}", ALL)
-    instances = unpack_instances(row.body) if row else ()
+    instances = (unpacker or instance_unpacker()).unpack(row.body) if row else ()
     return Listed(source=f"cloud/{cloud}", at=head.at, instances=instances, foreign=head.foreign)
 
 

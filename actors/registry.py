@@ -30,6 +30,7 @@ from actors.fleet.seen import Machine
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.packing import pack, unpack
+from actors.packing_many import instance_unpacker
 from broker.leases import Term
 from broker.table import Delete, Put, Table
 
@@ -73,6 +74,7 @@ class Registry:
         self.cloud, self.image = cloud, image
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
         self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
+        self.listing = instance_unpacker()  # two actors read the cloud's listing: it is unpacked once
         self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
         self.frozen = ""  # why nothing is released, as retirement judged
         self.closed = Closed()

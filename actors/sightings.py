@@ -7,7 +7,7 @@ rests on absence then waits anew, which errs on the safe side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -18,7 +18,7 @@ from actors.fleet.matching import Matched, match
 from actors.fleet.reconcile import World
 from actors.fleet.seen import Failed, Listed, Machine
 from actors.fleet.vm import Vm
-from actors.readings import newer_listing, read_startds, startds_head
+from actors.readings import Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
 from actors.registry import Registry
 from broker.leases import Term
 from broker.table import Table
@@ -32,6 +32,7 @@ class PoolSeen:
     matched: Matched | None = None
     read_at: float = 0.0
     failed_at: float = 0.0
+    unpackers: Unpackers = field(default_factory=machine_unpackers)
     strays: frozenset[str] = frozenset()  # what the log was told of
 
 
@@ -88,7 +89,7 @@ class Sightings:
 
     def _read_listing(self, term: Term, registry: Registry) -> None:
         before = self.listed
-        self.listed = newer_listing(self._table, self._cloud, before)
+        self.listed = newer_listing(self._table, self._cloud, before, registry.listing)
         if self.listed and self.listed is not before:
             price = self._config.clouds[self._cloud].usd_per_hour
             registry.adopt(term, orphans(registry.vms(), self.listed, self._cloud, price))
@@ -98,7 +99,7 @@ class Sightings:
         if (head.at, head.failed_at) == (seen.read_at, seen.failed_at):
             return
         seen.failed_at = head.failed_at
-        reading = read_startds(self._table, pool, self._cloud)
+        reading = read_startds(self._table, pool, self._cloud, seen.unpackers)
         if isinstance(reading, Failed):
             seen.health = judge(seen.health, reading, None, frozenset())
             return

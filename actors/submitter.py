@@ -90,7 +90,7 @@ class Submitter(Serving):
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now, before = self._registries.of(term), self._now(), seat.state.listed
-        listed = seat.state.listed = newer_listing(self._table, seat.name, before)
+        listed = seat.state.listed = newer_listing(self._table, seat.name, before, registry.listing)
         if listed and listed is not before:
             self._note_births(registry, term, listed)
         lost = len(orphans(registry.vms(), listed, seat.name, 0.0)) if listed else 0

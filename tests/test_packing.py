@@ -9,7 +9,14 @@ from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
 from actors.packing import BadRow, pack, unpack
-from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
+from actors.packing_many import (
+    machine_packer,
+    machine_unpacker,
+    pack_instances,
+    pack_machines,
+    unpack_instances,
+    unpack_machines,
+)
 from actors.readings import DemandHead, ListingHead, StartdsHead
 from actors.wants import Outcome, Standing
 
@@ -40,6 +47,23 @@ def test_machines_come_back_as_they_were(machines: list[Machine]) -> None:
 @settings(max_examples=10, deadline=None)
 def test_instances_come_back_as_they_were(instances: list[Instance]) -> None:
     assert unpack_instances(pack_instances(instances)) == tuple(instances)
+
+
+@given(st.lists(st.lists(st.builds(Machine), max_size=5), min_size=1, max_size=4), st.data())
+@settings(max_examples=30, deadline=None)
+def test_reading_after_reading_what_is_remembered_changes_nothing(
+    parts: list[list[Machine]], data: st.DataObject
+) -> None:
+    every = [machine for part in parts for machine in part]
+    packer, unpacker, before = machine_packer(), machine_unpacker(), dict[Machine, Machine]()
+    for _ in range(3):
+        machines = data.draw(st.lists(st.sampled_from(every), max_size=8)) if every else []
+        body = packer.pack(machines)
+        assert body == pack_machines(machines)
+        seen = unpacker.unpack(body)
+        assert seen == tuple(machines)
+        assert all(machine is before.get(machine, machine) for machine in seen)
+        before = {machine: machine for machine in seen}
 
 
 @given(st.binary(max_size=200))
