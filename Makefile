@@ -2,10 +2,11 @@
 # make test      the whole suite                  make bench   speed beside the raw calls
 # make lint      ruff, mypy --strict, import contracts make demo-ha three hosts, one killed, one frozen
 # make faults    random faults on many hosts, SEED=n repeats a run
+# make campaign  VMS=10000 SEED=n: every kind of fault on a fleet; campaign-guards: each guard switched off in turn
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install lint test demo demo-ha faults bench clean
+.PHONY: install lint test demo demo-ha faults campaign campaign-guards bench clean
 install: .venv/made
 
 .venv/made: pyproject.toml
@@ -34,6 +35,12 @@ demo-ha: install
 
 faults: install
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
+campaign: install
+	$(BIN)/python -m tests.world_campaign $(if $(VMS),--vms $(VMS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+campaign-guards: install
+	$(BIN)/python -m tests.world_campaign.guards_table
 
 bench: install
 	$(BIN)/python -m tests.benchmarks

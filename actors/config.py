@@ -127,6 +127,7 @@ class SimulatedPool(Section):
     interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # between readings
     timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0  # of one call
     worker_token_command: tuple[str, ...] = ()  # as for an HTCondor pool
+    worker_identities: tuple[str, ...] = ()  # as for an HTCondor pool
 
 
 class Ec2Account(Section):

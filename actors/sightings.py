@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from actors.config import Config, HtcondorPool
+from actors.config import Config
 from actors.fleet.adoption import orphans
 from actors.fleet.evidence import Health, expected, judge
 from actors.fleet.matching import Matched, match
@@ -121,8 +121,7 @@ class Sightings:
 
     def identities(self, pool: str) -> tuple[str, ...]:
         """Globs of who may advertise our workers; none: not checked."""
-        settings = self._config.pools[pool]
-        return settings.worker_identities if isinstance(settings, HtcondorPool) else ()
+        return self._config.pools[pool].worker_identities
 
 
 def _note_frozen(registry: Registry, why: str) -> None:

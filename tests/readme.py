@@ -118,13 +118,17 @@ BLOCKS: dict[str, Callable[[], str]] = {
 def written(text: str) -> str:
     """The README's text with every block made anew. ValueError: a block has no place."""
     for name, make in BLOCKS.items():
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"README.md has no place for {name}: {begin} ... {end}")
-        block = f"{begin}\n{make()}\n{end}"
-        text = pattern.sub(lambda _, block=block: block, text)  # type: ignore[misc]
+        text = replaced(text, name, make())
     return text
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """The text with one block anew. ValueError: it has no place."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"README.md has no place for {name}: {begin} ... {end}")
+    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
 
 
 if __name__ == "__main__":

@@ -2,113 +2,50 @@
 
 It behaves as HTCondor was measured to: a drain lets running jobs end and takes no new ones; it evicts at once where
 MaxJobRetirementTime is 0; a drained machine that was busy, taken back, keeps a retirement time of 0; request ids count
-from 1 for each startd; only one drain at a time. Clouds start a token's instances once, whatever is sent again.
+from 1 for each startd; only one drain at a time; a startd that restarts forgets its drain and gets another address, and
+a job that outlives the restart goes on. Clouds start a token's instances once, whatever is sent again.
 
-The ledger is the truth that a test holds against what the factory believes: who was busy when it was ended, how often
-each job started, what was paid.
+What is asked for often is kept at hand (VMs by cloud, name and intent, VMs with room and waiting jobs by queue), so
+that a world of ten thousand VMs answers as fast as its answers are long.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-YEARS_S = 315_360_000
+from deploy.lab.world.things import INSIDE, SPOT, YEARS_S, BusyEnd, Job, Ledger, Refusal, Vm
 
-
-class Refusal(Exception):
-    """The world says no; `kind` is the remedy's name on the wire."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    id: int
-    queue: str
-    seconds: float
-    cpus: int = 1
-    memory_mib: int = 0
-    state: str = "idle"  # idle, running, held, done
-    since: float = 0.0
-    starts: int = 0
-    vm: str = ""
-    submitted: float = 0.0
-    started: float = 0.0  # first
-    done: float = 0.0
-    ran_on: str = ""  # the VM of its last start
-    evictions: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class Vm:
-    """An instance, and the startd on it once it has booted."""
-
-    id: str
-    number: int
-    cloud: str
-    queue: str
-    launched: float
-    cpus: int
-    memory_mib: int
-    intent: str = ""
-    decision: str = ""
-    index: int = 0
-    token: str = ""
-    factory: str = ""
-    market: str = ""
-    usd_per_hour: float = 0.0
-    retirement_s: int = YEARS_S
-    state: str = "pending"  # pending, running, terminated
-    reason: str = ""
-    joined: float = 0.0
-    ended: float = 0.0
-    jobs: dict[int, Job] = field(default_factory=dict)
-    drain: str = ""  # the nonce
-    requests: int = 0
-    was_busy: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"vm-{self.number}.sim"
-
-    @property
-    def address(self) -> str:
-        return f"<10.{self.number >> 16 & 255}.{self.number >> 8 & 255}.{self.number & 255}:9618>"
-
-    @property
-    def here(self) -> bool:
-        """Its startd answers."""
-        return self.joined > 0 and self.state == "running"
-
-    def free(self) -> tuple[int, int]:
-        """Cpus and MiB that no job holds."""
-        return (
-            self.cpus - sum(job.cpus for job in self.jobs.values()),
-            self.memory_mib - sum(job.memory_mib for job in self.jobs.values()),
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class Ledger:
-    evictions: int = 0
-    killed: int = 0  # jobs that ran when their VM was ended
-    ends: list[str] = field(default_factory=list)  # clouds, in the order in which VMs were ended
+__all__ = ["YEARS_S", "Job", "Ledger", "Refusal", "Vm", "World"]
 
 
 class World:
-    """`boot_s` is from launch to the startd's first ad. Every call advances the world to `now` first."""
+    """`boot_s` is from launch to the startd's first ad. Every call advances the world to `now` first.
 
-    def __init__(self, *, boot_s: float = 2.0, capacity: dict[str, int] | None = None) -> None:
-        self.boot_s, self.capacity = boot_s, capacity or {}
+    `boots` may say another time for one VM, or None: it never joins. `unclaimed_poweroff_s`: the dead man's switch of
+    its workers; 0: they have none.
+    """
+
+    def __init__(
+        self, *, boot_s: float = 2.0, capacity: dict[str, int] | None = None, unclaimed_poweroff_s: float = 0.0
+    ) -> None:
+        self.boot_s, self.capacity, self.unclaimed_poweroff_s = boot_s, capacity or {}, unclaimed_poweroff_s
+        self.boots: Callable[[Vm], float | None] = lambda _: self.boot_s
         self.jobs: dict[int, Job] = {}
+        self.alive_jobs: dict[int, Job] = {}  # those that are not done
         self.vms: dict[str, Vm] = {}
+        self.of_cloud: dict[str, dict[str, Vm]] = defaultdict(dict)
+        self.of_intent: dict[str, list[Vm]] = defaultdict(list)
+        self.alive: Counter[str] = Counter()  # by cloud
+        self.prices: dict[str, float] = {}  # cloud -> times its usual price
         self.tokens: dict[tuple[str, str], tuple[str, list[str]]] = {}
         self.ledger = Ledger()
+        self._named: dict[str, Vm] = {}
+        self._at: dict[str, Vm] = {}
+        self._open: dict[str, dict[str, Vm]] = defaultdict(dict)  # by queue: VMs that may take a job
+        self._idle: dict[str, dict[int, Job]] = defaultdict(dict)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = itertools.count(1)
         self._numbers = itertools.count(1)
@@ -137,30 +74,71 @@ class World:
             )
             for _ in range(jobs)
         ]
-        self.jobs.update({job.id: job for job in new})
+        by_id = {job.id: job for job in new}
+        self.jobs.update(by_id)
+        self.alive_jobs.update(by_id)
+        self._idle[queue].update(by_id)
         self._match(now)
-        return [job.id for job in new]
+        return list(by_id)
+
+    # --- instances
 
     def start(self, now: float, **facts: object) -> Vm:
         """One more instance; see Vm for the facts."""
         number = next(self._numbers)
-        vm = Vm(id=f"i-{number:017x}", number=number, launched=now, **facts)  # type: ignore[arg-type]
-        self.vms[vm.id] = vm
-        self._later(now + self.boot_s, lambda at: self._join(vm, at))
+        vm = Vm(id=f"i-{number:017x}", number=number, launched=now, paid_to=now, **facts)  # type: ignore[arg-type]
+        self.vms[vm.id] = self.of_cloud[vm.cloud][vm.id] = self._named[vm.name] = vm
+        self.of_intent[vm.intent].append(vm)
+        self.alive[vm.cloud] += 1
+        self.ledger.most_alive = max(self.ledger.most_alive, self.alive.total())
+        boots_s = self.boots(vm)
+        if boots_s is not None:
+            self._later(now + boots_s, lambda at: self._join(vm, at))
         return vm
 
-    def end(self, now: float, vm: Vm, reason: str) -> None:
+    def end(self, now: float, vm: Vm, reason: str, by: str = "") -> None:
         """The power is cut. Jobs on it go back to the queue, and the ledger knows."""
         if vm.state == "terminated":
             return
+        self.settle(vm, now)
         vm.state, vm.reason, vm.ended = "terminated", reason, now
+        self.alive[vm.cloud] -= 1
+        self._shut(vm)
+        self._at.pop(vm.address, None)
         self.ledger.ends.append(vm.cloud)
-        self.ledger.killed += len(vm.jobs)
+        self.ledger.ended[reason] += 1
+        self.ledger.killed += len(vm.jobs) if reason != SPOT else 0
+        if vm.jobs:
+            end = BusyEnd(vm=vm.id, cloud=vm.cloud, jobs=len(vm.jobs), by=by or reason, reason=reason, at=now)
+            self.ledger.busy_ends.append(end)
         self._put_back(vm, now)
+
+    def end_later(self, at: float, vm: Vm, reason: str, by: str = "") -> None:
+        self._later(at, lambda then: self.end(then, vm, reason, by))
+
+    def price(self, now: float, cloud: str, times: float) -> None:
+        """From now on a cloud's VMs cost so many times what they usually do."""
+        for vm in self.of_cloud[cloud].values():
+            self.settle(vm, now)
+        self.prices[cloud] = times
+
+    def settle(self, vm: Vm, now: float) -> None:
+        """Pay until now."""
+        if vm.state != "terminated":
+            vm.paid_usd += vm.usd_per_hour * self.prices.get(vm.cloud, 1.0) * (now - vm.paid_to) / 3600
+            vm.paid_to = now
+
+    def forget(self, now: float, older_s: float) -> None:
+        """No listing shows what ended more than `older_s` ago. The ledger keeps it."""
+        for of_cloud in self.of_cloud.values():
+            for vm in [vm for vm in of_cloud.values() if vm.state == "terminated" and vm.ended <= now - older_s]:
+                del of_cloud[vm.id]
+
+    # --- startds
 
     def startd(self, machine: str, address: str) -> Vm:
         """The VM whose startd answers at this address, if it is the machine that is meant."""
-        vm = next((vm for vm in self.vms.values() if vm.address == address and vm.here), None)
+        vm = self._at.get(address)
         if vm is None:
             raise Refusal("away", f"nobody answers at {address}")
         if vm.name != machine:
@@ -178,6 +156,7 @@ class World:
         if vm.retirement_s < min_retirement_s:
             raise Refusal("refused", f"startd {vm.name} refused to drain: MaxJobRetirementTime is {vm.retirement_s} s")
         vm.drain, vm.requests, vm.was_busy = nonce, vm.requests + 1, bool(vm.jobs)
+        self._shut(vm)
         if vm.retirement_s == 0:
             self.ledger.evictions += len(vm.jobs)
             self._put_back(vm, now)
@@ -188,7 +167,20 @@ class World:
             raise Refusal("refused", f"startd {vm.name} does not show our drain {nonce} as request {request_id}")
         vm.retirement_s = 0 if vm.was_busy and not vm.jobs else vm.retirement_s
         vm.drain = ""
+        self._unlock(vm)
         self._match(now)
+
+    def restart_startd(self, now: float, vm: Vm) -> None:
+        """It comes back at once, at another address, and knows of no drain. A job that runs goes on."""
+        if not vm.here:
+            return
+        self._at.pop(vm.address, None)
+        vm.lives, vm.drain, vm.requests, vm.joined = vm.lives + 1, "", 0, now
+        self._at[vm.address] = vm
+        self._unlock(vm)
+        self._match(now)
+
+    # --- what happens
 
     def _later(self, at: float, happen: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (at, next(self._order), happen))
@@ -196,33 +188,72 @@ class World:
     def _join(self, vm: Vm, at: float) -> None:
         if vm.state == "pending":
             vm.state, vm.joined = "running", at
+            self._at[vm.address] = vm
+            self._unlock(vm)
+            self._arm(vm, at)
+
+    def _arm(self, vm: Vm, now: float) -> None:
+        """Unclaimed from now on: its own switch ends it, unless a job comes in time."""
+        if self.unclaimed_poweroff_s:
+            vm.unclaimed = now
+            self._later(now + self.unclaimed_poweroff_s, lambda at: self._switch(vm, now, at))
+
+    def _switch(self, vm: Vm, armed: float, at: float) -> None:
+        if vm.here and not vm.jobs and vm.unclaimed == armed:
+            self.end(at, vm, INSIDE)
+
+    def _unlock(self, vm: Vm) -> None:
+        if vm.here and not vm.drain and vm.free()[0] > 0:
+            self._open[vm.queue][vm.id] = vm
+
+    def _shut(self, vm: Vm) -> None:
+        self._open[vm.queue].pop(vm.id, None)
 
     def _match(self, now: float) -> None:
-        waiting = [job for job in self.jobs.values() if job.state == "idle"]
-        if not waiting:
-            return
-        open_vms = [vm for vm in self.vms.values() if vm.here and not vm.drain]
-        for job in waiting:
-            vm = next((vm for vm in open_vms if vm.queue == job.queue and _fits(job, vm)), None)
-            if vm is not None:
+        for queue, waiting in self._idle.items():
+            vms = self._open[queue]
+            if waiting and vms:
+                self._match_queue(waiting, vms, now)
+
+    def _match_queue(self, waiting: dict[int, Job], vms: dict[str, Vm], now: float) -> None:
+        """Jobs in their order, each on the first VM that has room; what did not fit once is not tried again."""
+        too_big: set[tuple[int, int]] = set()
+        for job in list(waiting.values()):
+            if not vms:
+                return
+            if (job.cpus, job.memory_mib) in too_big:
+                continue
+            vm = next((vm for vm in vms.values() if _fits(job, vm)), None)
+            if vm is None:
+                too_big.add((job.cpus, job.memory_mib))
+            else:
+                del waiting[job.id]
                 self._run(job, vm, now)
 
     def _run(self, job: Job, vm: Vm, now: float) -> None:
         job.state, job.since, job.vm, job.starts = "running", now, vm.id, job.starts + 1
         job.started, job.ran_on = job.started or now, vm.id
-        vm.jobs[job.id] = job
+        vm.jobs[job.id], vm.unclaimed = job, 0.0
+        if vm.free()[0] < 1:
+            self._shut(vm)
         started = job.starts
         self._later(now + job.seconds, lambda at: self._finish(job, started, at))
 
     def _finish(self, job: Job, started: int, at: float) -> None:
         """`started` tells this run of the job from a later one."""
         if job.state == "running" and job.starts == started:
-            del self.vms[job.vm].jobs[job.id]
+            vm = self.vms[job.vm]
+            del vm.jobs[job.id]
             job.state, job.since, job.vm, job.done = "done", at, "", at
+            self.alive_jobs.pop(job.id, None)
+            self._unlock(vm)
+            if not vm.jobs:
+                self._arm(vm, at)
 
     def _put_back(self, vm: Vm, now: float) -> None:
         for job in vm.jobs.values():
             job.state, job.since, job.vm, job.evictions = "idle", now, "", job.evictions + 1
+            self._idle[job.queue][job.id] = job
         vm.jobs.clear()
 
 

@@ -1,0 +1,127 @@
+"""The verdict: the world's own ledger and record, held against the rows. What the factory believes counts for nothing.
+
+Busy VMs that ended, jobs that started again and VMs that were given back are counted by name of who did it: only what a
+factory's own policy did to a job, or failed to do for a VM, is a broken promise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.lab.world.things import INSIDE, OWNER, SPOT
+from tests.world_campaign.play import Played
+from tests.world_campaign.stage import NAME, Stage
+from tests.world_judge import bought_twice, most_at_once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    jobs: int
+    vms: int
+    most_alive: int
+    usd: float
+    busy_ended: int
+    leaked: int
+    bought_twice: int
+    jobs_lost: int
+    spot_reclaims: int  # busy VMs that a cloud took
+    operators_kills: int  # busy VMs that an operator killed
+    evictions: int
+    powered_off: int  # idle VMs that could not be drained any more, ended by their own switch
+    wrong: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        return not self.wrong
+
+
+def judge(stage: Stage, played: Played) -> Verdict:
+    ledger, record = stage.world("ledger"), stage.world("record")
+    by_policy = [end for end in ledger["busy_ends"] if _by_policy(end, played)]
+    spot = [end for end in ledger["busy_ends"] if end["reason"] == SPOT]
+    kills = [end for end in ledger["busy_ends"] if end["reason"] == OWNER and end not in by_policy]
+    leaked = _leaked(stage, record)
+    twice = [*bought_twice(record["vms"]), *_same_number(record["vms"])]
+    lost = [job for job in record["jobs"] if job["state"] != "done"] if not played.wrong else []
+    wrong = [
+        *([played.wrong] if played.wrong else []),
+        *(f"busy VM {end['vm']} of {end['cloud']} ended with {end['jobs']} jobs by {end['by']}" for end in by_policy),
+        *(f"VM {vm} is alive and no row knows it" for vm in leaked),
+        *twice,
+        *(f"job {job['id']} is {job['state']} after {job['starts']} starts" for job in lost),
+        *_disturbed(record, ledger),
+        *_over_limit(stage, record, played),
+        *_idled(stage, record),
+        *([f"left: {line}" for line in stage.world("left")[:20]] if played.wrong else []),
+        *_died(stage),
+    ]
+    return Verdict(
+        jobs=len(record["jobs"]),
+        vms=len(record["vms"]),
+        most_alive=ledger["most_alive"],
+        usd=ledger["usd"],
+        busy_ended=len(by_policy),
+        leaked=len(leaked),
+        bought_twice=len(twice),
+        jobs_lost=len(lost),
+        spot_reclaims=len(spot),
+        operators_kills=len(kills),
+        evictions=ledger["evictions"],
+        powered_off=sum(vm["reason"] == INSIDE for vm in record["vms"]),
+        wrong=tuple(wrong),
+    )
+
+
+def _by_policy(end: Mapping[str, Any], played: Played) -> bool:
+    return bool(end["reason"] == OWNER and end["vm"] not in played.killed_by_operator)
+
+
+def _leaked(stage: Stage, record: Mapping[str, list[Any]]) -> list[str]:
+    rows = {vm.instance_id for vm in stage.rows() if vm.alive}
+    ours = [vm for vm in record["vms"] if vm["factory"] == NAME and vm["state"] != "terminated"]
+    return [vm["id"] for vm in ours if vm["id"] not in rows]
+
+
+def _same_number(vms: list[Any]) -> list[str]:
+    """Two VMs for one place of one launch."""
+    counted = Counter((vm["intent"], vm["index"]) for vm in vms)
+    return [f"launch {intent} started its number {index} {n} times" for (intent, index), n in counted.items() if n > 1]
+
+
+def _disturbed(record: Mapping[str, list[Any]], ledger: Mapping[str, Any]) -> list[str]:
+    """Jobs put back other than by the end of their VM: a drain evicted them."""
+    said = [f"{ledger['evictions']} jobs were evicted by a drain"] if ledger["evictions"] else []
+    again = sum(job["evictions"] for job in record["jobs"])
+    known = sum(end["jobs"] for end in ledger["busy_ends"]) + ledger["evictions"]
+    return said + ([f"{again} jobs were put back, {known} are accounted for"] if again != known else [])
+
+
+def _over_limit(stage: Stage, record: Mapping[str, list[Any]], played: Played) -> list[str]:
+    """More VMs of a cloud at once than the configuration allows. Emptied rows and a stale listing together hide VMs
+    from everybody, so that is said in the transcript and not judged."""
+    if any(fault.kind == "redis-emptied" for fault in played.faults):
+        return []
+    wrong = []
+    for name, cloud in stage.config.clouds.items():
+        most = most_at_once([vm for vm in record["vms"] if vm["cloud"] == name])
+        if most > cloud.max_vms:
+            wrong.append(f"{most} VMs of {name} at once, {cloud.max_vms} are allowed")
+    return wrong
+
+
+def _idled(stage: Stage, record: Mapping[str, list[Any]]) -> list[str]:
+    """VMs that nobody ended and that ended themselves, but for those whose startd refused to be drained.
+
+    A drain taken back in the moment in which its last job ended leaves a retirement time of 0 behind: such a startd
+    would evict, so it is not drained. Its switch is there for that.
+    """
+    refused = {line["machine"] for line in stage.log_lines() if line.get("event") == "drain refused"}
+    alone = [vm for vm in record["vms"] if vm["reason"] == INSIDE and vm["name"] not in refused]
+    return [f"VM {vm['id']} of {vm['cloud']} idled until its own switch ended it" for vm in alone]
+
+
+def _died(stage: Stage) -> list[str]:
+    return [f"an actor died: {line}" for line in stage.log_lines() if line.get("event") == "actor died"]
