@@ -27,6 +27,7 @@ from actors.fleet import breaker
 from actors.fleet.breaker import Breaker
 from actors.fleet.history import Because
 from actors.fleet.seen import Machine
+from actors.fleet.supply import Part
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.packing import pack, unpack
@@ -82,6 +83,7 @@ class Registry:
         self.stopped = ""  # the operator's freeze: nothing is done here at all
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
+        self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views
         self.published: dict[str, FleetView | CloudView] = {}
         self._table, self._chronicle = table, chronicle
         self._rules, self._roll = rules, roll
@@ -169,6 +171,7 @@ class Registry:
             for key in old:
                 del self._vms[key]
                 self.machines.pop(key, None)
+                self.parts.pop(key, None)
             for key in done:
                 del self._intents[key]
 

@@ -23,6 +23,7 @@ from actors.fleet.history import Because, asked_by, evidence
 from actors.fleet.lifecycle import Event, NotAllowed, move
 from actors.fleet.reconcile import Act, World, act, advance, ask_again
 from actors.fleet.seen import Machine
+from actors.fleet.still import Still
 from actors.fleet.vm import State, Vm
 from actors.fleet.watching import watch
 from actors.fleet.wish import Wish, for_cloud, for_queue, told
@@ -50,6 +51,7 @@ log = structlog.get_logger("retirement")
 @dataclass(slots=True, kw_only=True)
 class CloudSeat:
     sightings: Sightings
+    still: Still = field(default_factory=Still)
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
@@ -105,11 +107,14 @@ class Retirement(Serving):
     def _advance(self, seat: Seat, vms: Mapping[str, Vm], now: float) -> dict[str, Vm]:
         sightings: Sightings = seat.state.sightings
         worlds = sightings.worlds(now)
-        return {vm.id: self._walked(vm, worlds[sightings.pool_of(vm)]) for vm in vms.values()}
+        after = {vm.id: self._walked(seat, vm, worlds[sightings.pool_of(vm)]) for vm in vms.values()}
+        seat.state.still.forget_others(vms)
+        return after
 
-    def _walked(self, vm: Vm, world: World) -> Vm:
+    def _walked(self, seat: Seat, vm: Vm, world: World) -> Vm:
+        still: Still = seat.state.still
         try:
-            return watch(vm, world) if self._shadow else advance(vm, world)
+            return still.walked(watch if self._shadow else advance, vm, world)
         except NotAllowed as refusal:
             self._gauges.refusals.labels(vm.cloud).inc()
             log.warning("event refused", vm=vm.id, why=str(refusal))

@@ -35,7 +35,7 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float) -> list[F
     for vm in registry.vms():
         by_queue[vm.queue].append(vm)
     names = dict.fromkeys((*queues, *by_queue))
-    return [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now) for q in names]
+    return [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts) for q in names]
 
 
 def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, FleetView]]:

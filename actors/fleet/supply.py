@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
@@ -16,23 +17,61 @@ def cancellable(vm: Vm, machine: Machine | None) -> bool:
     return ours and machine is not None and machine.busy
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one VM adds to a view, and what that was made of."""
+
+    vm: Vm
+    machine: Machine | None
+    seen: bool
+    labels: tuple[str, ...]
+    free: tuple[tuple[int, int, int, int], ...] = ()
+    claims: int = 0
+
+    def is_of(self, vm: Vm, machine: Machine | None, seen: bool) -> bool:
+        """Rows and machines never change, so the same objects make the same part."""
+        return self.vm is vm and self.machine is machine and self.seen is seen
+
+
 def view(
-    cloud: str, queue: str, vms: Iterable[Vm], machines: Mapping[str, Machine], seen: frozenset[str], now: float
+    cloud: str,
+    queue: str,
+    vms: Iterable[Vm],
+    machines: Mapping[str, Machine],
+    seen: frozenset[str],
+    now: float,
+    parts: dict[str, Part] | None = None,
 ) -> FleetView:
     """`vms` are this queue's rows of this cloud; `machines` their startds as last seen, by VM id.
 
     A VM that is not in `seen` (the newest readings) counts as what it was when it was last seen, and as suspect: a
     collector that restarted must not make the scheduler buy for jobs that have their place.
+
+    `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
     """
-    counts: Counter[str] = Counter()
+    parts = {} if parts is None else parts
+    labels: Counter[tuple[str, ...]] = Counter()
     free: list[tuple[int, int, int, int]] = []
+    claimed = 0
     for vm in vms:
-        machine = machines.get(vm.id)
-        counts.update(_labels(vm, machine, vm.id in seen))
-        if vm.state is State.READY and machine is not None:
-            free.extend(_free(machine))
-            counts["claims"] += claims(machine)
+        machine, there = machines.get(vm.id), vm.id in seen
+        part = parts.get(vm.id)
+        if part is None or not part.is_of(vm, machine, there):
+            part = parts[vm.id] = _part(vm, machine, there)
+        labels[part.labels] += 1
+        free += part.free
+        claimed += part.claims
+    counts: Counter[str] = Counter(claims=claimed)
+    for several, number in labels.items():
+        counts.update(dict.fromkeys(several, number))
     return FleetView(cloud=cloud, queue=queue, at=now, free=tuple(free), **counts)
+
+
+def _part(vm: Vm, machine: Machine | None, seen: bool) -> Part:
+    labels = tuple(_labels(vm, machine, seen))
+    if vm.state is not State.READY or machine is None:
+        return Part(vm=vm, machine=machine, seen=seen, labels=labels)
+    return Part(vm=vm, machine=machine, seen=seen, labels=labels, free=tuple(_free(machine)), claims=claims(machine))
 
 
 def _labels(vm: Vm, machine: Machine | None, seen: bool) -> list[str]:

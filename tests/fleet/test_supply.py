@@ -1,7 +1,7 @@
 """What a cloud has for a queue, as its scheduler is told."""
 
 from actors.fleet.shape import Shape
-from actors.fleet.supply import cancellable, view
+from actors.fleet.supply import Part, cancellable, view
 from actors.fleet.vm import State
 from tests.fleet.made import NOW, drained_slot, draining_slot, machine, slot, vm
 
@@ -56,3 +56,16 @@ def test_a_drain_may_be_taken_back_only_if_it_is_policys_and_its_last_job_runs()
     assert not cancellable(vm(State.DRAINING, drain_for="wish:1", drain_asked=NOW), busy)
     assert not cancellable(vm(State.DRAINING, drain_for="policy"), busy)
     assert not cancellable(vm(State.DRAINED, drain_for="policy", drain_asked=NOW), busy)
+
+
+def test_what_is_kept_from_view_to_view_changes_nothing() -> None:
+    parts: dict[str, Part] = {}
+    rows = [vm(id="a"), vm(id="b"), vm(State.BOOTING, id="c")]
+    machines = {"a": BUSY, "b": machine()}
+    for ids in (frozenset("ab"), frozenset("a"), frozenset("ab")):
+        for shown in (machines, {"a": BUSY}, machines | {"a": machine(slot("Claimed", "Busy"), slot())}):
+            for vms in (rows, rows[1:], [vm(State.ENDED, id="a"), *rows[1:]]):
+                assert view("p", "q", vms, shown, ids, NOW, parts) == view("p", "q", vms, shown, ids, NOW)
+    kept = dict(parts)
+    view("p", "q", vms, shown, ids, NOW, parts)
+    assert all(parts[key] is kept[key] for key in kept), "the same rows and ads are not counted anew"
