@@ -50,11 +50,13 @@ from deploy.lab.access_point import AccessPoint, LabJob
 from deploy.lab.cloud_api import IMAGE
 from deploy.lab.cloud_faults import HYPERVISOR_KEY
 from deploy.lab.daemon_config import Pace
+from deploy.lab.gate import Gate
 from deploy.lab.master import ToolFailed
 from deploy.lab.site import Site
 from tests import factory_judge
 from tests.condor_pool import condor  # noqa: F401
 from tests.factory_process import HostProcess
+from tests.forge import ForgedCloudApi
 
 TYPES = {"private": "m5.large", "spot": "c5.large"}
 POLL_S = 0.2
@@ -70,6 +72,7 @@ class Factory:
         self.site, self.directory, self.name = site, directory, name
         self.redis = EmbeddedServer(directory / "redis")
         self.hosts: dict[str, HostProcess] = {}
+        self.gates: list[Gate] = []
         self._changes = changes
         self._exits = ExitStack()
 
@@ -90,6 +93,8 @@ class Factory:
     def __exit__(self, *_: object) -> None:
         for host in self.hosts.values():
             host.close()
+        for gate in self.gates:
+            gate.open()
         self._exits.close()
 
     # --- the factory
@@ -200,6 +205,13 @@ class Factory:
 
     # --- jobs, waiting, judging
 
+    def gate(self) -> Gate:
+        """A closed gate for jobs that are to run until it is opened; `until_done` opens all."""
+        self.gates.append(
+            Gate(self.site.pool.directory / "gates" / f"{self.name}-{len(self.gates)}", self.site.pool.user)
+        )
+        return self.gates[-1]
+
     def submit(self, jobs: int, seconds: float = 5.0, schedd: int = 0, **options: Any) -> list[str]:
         """Like jobs of the queue; `options` are those of LabJob."""
         return self.site.pool.submit([LabJob(**{"seconds": seconds, "queue": QUEUE, **options})] * jobs, schedd)
@@ -223,7 +235,9 @@ class Factory:
             time.sleep(POLL_S)
 
     def until_done(self, limit_s: float = 60.0) -> None:
-        """All jobs have left the queue, and no VM is left."""
+        """Open all gates; then all jobs leave the queue, and no VM is left."""
+        for gate in self.gates:
+            gate.open()
         self.until(lambda: not self.site.pool.queue(), "all jobs have left the queue", limit_s)
         self.until_no_vm()
 
@@ -325,7 +339,8 @@ def make_factory(condor: Path, tmp_path: Path) -> Iterator[MakeFactory]:  # noqa
             **changes: Any,
         ) -> Factory:
             if site is None:
-                site = stack.enter_context(Site(pace, schedds=schedds, types=types, prefix=condor))
+                cloud = ForgedCloudApi(tmp_path / "cloud.log")
+                site = stack.enter_context(Site(pace, schedds=schedds, types=types, prefix=condor, cloud=cloud))
             directory = tmp_path / name
             directory.mkdir()
             return stack.enter_context(Factory(site, directory, changes, name))

@@ -1,23 +1,61 @@
-"""A factory host as a child process: started, frozen, thawed, stopped and killed by a test; its log is kept.
+"""A factory host as a process of its own: started, frozen, thawed, stopped and killed by a test; its log is kept.
 
-It is started under a keeper, so that nothing of it outlives the test run.
+It comes from the forge (a second less to wait for each), or under a keeper where its memory and its threads are to be
+measured. Either way nothing of it outlives the test run.
 """
 
 import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.lab import keeper, processes
 from tests.condor_pool import until
+from tests.forge import forge
 
 ROOT = Path(__file__).parents[1]
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
+
+
+class Running(Protocol):
+    """A process, whoever started it."""
+
+    @property
+    def pid(self) -> int: ...
+    def ended(self) -> bool: ...
+    def wait(self, limit_s: float) -> None: ...
+
+
+class Kept:
+    """A command under a keeper. `pid` is the command's own, not its keeper's."""
+
+    def __init__(self, argv: list[str], *, log: Path, environment: Mapping[str, str], cwd: Path = ROOT) -> None:
+        with log.open("ab") as out:
+            self._keeper = subprocess.Popen(
+                keeper.command(os.getpid(), -1, -1, argv),
+                cwd=cwd,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        self.pid = 0
+        until(self._find, f"{argv} is forked", START_LIMIT_S)
+
+    def ended(self) -> bool:
+        return self._keeper.poll() is not None
+
+    def wait(self, limit_s: float) -> None:
+        self._keeper.wait(limit_s)
+
+    def _find(self) -> bool:
+        below = processes.descendants(self._keeper.pid)
+        self.pid = below[0] if below else 0
+        return bool(below) or self.ended()
 
 
 class HostProcess:
@@ -34,12 +72,10 @@ class HostProcess:
     ) -> None:
         self.name = name
         self.log_file = directory / f"{name}.log"
-        self._config = config
-        self._argv = [sys.executable, "-m", "tests.factory_host", str(config), name, posts]
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        self._config, self._posts = config, posts
+        self._environment = {"PYTHONPATH": str(ROOT), **environment}
         self._cwd = cwd  # relative paths in the configuration begin here
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._pid = 0
+        self._process: Running | None = None
         self._begun = 0  # bytes of the log before this life
 
     def start(self, *, wait: bool = True) -> None:
@@ -47,29 +83,23 @@ class HostProcess:
         assert not self.runs
         self.log_file.touch()
         self._begun = self.log_file.stat().st_size
-        with self.log_file.open("ab") as out:
-            self._keeper = subprocess.Popen(
-                keeper.command(os.getpid(), -1, -1, self._argv),
-                cwd=self._cwd,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-            )
-        until(self._find, f"host {self.name} is forked", START_LIMIT_S)
+        self._process = self._begin()
         if wait:
             until(lambda: self.said("host up", this_life=True) or not self.runs, f"host {self.name}", START_LIMIT_S)
             assert self.runs, self.text()[-3000:]
 
+    def _begin(self) -> Running:
+        argv = [str(self._config), self.name, self._posts]
+        return forge().run("tests.factory_host", argv, log=self.log_file, environment=self._environment, cwd=self._cwd)
+
     @property
     def runs(self) -> bool:
-        return self._keeper is not None and self._keeper.poll() is None
+        return self._process is not None and not self._process.ended()
 
     @property
     def pid(self) -> int:
-        """Of the host itself, not of its keeper."""
-        assert self.runs
-        return self._pid
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """kill -9, as if the machine had lost its power."""
@@ -112,16 +142,10 @@ class HostProcess:
             self.thaw()
             self.kill()
 
-    def _find(self) -> bool:
-        assert self._keeper is not None
-        below = processes.descendants(self._keeper.pid)
-        self._pid = below[0] if below else 0
-        return bool(below) or self._keeper.poll() is not None
-
     def _end(self, number: signal.Signals) -> None:
-        assert self._keeper is not None
+        assert self._process is not None
         processes.send(self.pid, number)
-        self._keeper.wait(STOP_LIMIT_S)
+        self._process.wait(STOP_LIMIT_S)
 
 
 def _fits(seen: Any, wanted: Any) -> bool:

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from deploy.lab.gate import Gate
 from deploy.lab.master import Master
 
 _ATTRIBUTES = (
@@ -23,7 +24,10 @@ COMPLETED = 4
 
 @dataclass(frozen=True, kw_only=True)
 class LabJob:
-    """A job to submit: it sleeps for `seconds`. `attributes` are ClassAd expressions to add to its ad."""
+    """A job to submit: it sleeps for `seconds`, once its gate is open if it has one.
+
+    `attributes` are ClassAd expressions to add to its ad, `submit` lines of its submit description.
+    """
 
     seconds: float = 1.0
     queue: str = ""
@@ -32,10 +36,12 @@ class LabJob:
     disk_mib: int = 1
     attributes: Mapping[str, str] = field(default_factory=dict)
     submit: Mapping[str, str] = field(default_factory=dict)
+    gate: Gate | None = None
 
     def kind(self) -> str:
         """The lines of a submit description that say what kind of job it is: all but its duration."""
         lines = {
+            **_program(self.gate),
             "request_cpus": str(self.cpus),
             "request_memory": f"{self.memory_mib}M",
             "request_disk": f"{self.disk_mib}M",
@@ -113,7 +119,7 @@ class AccessPoint:
     def _submit_batch(self, jobs: Sequence[LabJob]) -> list[str]:
         description = self.master.directory / "jobs.sub"
         seconds = ", ".join(f"{job.seconds:g}" for job in jobs)
-        runs = f"arguments = $(seconds)\nqueue seconds in ({seconds})\n"
+        runs = f"queue seconds in ({seconds})\n"
         self.master.user.write(description, _HEAD + jobs[0].kind() + runs)
         said = self.master.tool("condor_submit", "-terse", str(description))
         return [job_id for line in said.splitlines() for job_id in _ids(line)]
@@ -150,8 +156,13 @@ def _ids(line: str) -> list[str]:
     return [f"{cluster}.{proc}" for proc in range(int(low), int(high) + 1)]
 
 
-_HEAD = """executable = /bin/sleep
-transfer_executable = false
+def _program(gate: Gate | None) -> dict[str, str]:
+    if gate is None:
+        return {"executable": "/bin/sleep", "arguments": "$(seconds)"}
+    return {"executable": "/usr/bin/flock", "arguments": f"--shared {gate.path} /bin/sleep $(seconds)"}
+
+
+_HEAD = """transfer_executable = false
 should_transfer_files = YES
 when_to_transfer_output = ON_EXIT
 notification = never

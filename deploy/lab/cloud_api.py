@@ -23,7 +23,7 @@ from deploy.lab import keeper
 from deploy.lab.cloud_control import Control
 
 IMAGE = "ami-785db401"  # an image that this cloud knows, in every region; cloud_moto has the same
-_READY = "EC2 API at "
+READY = "EC2 API at "
 _ROOT = Path(__file__).parents[2]
 
 
@@ -94,7 +94,7 @@ class CloudApi:
                         f"the lab's EC2 API did not start within {self._start_s:.0f} s; it said: {text!r}"
                     )
                 text += more
-        return text.decode().splitlines()[0].removeprefix(_READY)
+        return text.decode().splitlines()[0].removeprefix(READY)
 
 
 def serve(host: str, port: int) -> None:
@@ -113,18 +113,18 @@ def serve(host: str, port: int) -> None:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None: ...
 
     server = make_server(host, port, Shim(), threaded=True, request_handler=Quiet)
-    sys.stdout.write(f"{_READY}http://{host}:{server.server_port}\n")
+    sys.stdout.write(f"{READY}http://{host}:{server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
 
 
-def main() -> None:
+def main(*argv: str) -> None:
     parser = argparse.ArgumentParser(description="An EC2 API for trying things out; it starts nothing real.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
-    asked = parser.parse_args()
+    asked = parser.parse_args(argv)
     serve(asked.host, asked.port)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -45,6 +45,10 @@ class Control:
         """What the cloud accepted, in order: see `cloud_ledger`."""
         return list(self._send("GET", "ledger"))
 
+    def changes(self) -> int:
+        """Grows with whatever may have changed an instance: while it stays, no listing need be asked for."""
+        return int(self._send("GET", "changes"))
+
     def end_from_inside(self, instance_id: str, how: How = "poweroff") -> bool:
         """The guest powered itself off, the spot market took it, or its host crashed. False: it had ended already."""
         return bool(self._send("POST", f"instances/{instance_id}", {"how": how})["ended"])

@@ -80,6 +80,7 @@ class Shim:
         self.ledger = Ledger()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.RLock()
+        self._changes = 0  # grows with whatever may have changed an instance
         self._used: dict[tuple[str, str], str] = {}  # (region, token) -> the parameters it was used with
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -134,6 +135,8 @@ class Shim:
         raise ConnectionResetError("dropped, as asked for by the lab")
 
     def _work(self, call: Call) -> Answer:
+        if not call.action.startswith("Describe"):
+            self._changes += 1
         if not self.settings.heeds_dry_run:
             call.form.pop("DryRun", None)
         dry = call.form.get("DryRun") == "true"
@@ -236,6 +239,7 @@ class Shim:
             for one in instances:
                 if one.state == state:
                     cloud_moto.set_state(one, then)
+            self._changes += 1
 
     def _ask_moto(self, call: Call, form: dict[str, str] | None = None) -> Answer:
         body = urlencode(call.form if form is None else form).encode()
@@ -256,6 +260,9 @@ class Shim:
         match method, path.split("/"):
             case "GET", ["ledger"]:
                 return self.ledger.entries()
+            case "GET", ["changes"]:
+                with self._lock:
+                    return self._changes
             case "GET", ["faults"]:
                 return [fault.model_dump() for fault in self.faults.waiting()]
             case "POST", ["faults"]:
@@ -268,7 +275,7 @@ class Shim:
             case "POST", ["instances", instance_id]:
                 return {"ended": self._end_from_inside(instance_id, str(body.get("how", "poweroff")))}
             case _:
-                raise ValueError("no such path; there are ledger, faults, settings, instances/ID")
+                raise ValueError("no such path; there are ledger, changes, faults, settings, instances/ID")
         return {}
 
     def _end_from_inside(self, instance_id: str, how: str) -> bool:
@@ -277,6 +284,7 @@ class Shim:
             if instance is None or instance.state not in ("pending", "running"):
                 return False
             cloud_moto.end_from_inside(instance, how)
+            self._changes += 1
         self.ledger.add("Ended", [instance_id], how=how)
         return True
 

@@ -87,6 +87,7 @@ class Hypervisor:
         self._clients = {region: _client(endpoint, region) for region in regions}
         self._metadata = MetadataService()
         self._seen_at: dict[str, float] = {}
+        self._seen_changes = -1
         self._boots: dict[str, Future[None]] = {}
         self._crew = ThreadPoolExecutor(_BOOTS_AT_ONCE, thread_name_prefix="lab-boot")
         self._ending = threading.Event()
@@ -120,12 +121,26 @@ class Hypervisor:
                 _log.warning("the EC2 API could not be asked: %s", error)
 
     def _look(self) -> None:
+        """Ask for a listing only when there is something new in it, or something waits for its time."""
+        changes = self._control.changes()
+        waiting = self._seen_at.keys() - self._boots.keys()
+        if (
+            changes == self._seen_changes
+            and not waiting
+            and not any(node.powered_off for node in [*self.nodes.values()])
+        ):
+            return
+        self._carry_out()
+        self._seen_changes = changes
+
+    def _carry_out(self) -> None:
         ended = []
         for instance in self._instances():
             if instance.state == "running":
                 self._boot_when_due(instance)
             elif instance.state != "pending":
                 ended.append(instance.instance_id)
+                self._seen_at.pop(instance.instance_id, None)
         for instance_id, node in list(self.nodes.items()):
             if node.powered_off and instance_id not in ended:
                 self._control.end_from_inside(instance_id)

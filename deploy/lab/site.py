@@ -35,19 +35,19 @@ class Site:
         regions: Sequence[str] = ("us-east-1",),
         types: Mapping[str, MachineType] | None = None,
         prefix: Path | None = None,
+        cloud: CloudApi | None = None,
     ) -> None:
         self._make_pool = partial(LabPool, pace=pace, schedds=schedds, prefix=prefix)
         self._regions = regions
         self._types = types
         self._exits = ExitStack()
-        self.cloud: CloudApi
+        self.cloud = cloud or CloudApi()
         self.pool: LabPool
         self.hypervisor: Hypervisor
 
     def __enter__(self) -> "Site":
         with self._exits:  # what has come up goes down again if the rest does not
             self.pool = self._make_pool(self._exits.enter_context(lab_directory()))
-            self.cloud = CloudApi()
             with ThreadPoolExecutor(2) as crew:
                 parts = [crew.submit(self._enter, part) for part in (self.cloud, self.pool)]
             for part in parts:

@@ -22,7 +22,7 @@ from deploy.lab.cloud_api import IMAGE
 from deploy.lab.pool import LabPool
 from deploy.lab.user import DOMAIN, lab_directory
 from tests.benchmarks.endpoint import Endpoint
-from tests.factory_process import HostProcess
+from tests.factory_process import HostProcess, Kept, Running
 
 NAME = "bench"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,6 +50,10 @@ class BenchHost(HostProcess):
         self._argv = [sys.executable, "-m", "tests.benchmarks.noted_host", str(file)]
         if noted:
             self._argv.append(str(self._notes))
+
+    def _begin(self) -> Running:
+        """Not from the forge: its memory and its processor time are its own."""
+        return Kept(self._argv, log=self.log_file, environment=self._environment)
 
     def notes(self) -> list[Note]:
         lines = self._notes.read_text().split("\n")[:-1] if self._notes.exists() else []

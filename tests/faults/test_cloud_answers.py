@@ -22,7 +22,7 @@ def test_launches_that_answer_late_wrongly_or_never_start_each_vm_once(make_fact
     control.fault("delay", seconds=3)
     for kind in ("fail_after", "drop_after", "garbage_after", "page_after", "drop_before"):
         control.fault(kind)
-    factory.submit(6, seconds=8)
+    factory.submit(6, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 6, "every job has a VM", 40)
     assert len(factory.started()) == 6
@@ -42,7 +42,7 @@ def test_after_a_token_mismatch_the_vm_is_found_by_token_and_tag(make_factory: M
     control.fault("hide_newest", "DescribeInstances", times=ALWAYS)
     control.fault("fail_after")
     control.fault("refuse", code="IdempotentParameterMismatch", message="asked for by the test", times=ALWAYS)
-    factory.submit(1, seconds=12)
+    factory.submit(1, gate=factory.gate())
     factory.host().start()
     mismatch = "IdempotentParameterMismatch"
     factory.until(lambda: factory.host().said("launch unknown", why=mismatch), "the token does not match", 30)
@@ -58,9 +58,11 @@ def test_a_listing_that_misses_the_newest_vm_neither_ends_nor_buys_it_again(make
     factory = make_factory()
     control = factory.site.cloud.control
     control.fault("hide_newest", "DescribeInstances", times=ALWAYS)
-    factory.submit(1, seconds=6)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
     factory.host().start()
     factory.until(lambda: factory.vms("private", State.READY), "it joined without being listed", 30)
+    gate.open()
     factory.until(lambda: not factory.site.pool.queue(), "its job is done", 30)
     control.clear_faults()
     factory.until_done()

@@ -17,7 +17,7 @@ ALWAYS = 100_000
 def test_with_pool_and_cloud_away_at_the_start_nothing_is_invented(make_factory: MakeFactory) -> None:
     factory = make_factory()
     control, pool, host = factory.site.cloud.control, factory.site.pool, factory.host()
-    factory.submit(1, seconds=5)
+    factory.submit(1, seconds=1)
     control.fault("drop_before", "*", times=ALWAYS)
     pool.kill_collector(stays_dead=True)
     host.start()
@@ -38,10 +38,13 @@ def test_a_cloud_that_goes_away_delays_the_end_and_loses_no_vm(make_factory: Mak
     """The drain goes on, since it needs the pool alone; the end is asked for again until the cloud is back."""
     factory = make_factory()
     control, host = factory.site.cloud.control, factory.host()
-    factory.submit(1, seconds=5)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
     host.start()
     factory.until(lambda: factory.running_jobs(), "the job runs", 40)
+    factory.until(lambda: factory.vms("private", State.READY), "its VM has joined", 20)
     control.fault("drop_before", "*", times=ALWAYS)
+    gate.open()
     factory.until(lambda: host.said("call failed", state="ending"), "the end cannot be asked for", 40)
     factory.holds(lambda: factory.vms("private", State.ENDING), "its row stands", 3)
     control.clear_faults()

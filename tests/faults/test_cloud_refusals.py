@@ -22,7 +22,7 @@ def test_what_does_not_fit_is_started_on_the_next_tier_at_once(make_factory: Mak
     factory = make_factory()
     host = factory.host()
     factory.site.cloud.control.set(capacity={TYPES["private"]: 1})
-    factory.submit(2, seconds=6)
+    factory.submit(2, gate=factory.gate())
     host.start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     short = host.said("breaker open", cloud="private", why="no capacity for more")[0]
@@ -37,7 +37,7 @@ def test_while_every_cloud_is_full_jobs_wait_and_then_run_where_there_is_room(ma
     factory = make_factory(clouds={"private": {"closed_s": 3.0}, "spot": {"closed_s": 3.0}})
     control, host = factory.site.cloud.control, factory.host()
     control.set(capacity={TYPES["private"]: 0, TYPES["spot"]: 0})
-    factory.submit(2, seconds=3)
+    factory.submit(2, seconds=1)
     host.start()
     factory.until(lambda: host.said("breaker open", cloud="spot", why="NoCapacity"), "the last tier refused too", 20)
     refused = host.said("breaker open", cloud="private", why="NoCapacity")[0]
@@ -52,7 +52,7 @@ def test_while_every_cloud_is_full_jobs_wait_and_then_run_where_there_is_room(ma
 def test_a_throttled_launch_goes_out_again_with_its_own_token(make_factory: MakeFactory) -> None:
     factory = make_factory()
     factory.site.cloud.control.fault("refuse", code="RequestLimitExceeded", status=503, times=2)
-    factory.submit(2, seconds=4)
+    factory.submit(2, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     assert len(factory.host().said("launch throttled")) == 2
@@ -67,7 +67,8 @@ def test_refused_credentials_are_said_and_nothing_is_invented(make_factory: Make
     factory = make_factory()
     control, host = factory.site.cloud.control, factory.host()
     control.set(access_keys=["another"])
-    factory.submit(1, seconds=5)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
     host.start()
     for cloud in factory.config.clouds:
         refused = host.said
@@ -79,7 +80,9 @@ def test_refused_credentials_are_said_and_nothing_is_invented(make_factory: Make
     factory.holds(lambda: not factory.vms() and not host.said("launch"), "nothing is started blindly", 3)
     control.set(access_keys=[])
     factory.until(lambda: factory.running_jobs(), "the job runs", 40)
+    factory.until(lambda: factory.vms("private", State.READY), "its VM has joined", 20)
     control.set(access_keys=["another"])
+    gate.open()
     factory.until(lambda: host.said("call failed", state="ending", why="AuthFailure"), "the end was refused", 40)
     assert [vm.state for vm in factory.alive()] == [State.ENDING]
     control.set(access_keys=[])

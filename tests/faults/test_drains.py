@@ -19,7 +19,8 @@ def test_a_startd_that_restarts_in_its_drain_is_drained_again_and_its_job_is_run
     """Measured: the shadow looks for the startd at its old address until the job's lease ends (40 minutes by default);
     then the job is idle again. A VM that lived on would not help it."""
     factory = make_factory(clouds=ONE_CLOUD)
-    factory.submit(1, seconds=12, submit={"job_lease_duration": "20"})
+    gate = factory.gate()
+    factory.submit(1, gate=gate, submit={"job_lease_duration": "20"})
     factory.host().start()
     factory.until(lambda: factory.running_jobs(), "the job runs", 40)
     factory.until(lambda: ready(factory), "a VM has joined", 20)
@@ -37,8 +38,9 @@ def test_a_drain_waits_for_all_jobs_of_a_partitionable_slot(make_factory: MakeFa
     shape = {"cpus": 3, "memory_mib": 1024}
     machine = MachineType(hardware=Hardware(cpus=3, memory_mib=1024))
     factory = make_factory(types={"m5.large": machine}, clouds={"private": {"shape": shape}, "spot": {"max_vms": 0}})
-    for seconds in (6, 12, 20):
-        factory.submit(1, seconds=seconds)
+    gates = [factory.gate() for _ in range(3)]
+    for gate in gates:
+        factory.submit(1, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 3, "three jobs run", 40)
     factory.until(lambda: ready(factory), "a VM has joined", 20)
@@ -46,6 +48,8 @@ def test_a_drain_waits_for_all_jobs_of_a_partitionable_slot(make_factory: MakeFa
     assert set(factory.running_jobs()) == {vm.instance_id}
     factory.wish("vm", vm.instance_id)
     factory.until(lambda: drained_by_request(factory, vm.id, 1), "the startd took the drain", 20)
+    for gate in gates[:2]:
+        gate.open()
     factory.until(lambda: len(factory.running_jobs()) == 1, "two of the three are done", 30)
     assert row(factory, vm.id).state is State.DRAINING
     assert not factory.ended()
@@ -57,13 +61,13 @@ def test_a_drain_waits_for_all_jobs_of_a_partitionable_slot(make_factory: MakeFa
 def test_demand_that_returns_takes_a_drain_back_while_the_last_job_runs(make_factory: MakeFactory) -> None:
     """The queue's limit is lowered under two busy VMs and raised again: one drain begins, and is taken back."""
     factory = make_factory(clouds=ONE_CLOUD)
-    factory.submit(2, seconds=30)
+    factory.submit(2, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == len(ready(factory)) == 2, "both jobs run", 40)
     factory.apply(clouds=ONE_CLOUD, queues={"atlas": {"max_vms": 1}})
     factory.until(lambda: [vm for vm in factory.vms("", State.DRAINING) if vm.drain_asked], "one is drained", 25)
     factory.apply(clouds=ONE_CLOUD)
-    factory.submit(1, seconds=2)
+    factory.submit(1, seconds=1)
     factory.until(lambda: len(ready(factory)) == 2, "its drain is taken back", 25)
     factory.until_done()
     factory.judge()
@@ -75,18 +79,20 @@ def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_
 ) -> None:
     """At HTCondor's own intervals the restarted collector does not know of a busy draining startd for minutes."""
     factory = make_factory(pace=Pace.STOCK, clouds=ONE_CLOUD)
-    factory.submit(2, seconds=60)
+    gate = factory.gate()
+    factory.submit(2, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 100)
-    factory.until(lambda: ready(factory), "a VM has joined", 20)
+    factory.until(lambda: len(ready(factory)) == 2, "both VMs have joined", 20)
     vm, other = ready(factory)
     factory.wish("vm", vm.id)
     factory.until(lambda: drained_by_request(factory, vm.id, 1), "the startd took the drain", 20)
     factory.site.pool.kill_collector()
     factory.site.pool.restart_collector()
     factory.until(lambda: factory.cloud_view("private").frozen, "the short reading is noticed", 20)  # type: ignore[union-attr]
-    factory.holds(lambda: not factory.ended() and len(factory.started()) == 2, "nothing is ended, nor bought", 30)
+    factory.holds(lambda: not factory.ended() and len(factory.started()) == 2, "nothing is ended, nor bought", 15)
     assert row(factory, vm.id).state is State.DRAINING
+    gate.open()
     factory.until(lambda: vm.instance_id in factory.ended(), "it is ended once its job is done", 80)
     factory.wish("vm", other.id)  # by itself its ad would say busy for up to 300 s more
     factory.until_done()

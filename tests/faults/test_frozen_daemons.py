@@ -14,12 +14,17 @@ pytestmark = pytest.mark.lab
 
 def test_a_frozen_startd_delays_its_own_vm_and_no_other(make_factory: MakeFactory) -> None:
     factory = make_factory()
-    factory.submit(2, seconds=6)
+    gates = [factory.gate(), factory.gate()]
+    for gate in gates:
+        factory.submit(1, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     frozen, other = factory.running_jobs()
+    factory.until(lambda: len(factory.vms("", State.READY)) == 2, "both VMs have joined", 20)
     terms = factory.fences_of()
     factory.site.hypervisor.nodes[frozen].freeze()
+    for gate in gates:
+        gate.open()
     factory.until(lambda: other in factory.ended(), "the other VM was drained and ended", 40)
     vm = factory.vm_of(frozen)
     assert vm is not None
@@ -36,17 +41,20 @@ def test_a_frozen_startd_delays_its_own_vm_and_no_other(make_factory: MakeFactor
 def test_a_frozen_schedd_stops_releases_but_not_starts(make_factory: MakeFactory) -> None:
     factory = make_factory(schedds=2)
     pool = factory.site.pool
-    factory.submit(1, seconds=3)
-    factory.submit(1, seconds=5, schedd=1)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
+    factory.submit(1, schedd=1, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     terms = factory.fences_of()
     pool.freeze_schedd(1)
     factory.until(lambda: any(s.error for s in factory.demand_head().schedds), "the schedd is missed by name", 20)
-    factory.submit(3, seconds=2)
-    factory.until(lambda: len(factory.started()) == 4, "jobs of the other schedd get VMs", 20)
-    factory.until(lambda: len(factory.vms("", State.READY)) == 4, "and these VMs are served", 20)
-    factory.holds(lambda: not factory.ended(), "nothing is released while a schedd is not heard", 6)
+    factory.submit(3, gate=gate)
+    factory.until(lambda: len(factory.started()) == 5, "jobs of the other schedd get VMs", 20)
+    factory.until(lambda: len(factory.vms("", State.READY)) == 5, "and these VMs are served", 20)
+    gate.open()
+    factory.until(lambda: pool.access_points[0].queue() == [], "the other schedd's jobs are done", 30)
+    factory.holds(lambda: not factory.ended(), "nothing is released while a schedd is not heard", 4)
     assert factory.fences_of() == terms
     pool.thaw_schedd(1)
     factory.until_done()
@@ -55,14 +63,16 @@ def test_a_frozen_schedd_stops_releases_but_not_starts(make_factory: MakeFactory
 
 def test_a_frozen_collector_stops_decisions_and_ends_nothing(make_factory: MakeFactory) -> None:
     factory = make_factory()
-    factory.submit(2, seconds=5)
+    gate = factory.gate()
+    factory.submit(2, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     terms, started = factory.fences_of(), factory.started()
     factory.site.pool.freeze_collector()
     factory.until(lambda: factory.startds_head().failed, "the reading of startds fails", 25)
+    gate.open()
     factory.until(lambda: not factory.site.pool.queue(), "the jobs are done", 30)
-    factory.holds(lambda: not factory.ended(), "nothing is ended while the collector is not heard", 6)
+    factory.holds(lambda: not factory.ended(), "nothing is ended while the collector is not heard", 4)
     assert factory.started() == started
     assert factory.fences_of() == terms
     factory.site.pool.thaw_collector()

@@ -23,7 +23,7 @@ TTL_S = 3.0
 def test_sigterm_gives_up_the_posts_at_once_and_leaves_every_vm(make_factory: MakeFactory) -> None:
     factory = make_factory()
     first, second = factory.host("host-1"), factory.host("host-2")
-    factory.submit(2, seconds=10)
+    factory.submit(2, gate=factory.gate())
     first.start()
     factory.until(lambda: len(factory.vms("private", State.READY)) == 2, "two VMs are ready", 40)
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 20)
@@ -43,7 +43,7 @@ def test_sigterm_gives_up_the_posts_at_once_and_leaves_every_vm(make_factory: Ma
 def test_an_actor_that_dies_is_started_anew_and_goes_on(make_factory: MakeFactory) -> None:
     factory = make_factory()
     host = factory.host()
-    factory.submit(4, seconds=8)
+    factory.submit(4, gate=factory.gate())
     host.start()
     for title in ("monitor", "scheduler", "submitter", "retirement"):
         host.kill_actor(title)
@@ -60,7 +60,7 @@ def test_a_host_that_slept_for_three_ttls_is_refused_and_goes_on_in_the_new_orde
     factory = make_factory(clouds={"private": {"batch": 1}})
     sleeper, other = factory.host("host-1"), factory.host("host-2")
     factory.site.cloud.control.fault("delay", seconds=2, times=2)
-    factory.submit(2, seconds=10)
+    factory.submit(2, gate=factory.gate())
     sleeper.start()
     factory.until(lambda: len(factory.started()) == 2, "launches are under way", 30)
     sleeper.freeze()
@@ -83,14 +83,16 @@ def test_two_factories_on_one_account_and_pool_leave_each_other_alone(make_facto
     other_queue["cms"]["jobs"] = 'MATCH_APF_QUEUE == "cms"'
     types = {"private": {"instance_type": "m5.xlarge"}, "spot": {"instance_type": "c5.xlarge"}}
     second = make_factory(site=first.site, name="second", queues=other_queue, clouds=types)
-    first.submit(3, seconds=6)
-    first.submit(3, seconds=10, queue="cms")
+    gate = first.gate()
+    first.submit(3, gate=gate)
+    first.submit(3, gate=second.gate(), queue="cms")
     first.host().start()
     second.host().start()
     first.until(lambda: len(first.running_jobs()) == 6, "all jobs run", 60)
     assert len(first.alive()) == 3
     assert len(second.alive()) == 3
     second.host().kill()
+    gate.open()
     first.until(lambda: not first.alive(), "the first factory has ended its own VMs", 40)
     assert {vm.instance_id for vm in second.alive()} <= set(first.instances())
     second.host().start()

@@ -22,7 +22,7 @@ def test_killed_in_the_middle_of_launches(make_factory: MakeFactory) -> None:
     control, host = factory.site.cloud.control, factory.host()
     control.fault("delay", seconds=4)
     control.fault("drop_before", times=ALWAYS)
-    factory.submit(2, seconds=5)
+    factory.submit(2, seconds=1)
     host.start()
     factory.until(lambda: len(factory.vms("private", State.LAUNCHING)) == 2, "both launches are written down", 20)
     factory.until(lambda: len(factory.started()) == 1, "one of them is carried out", 20)
@@ -40,7 +40,8 @@ def test_killed_in_a_drain_and_on_both_sides_of_the_end_call(make_factory: MakeF
     """First while a job still runs on a draining VM, then before the end call, then before its answer."""
     factory = make_factory()
     control, host = factory.site.cloud.control, factory.host()
-    factory.submit(1, seconds=15)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
     host.start()
     factory.until(lambda: factory.vms("private", State.READY) and factory.running_jobs(), "the job runs", 40)
     factory.wish("vm", factory.vms("private")[0].id)
@@ -48,6 +49,7 @@ def test_killed_in_a_drain_and_on_both_sides_of_the_end_call(make_factory: MakeF
     host.kill()
     control.fault("drop_before", "TerminateInstances", times=ALWAYS)
     host.start()
+    gate.open()
     factory.until(lambda: host.said("call failed", state="ending"), "the row says ending, no call was carried out", 40)
     host.kill()
     assert [(vm.state, vm.end_asked) for vm in factory.alive()] == [(State.ENDING, 0.0)]

@@ -20,8 +20,7 @@ def test_a_job_that_a_drain_would_evict_buys_nothing_and_is_named(
     factory.host().start()
     factory.until(lambda: factory.standing() and factory.standing().known, "the demand is seen", 40)
     factory.until(lambda: "1 job waits" in str(factory.standing().why), "it is named as one that cannot run", 10)
-    factory.submit(1, seconds=6)
-    factory.until(lambda: factory.running_jobs(), "a common job runs", 40)
+    factory.submit(1, seconds=1)
     factory.until(lambda: len(factory.site.pool.queue()) == 1, "the common job is done", 30)
     factory.until_no_vm()
     factory.judge(waiting=1)
@@ -31,7 +30,7 @@ def test_a_job_that_a_drain_would_evict_buys_nothing_and_is_named(
 
 def test_an_operator_drains_one_vm_under_its_job(make_factory: MakeFactory) -> None:
     factory = make_factory()
-    factory.submit(2, seconds=14)
+    factory.submit(2, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
     factory.until(lambda: len(factory.vms("", State.READY)) == 2, "both VMs have joined", 20)
@@ -47,13 +46,15 @@ def test_an_operator_drains_one_vm_under_its_job(make_factory: MakeFactory) -> N
 def test_an_operator_drains_a_cloud_and_it_stays_closed(make_factory: MakeFactory) -> None:
     """Its jobs run to their end; jobs that come later go elsewhere."""
     factory = make_factory()
-    factory.submit(4, seconds=6)
+    gate = factory.gate()
+    factory.submit(4, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 4, "four jobs run on two clouds", 40)
     assert factory.wish("cloud", "private", reason="a rack moves").verdict == "accepted"
     taken = len(factory.started())
     factory.until(lambda: not factory.vms("private", State.READY), "its VMs are drained", 20)
-    factory.submit(3, seconds=3)
+    factory.submit(3, gate=factory.gate())
+    factory.until(lambda: len(factory.started()) > taken, "others are started for later jobs", 20)
     factory.until_done()
     factory.judge()
     later = factory.started()[taken:]

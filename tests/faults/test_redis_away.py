@@ -20,7 +20,7 @@ def test_a_host_that_is_up_before_redis_waits_for_it_and_says_so(make_factory: M
     factory = make_factory()
     host = factory.host()
     factory.redis.stop()
-    factory.submit(1, seconds=3)
+    factory.submit(1, seconds=1)
     host.start(wait=False)
     factory.until(lambda: len(host.said("not reached", what="Redis at")) >= 2, "it says that Redis is away", 20)
     pauses = [line["again_in_s"] for line in host.said("not reached")]
@@ -35,7 +35,7 @@ def test_while_redis_is_away_jobs_run_and_nothing_is_started_or_ended(make_facto
     """One VM runs a job, another one drains; then Redis is away for three TTLs, and a job comes meanwhile."""
     factory = make_factory()
     host = factory.host()
-    factory.submit(2, seconds=12)
+    factory.submit(2, gate=factory.gate())
     host.start()
     factory.until(lambda: len(factory.vms("private", State.READY)) == 2, "both VMs are ready", 40)
     factory.wish("vm", factory.vms("private", State.READY)[0].id)

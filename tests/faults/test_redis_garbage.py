@@ -25,7 +25,7 @@ MAIL = (
 def test_garbage_in_every_mailbox_is_parked_with_its_reason_and_stops_nobody(make_factory: MakeFactory) -> None:
     factory = make_factory()
     host = factory.host()
-    factory.submit(2, seconds=6)
+    factory.submit(2, gate=factory.gate())
     host.start()
     factory.until(lambda: len(factory.terms()) == 4, "all posts are held", 20)
     mailboxes = [OPERATOR, *(box for post in posts_of(factory.config) for box in _mailboxes(post))]

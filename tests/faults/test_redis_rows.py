@@ -16,7 +16,8 @@ pytestmark = pytest.mark.lab
 
 def test_after_flushall_running_and_draining_vms_are_adopted_and_none_is_bought(make_factory: MakeFactory) -> None:
     factory = make_factory()
-    factory.submit(3, seconds=20)
+    gate = factory.gate()
+    factory.submit(3, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.vms("", State.READY)) == 3, "three VMs are ready", 40)
     factory.until(lambda: len(factory.running_jobs()) == 3, "three jobs run", 20)
@@ -36,7 +37,7 @@ def test_after_flushall_in_the_middle_of_launches_nothing_is_bought_twice(make_f
     """The cloud has started the VMs and the answers are on their way when the rows are lost."""
     factory = make_factory(clouds={"private": {"timeout_s": 4.0}, "spot": {"timeout_s": 4.0}})
     factory.site.cloud.control.fault("delay", seconds=3, times=2)
-    factory.submit(3, seconds=8)
+    factory.submit(3, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.started()) == 3, "three VMs are started", 30)
     factory.client.flushall()
@@ -49,15 +50,17 @@ def test_after_flushall_in_the_middle_of_launches_nothing_is_bought_twice(make_f
 def test_rows_of_a_while_ago_are_brought_up_to_what_the_world_shows(make_factory: MakeFactory) -> None:
     """As after a failover to a replica that lags: launches, ends and drains of the last seconds are not in the rows."""
     factory = make_factory()
-    factory.submit(1, seconds=3)
-    factory.submit(1, seconds=14)
+    first = factory.gate()
+    factory.submit(1, gate=first)
+    factory.submit(1, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.vms("private", State.READY)) == 2, "two VMs are ready", 40)
     factory.redis.stop()
     before = shutil.copytree(factory.directory / "redis", factory.directory / "before")
     factory.redis.start()
+    first.open()
     factory.until(lambda: len(factory.ended()) == 1, "one VM is ended", 40)
-    factory.submit(2, seconds=8)
+    factory.submit(2, gate=factory.gate())
     factory.until(lambda: len(factory.started()) == 4, "two others are started", 30)
     factory.redis.stop()
     shutil.rmtree(factory.directory / "redis")

@@ -25,10 +25,12 @@ def test_a_vm_whose_startd_has_no_id_is_not_ended_under_its_job(make_factory: Ma
     factory = make_factory(clouds={"private": {"boot_deadline_s": 10, "max_vms": 1}, "spot": {"max_vms": 0}})
     no_id = "\nSTARTD.STARTD_ATTRS = APFFactory APFCloud APFQueue\n"
     factory.site.hypervisor.tamper = lambda _, config: config + no_id
-    factory.submit(1, seconds=20)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
     factory.host().start()
     factory.until(lambda: factory.running_jobs(), "the job runs", 40)
     vm = factory.vms()[0]
+    gate.open()
     factory.until(lambda: not factory.site.pool.queue(), "the job is done", 40)
     factory.holds(lambda: not factory.ended(), "a VM that may have joined is not ended", 5)
     assert factory.vms()[0].state is State.BOOTING
@@ -42,7 +44,7 @@ def test_a_startd_with_a_foreign_id_is_left_alone(make_factory: MakeFactory, pla
     factory = make_factory()
     pool = factory.site.pool
     plain_node(pool, "i-00f0e1a5", settings={"START": "false"})
-    factory.submit(2, seconds=3)
+    factory.submit(2, seconds=1)
     factory.host().start()
     factory.until_done()
     factory.judge()
@@ -54,13 +56,16 @@ def test_a_vm_whose_id_two_startds_use_is_not_ended_until_one_is_gone(
     make_factory: MakeFactory, plain_node: NodeMaker
 ) -> None:
     factory = make_factory()
-    factory.submit(1, seconds=6)
+    gate = factory.gate()
+    factory.submit(1, gate=gate)
     factory.host().start()
     factory.until(lambda: factory.running_jobs(), "the job runs", 40)
+    factory.until(lambda: factory.vms("", State.READY), "its VM has joined", 20)
     vm = factory.vms("", State.READY)[0]
     settings = {"START": "false", "CloudInstanceID": f'"{vm.instance_id}"'}
     twin = plain_node(factory.site.pool, "twin", joins=False, settings=settings)
     factory.until(lambda: factory.host().said("startd not matched", why="2 startds advertise"), "both are seen", 20)
+    gate.open()
     factory.until(lambda: not factory.site.pool.queue(), "the job is done", 40)
     factory.holds(lambda: not factory.ended(), "nothing is ended while it is not known who is who", 6)
     leave(twin)
