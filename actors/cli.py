@@ -211,23 +211,29 @@ def plan(
 @app.command()
 def why(
     config: File,
-    queue: Annotated[str, typer.Argument(metavar="[QUEUE]", help="A queue's name.", show_default=False)] = "",
-    vm: Annotated[str, typer.Option(help="One VM, by its id, its instance id or its machine name.")] = "",
+    name: Annotated[str, typer.Argument(metavar="[QUEUE|VM]", help="A queue, or a VM.", show_default=False)] = "",
+    vm: Annotated[
+        str, typer.Option(help="A VM whose name is a queue's too: its id, instance id or machine name.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Of a VM, for programs; the shape is stable.")] = False,
     shadow: Shadow = False,
 ) -> None:
-    """Why a queue wants the VMs that it wants; or the life of one VM, and what it was started for."""
+    """Why a queue wants the VMs that it wants; or a VM's life, even an ended one's: bought, drained, ended why."""
     settings = _load(config, shadow)
-    if bool(queue) == bool(vm):
-        _end(WRONG, "say which: QUEUE or --vm ID")
+    if bool(name) == bool(vm):
+        _end(WRONG, "say which: QUEUE, VM or --vm VM")
+    if as_json and name in settings.queues:
+        _end(WRONG, "--json tells of a VM; for a queue see `apf status --json`")
+    from actors.console import why_vm
     from actors.console.store import store
-    from actors.console.why import NotKnown, queue_story
-    from actors.console.why_vm import vm_story
 
     with _told(), store(settings) as rows:
         try:
-            tell, name = (vm_story, vm) if vm else (queue_story, queue)
-            out.print(tell(settings, rows.table, name, rows.now))
-        except NotKnown as wrong:
+            if as_json:
+                out.out(why_vm.read(settings, rows, vm or name).model_dump_json(indent=2))
+            else:
+                out.print(why_vm.told(settings, rows, name, vm))
+        except why_vm.NotKnown as wrong:
             _end(BROKEN, str(wrong))
 
 

@@ -18,6 +18,7 @@ from broker.dead_letters import DeadLetters
 from broker.document import Document, Edition
 from broker.hosts import Hosts
 from broker.leases import Leases
+from broker.lines import Lines
 from broker.table import Table
 
 _LOOKER = "console#0"  # holds no post
@@ -30,6 +31,7 @@ class Store:
     site: Site
     now: float
     table: Table
+    lines: Lines
     hosts: Hosts
     leases: Leases
     dead: DeadLetters
@@ -46,6 +48,7 @@ def store(config: Config) -> Iterator[Store]:
             site=site,
             now=RedisClock(client).sync(),
             table=Table(client, site),
+            lines=Lines(client, site),
             hosts=Hosts(client, site),
             leases=Leases(client, site, _LOOKER, config.factory.ttl_s),
             dead=DeadLetters(client, site),
@@ -61,6 +64,12 @@ def served(config: Config, edition: Edition | None) -> Config:
         return applying.with_shared(config, edition.body) if edition else config
     except NotServable:
         return config
+
+
+def clouds_known(config: Config, rows: Store) -> tuple[str, ...]:
+    """The clouds of the file, of what the hosts serve, and those that a host ever held: rows may stand there still."""
+    held = [owner.post.partition("/")[2] for owner in rows.leases.owners() if owner.post.startswith("cloud/")]
+    return tuple(dict.fromkeys((*config.clouds, *served(config, rows.document.read()).clouds, *held)))
 
 
 def author() -> str:

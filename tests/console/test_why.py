@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from actors.fleet.vm import Intent, Launch, State
+from actors.chronicle import Chronicle
+from actors.fleet.history import Because
+from actors.fleet.lifecycle import Event, move
+from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
 from actors.readings import DemandHead
 from actors.wants import Standing
+from broker.table import Delete
 from tests.console.factory_file import FactoryFile, said
 from tests.console.factory_rows import Rows
 
@@ -62,13 +67,13 @@ def test_a_vm_tells_its_life_in_order_and_what_it_was_started_for(file: FactoryF
     text = said(result)
     order = (
         "launch x written down, by decision d-1",
+        "atlas wants 1 of private, because",
+        "private: 1 new",
         "was not known: timed out; tried 2 times",
         "its startd joined as node-1",
         "refused to drain: it would evict",
         "took drain 2, for policy, as request 7",
         "draining: atlas wants fewer VMs of private",
-        "atlas wants 1 of private, because",
-        "private: 1 new",
     )
     places = [text.index(line) for line in order]
     assert places == sorted(places)
@@ -97,3 +102,96 @@ def test_a_vm_that_is_not_there_is_told_with_a_hint(file: FactoryFile, rows: Row
 def test_a_queue_or_a_vm_must_be_said_and_not_both(file: FactoryFile) -> None:
     assert file.apf("why").exit_code == 2
     assert file.apf("why", "atlas", "--vm", "x").exit_code == 2
+
+
+def tell(rows: Rows, was: Vm | None, vm: Vm, at: float, *evidence: str, decision: str = "") -> Vm:
+    """A change of a row with its history, as the cloud's holder writes it."""
+    chronicle, term = Chronicle(lambda: at), rows.term(f"cloud/{vm.cloud}")
+    because = {vm.id: Because(evidence=evidence, decision=decision)}
+    rows.write("vm", f"cloud/{vm.cloud}", vm.id, vm)
+    rows.table.write(term, chronicle.lines(chronicle.moments(term, [(was, vm)], because)))
+    return vm
+
+
+BUSY, LISTED = "its startd node-7 showed slot1 Claimed/Busy", "the cloud was listed 2 s before: i-7 terminated"
+
+
+def a_life(rows: Rows) -> Vm:
+    """Bought, joined, drained and ended an hour later, at $0.40 an hour."""
+    began = rows.now() - 4_000
+    first = Vm(
+        id="x-0", cloud="spot", queue="atlas", state=State.LAUNCHING, since=began, born=began, usd_per_hour=0.4,
+        reason="atlas wants 1",
+    )  # fmt: skip
+    vm = tell(rows, None, first, began, "7 waiting jobs", "spot: 1 new", decision="d-1")
+    steps = (
+        (10.0, Event.STARTED, "instance i-7 started", {"instance_id": "i-7"}, (), ""),
+        (110.0, Event.JOINED, "startd node-7 joined", {"machine": "node-7"}, (), ""),
+        (3_000.0, Event.DRAIN, "atlas wants fewer VMs of spot", {}, (BUSY,), "d-9"),
+        (3_580.0, Event.EMPTIED, "every slot is Drained and Idle with our nonce", {}, (), ""),
+        (3_590.0, Event.VERIFIED, "its startd says Drained and Idle on every slot", {}, (), ""),
+        (3_610.0, Event.GONE, "the cloud says terminated", {}, (LISTED,), ""),
+    )  # fmt: skip
+    for after_s, event, why, changes, evidence, decision in steps:
+        moved = move(vm, event, began + after_s, why, **changes)  # type: ignore[arg-type]
+        vm = tell(rows, vm, moved, began + after_s, *evidence, decision=decision)
+    return vm
+
+
+def test_the_history_of_a_vm_is_told_as_a_story(file: FactoryFile, rows: Rows) -> None:
+    vm = a_life(rows)
+    result = file.apf("why", vm.id)
+    assert result.exit_code == 0, result.output
+    text = said(result)
+    order = (
+        "by decision d-1: atlas wants 1.",
+        "The reason then: 7 waiting jobs; spot: 1 new.",
+        "It booted for 100 s.",
+        "It served for 48 min; its startd node-7 showed slot1 Claimed/Busy.",
+        "It was drained because atlas wants fewer VMs of spot (decision d-9).",
+        "It might be ended because its startd says Drained and Idle on every slot.",
+        "Its end: the cloud says terminated. It drained for 10 min.",
+        "It cost about $0.40: 60 min at $0.40 an hour.",
+        "launching: atlas wants 1 [d-1]",
+        "ready: startd node-7 joined",
+        "draining: atlas wants fewer VMs of spot [d-9]",
+        "ended: the cloud says terminated",
+        "the cloud was listed 2 s before: i-7 terminated",
+    )
+    places = [text.index(line) for line in order]
+    assert places == sorted(places)
+
+
+def test_an_ended_vm_is_told_as_long_as_its_history_is_kept_though_its_row_is_gone(
+    file: FactoryFile, rows: Rows
+) -> None:
+    vm = a_life(rows)
+    rows.table.write(rows.term("cloud/spot"), [Delete(kind="vm", key=vm.id, expected_version=None)])
+    for name in (vm.id, "i-7", "node-7"):
+        assert "Its end: the cloud says terminated" in said(file.apf("why", name))
+
+
+def test_the_story_is_there_for_programs_too(file: FactoryFile, rows: Rows) -> None:
+    vm = a_life(rows)
+    result = file.apf("why", vm.id, "--json")
+    assert result.exit_code == 0, result.output
+    story = json.loads(result.output)
+    assert (story["vm"], story["state"], story["whole"]) == ("x-0", "ended", True)
+    assert story["seconds"] == {
+        "launching": 10,
+        "booting": 100,
+        "ready": 2_890,
+        "draining": 580,
+        "drained": 10,
+        "ending": 20,
+    }
+    assert (story["billed_s"], round(story["usd"], 2)) == (3_600, 0.4)
+    assert [one["now"] for one in story["moments"]][-1] == "ended"
+    assert story["moments"][3]["decision"] == "d-9"
+    assert file.apf("why", "atlas", "--json").exit_code == 2
+
+
+def test_a_vm_of_a_cloud_that_the_file_does_not_name_any_more_is_told(file: FactoryFile, rows: Rows) -> None:
+    vm = a_life(rows)
+    file.write(("private",))
+    assert "Its end: the cloud says terminated" in said(file.apf("why", vm.id))
