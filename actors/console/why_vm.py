@@ -269,13 +269,22 @@ def screen(story: VmStory, vm: Vm | None, now: float) -> RenderableType:
     head = Text.assemble((f"VM {story.vm}", "bold"), f"   {story.state}, on {story.cloud} for {story.queue}")
     price = f"${story.usd_per_hour:.2f} an hour"
     facts = [story.instance_id, vm.address if vm else "", story.machine, vm.market if vm else "", price]
-    lines = [head, Text("  " + ", ".join(dict.fromkeys(fact for fact in facts if fact)))]
-    for word, told in (("held", vm.held), ("killed by wish", vm.killed), ("lost", vm.lost)) if vm else ():
-        if told:
-            lines.append(Text(f"  {word}: {told}", style="yellow"))
+    lines = [head, Text("  " + ", ".join(dict.fromkeys(fact for fact in facts if fact))), *(row_says(vm) if vm else ())]
     lines += [Text(f"  {line}") for line in story.summary]
     lines += [line for one in (*story.row, *story.moments) for line in _shown(one, now)]
     return Group(*lines)
+
+
+def row_says(vm: Vm) -> Iterator[Text]:
+    """What stands in its way now."""
+    for word, told in (
+        ("held", vm.held),
+        ("killed by wish", vm.killed),
+        ("lost", vm.lost),
+        ("its drain waits", vm.drain_waits),
+    ):
+        if told:
+            yield Text(f"  {word}: {told}", style="yellow")
 
 
 def _shown(one: MomentLine, now: float) -> Iterator[Text]:

@@ -92,6 +92,8 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
         yield f"held: {after.held}" if after.held else "no longer held"
     if after.killed and not before.killed:
         yield f"killed by wish {after.killed}"
+    if after.drain_waits and after.drain_waits != before.drain_waits:
+        yield f"its drain waits: {after.drain_waits}"
     if after.nonce != before.nonce and after.state is State.DRAINING:
         yield f"{after.reason} (drain {after.drains})"
     if after.drain_asked and after.drain_asked != before.drain_asked:

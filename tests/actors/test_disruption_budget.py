@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
 from actors.config import Config
 from actors.console.status import drains_wait
 from actors.console.why import queue_story
-from actors.console.why_vm import vm_story
+from actors.console.why_vm import row_says
 from broker.connect import Site
 from tests.actors.retirement_stage import RetirementStage
 from tests.actors.stage import CONFIG
@@ -43,7 +43,7 @@ def test_three_are_drained_one_after_another_and_each_that_waits_says_why(stage:
     waiting = next(vm for vm in stage.vms() if vm.drain_waits)
     why = "this cloud may have 1 VM drained at once"
     assert list(drains_wait(stage.vms())) == [f"2 drains wait: {why}"]
-    assert f"its drain waits: {why}" in told(vm_story(ONE_AT_ONCE, stage.table, waiting.id, stage.now))
+    assert f"its drain waits: {why}" in told(Group(*row_says(waiting)))
     assert stage.waiting_drains() == 2
     most = 0
     for _ in range(20):
