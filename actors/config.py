@@ -217,6 +217,8 @@ class Queue(Section):
     pool: Name  # where its jobs wait
     jobs: Annotated[str, Field(min_length=1)]  # a ClassAd expression over job ads
     cascade: tuple[tuple[Name, ...], ...]  # tiers of clouds, the cheapest first
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0  # where queues want too much, the highest goes first
+    share: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0  # its weight among queues of its priority
     min_idle_age_s: Seconds = 0.0  # younger idle jobs do not count yet
     count_held: bool = False  # whether held jobs ask for VMs too
     max_vms: Count | None = None  # over all its clouds

@@ -4,10 +4,14 @@ Nothing is remembered and nothing is written. So VMs are those that the clouds l
 pools show; a surplus is shown as if it had lasted already, since a plan has no past, and steps that count over time
 have nothing to count; operators' holds are not known. A pool or a cloud that does not answer is named, and what rests
 on it stays as it is, as in a running factory.
+
+Queues that want more of a cloud than there is are planned together: what each asks for is divided as the clouds'
+holders would, and the room that one queue takes is not there for the next.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -20,8 +24,9 @@ from actors.fleet.supply import view
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.decide import Decision, decide
+from actors.policies.limits import NO_LIMITS, NOTHING_SPENT
 from actors.pools.port import PoolError
-from actors.rules import rules_of
+from actors.rules import Rules, rules_of, share_of_factory, shares, spent
 
 T = TypeVar("T")
 
@@ -78,20 +83,108 @@ def _asked(source: str, now: float, ask: Callable[[float], T]) -> T | Failed:
 
 def plan(config: Config, seen: Seen, now: float) -> tuple[Planned, ...]:
     """The plan of each queue, in the configuration's order."""
-    return tuple(_planned(config, queue, seen, now) for queue in config.queues)
+    scenes = {queue: _scene(config, queue, seen, now) for queue in config.queues}
+    wants = _settled(config, scenes, now)
+    parts = _parts(config, wants)
+    planned: dict[str, Planned] = {}
+    taken: Counter[str] = Counter()
+    for queue in sorted(config.queues, key=lambda name: -config.queues[name].priority):
+        scene = scenes[queue]
+        decision = _decided(config, scene, parts, wants, taken, now)
+        wants = {**wants, queue: decision.wants}
+        planned[queue] = Planned(have=scene.have, decision=decision)
+        taken.update({cloud: max(0, want.n - (scene.have[cloud] or 0)) for cloud, want in decision.wants.items()})
+    return tuple(planned[queue] for queue in config.queues)
 
 
-def _planned(config: Config, queue: str, seen: Seen, now: float) -> Planned:
+Wants = Mapping[str, Mapping[str, Want]]  # by queue and cloud
+Parts = Mapping[str, Mapping[str, int]]  # by cloud and queue: a share, where all queues want too much
+NOTHING_TAKEN: Counter[str] = Counter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What one queue decides on."""
+
+    queue: str
+    rules: Rules
+    jobs: JobsSeen | Failed
+    fleet: Mapping[str, FleetView | None]
+    views: Mapping[str, CloudView | None]
+
+    @property
+    def have(self) -> dict[str, int | None]:
+        return {cloud: known.supply if known else None for cloud, known in self.fleet.items()}
+
+    @property
+    def before(self) -> dict[str, Want]:
+        why = ("what there is",)
+        return {cloud: Want(queue=self.queue, cloud=cloud, n=n, reasons=why) for cloud, n in self.have.items() if n}
+
+
+def _scene(config: Config, queue: str, seen: Seen, now: float) -> _Scene:
     rules, pool = rules_of(config, queue), config.queues[queue].pool
-    fleet: dict[str, FleetView | None] = {}
-    views: dict[str, CloudView | None] = {}
-    for cloud in rules.queue.clouds:
-        fleet[cloud], views[cloud] = _views(config, cloud, queue, seen.listings[cloud], seen.startds[pool], now)
-    have = {cloud: known.supply if known else None for cloud, known in fleet.items()}
-    before = {cloud: Want(queue=queue, cloud=cloud, n=n, reasons=("what there is",)) for cloud, n in have.items() if n}
-    at_once = replace(rules.queue, release_after_s=0.0)
-    decision = decide(at_once, _of(seen.jobs[pool], queue), fleet, rules.clouds, views, before, now, "plan")
-    return Planned(have=have, decision=decision)
+    views = {
+        cloud: _views(config, cloud, queue, seen.listings[cloud], seen.startds[pool], now)
+        for cloud in rules.queue.clouds
+    }
+    return _Scene(
+        queue=queue,
+        rules=replace(rules, queue=replace(rules.queue, release_after_s=0.0)),
+        jobs=_of(seen.jobs[pool], queue),
+        fleet={cloud: fleet for cloud, (fleet, _) in views.items()},
+        views={cloud: view for cloud, (_, view) in views.items()},
+    )
+
+
+def _settled(config: Config, scenes: Mapping[str, _Scene], now: float) -> Wants:
+    """The wants once all queues know of each other's: a round a tier, and two for the factory's limits."""
+    wants: Wants = {queue: scene.before for queue, scene in scenes.items()}
+    for _ in range(2 + max((len(queue.cascade) for queue in config.queues.values()), default=0)):
+        parts, before = _parts(config, wants), wants
+        wants = {q: _decided(config, scene, parts, before, NOTHING_TAKEN, now).wants for q, scene in scenes.items()}
+        if _asks(wants) == _asks(before):
+            break
+    return wants
+
+
+def _asks(wants: Wants) -> dict[tuple[str, str], tuple[int, int]]:
+    return {(q, c): (want.asks, want.asks_of_factory) for q, of_queue in wants.items() for c, want in of_queue.items()}
+
+
+def _parts(config: Config, wants: Wants) -> Parts:
+    by_cloud: dict[str, dict[str, Want]] = {cloud: {} for cloud in config.clouds}
+    for queue, of_queue in wants.items():
+        for cloud, want in of_queue.items():
+            by_cloud[cloud][queue] = want
+    return {cloud: shares(config, cloud, of_cloud) for cloud, of_cloud in by_cloud.items()}
+
+
+def _decided(
+    config: Config, scene: _Scene, parts: Parts, wants: Wants, taken: Mapping[str, int], now: float
+) -> Decision:
+    everything = [want for of_queue in wants.values() for want in of_queue.values()]
+    limited = scene.rules.look_elsewhere
+    fleet = {
+        cloud: replace(view, share=parts[cloud].get(scene.queue, -1)) if view else None
+        for cloud, view in scene.fleet.items()
+    }
+    views = {
+        cloud: replace(view, room=max(0, view.room - taken.get(cloud, 0))) if view else None
+        for cloud, view in scene.views.items()
+    }
+    return decide(
+        scene.rules.queue,
+        scene.jobs,
+        fleet,
+        scene.rules.clouds,
+        views,
+        scene.before,
+        now,
+        "plan",
+        elsewhere=spent(config, [w for w in everything if w.queue != scene.queue]) if limited else NOTHING_SPENT,
+        factory_share=share_of_factory(config, scene.queue, everything) if limited else NO_LIMITS,
+    )
 
 
 def _of(seen: JobsSeen | Failed, queue: str) -> JobsSeen | Failed:

@@ -84,6 +84,7 @@ class Registry:
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
         self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views
+        self.shares: dict[str, int] = {}  # by queue: its part of this cloud, where all queues want too much
         self.published: dict[str, FleetView | CloudView] = {}
         self._table, self._chronicle = table, chronicle
         self._rules, self._roll = rules, roll

@@ -34,7 +34,7 @@ from actors.policies.follow import Scene, follow
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
 from actors.registry import Registries, Registry
 from actors.retiring import Verdict, Verified
-from actors.rules import drain_rules
+from actors.rules import drain_rules, shares
 from actors.serving import Seat, Serving, Terms
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
@@ -126,6 +126,7 @@ class Retirement(Serving):
         queues = self._config.queues_of(seat.name)
         stand = wants_of_cloud(self._table, seat.name, queues)
         wants = {queue: want.n for queue, want in stand.items()}
+        registry.shares = shares(self._config, seat.name, stand)
         gone = {vm.queue for vm in after.values()} - set(queues)
         seat.state.decisions = {queue: want.decision for queue, want in stand.items()}
         scene = Scene(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from actors.config import Config, Drains, LimitOf, Queue
@@ -14,6 +14,7 @@ from actors.policies.disruption import DrainRules
 from actors.policies.limits import NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
+from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,43 @@ def rules_of(config: Config, queue: str) -> Rules:
             limit=Limit(cores=found.max_cores, usd_per_hour=found.max_cost_usd_per_hour),
             tier_limits=tuple(_limit(limit) for limit in found.tier_limits),
             factory_limit=_limit(config.factory.limits),
+            factory_shared=len(config.queues) > 1,
         ),
         clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
     )
+
+
+def shares(config: Config, cloud: str, wants: Mapping[str, Want]) -> dict[str, int]:
+    """The share of a cloud for each queue that asks for more than that. `wants`: of this cloud, by queue."""
+    asks = (
+        Ask(queue=name, asked=want.asks, priority=queue.priority, share=queue.share)
+        for name, want in wants.items()
+        if (queue := config.queues.get(name))
+    )
+    return short(config.clouds[cloud].max_vms, asks)
+
+
+def divided(config: Config, room: int, missing: Mapping[str, int]) -> dict[str, int]:
+    """`room` for VMs divided among queues that miss some, by queue."""
+    wanted = ((config.queues[name], name, vms) for name, vms in missing.items() if vms > 0)
+    return divide(room, [Ask(queue=name, asked=n, priority=q.priority, share=q.share) for q, name, n in wanted])
+
+
+def share_of_factory(config: Config, queue: str, wants: Iterable[Want]) -> Limit:
+    """A queue's part of the factory's limits; no limit where it gets what it asks for. `wants`: of all queues."""
+    by_queue: dict[str, list[Want]] = {}
+    for want in wants:
+        by_queue.setdefault(want.queue, []).append(replace(want, n=want.asks_of_factory))
+    asks = (
+        AskOfFactory(
+            queue=name,
+            asked=spent(config, by_queue.get(name, ())),
+            priority=config.queues[name].priority,
+            share=config.queues[name].share,
+        )
+        for name in config.queues
+    )
+    return factory_share(_limit(config.factory.limits), asks, queue)
 
 
 def spent(config: Config, wants: Iterable[Want]) -> Spent:
@@ -86,4 +121,5 @@ def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:
         usd_per_hour=cloud.usd_per_hour,
         weight=cloud.weight,
         boot_deadline_s=cloud.boot_deadline_s,
+        shared=any(other is not queue and name in tier for other in config.queues.values() for tier in other.cascade),
     )

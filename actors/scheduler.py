@@ -20,11 +20,11 @@ from actors.fleet.want import CloudView, FleetView, Want
 from actors.gauges import Gauges
 from actors.messages import LookAtWant
 from actors.policies.decide import Decision, decide
-from actors.policies.limits import NOTHING_SPENT, Spent
+from actors.policies.limits import NO_LIMITS
 from actors.policies.steps import Counts
 from actors.post_office import PostOffice
 from actors.readings import read_demand
-from actors.rules import Rules, rules_of, spent
+from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import read_view_of
 from actors.wants import Standing, read_wants, wants_of_queues, write_standing, write_wants
@@ -89,6 +89,7 @@ class Scheduler(Serving):
             why = f"waits for a first look at {', '.join(unseen)}"
             self._tell_standing(seat, term, Standing(known=False, why=(why,)))
             return
+        wants = self._all_wants(seat)
         decision = decide(
             state.rules.queue,
             demand,
@@ -99,7 +100,8 @@ class Scheduler(Serving):
             now,
             uuid.uuid4().hex[:8],
             counts=self._counts(state, views, now),
-            elsewhere=self._elsewhere(seat),
+            elsewhere=spent(self._config, [want for want in wants if want.queue != seat.name]),
+            factory_share=share_of_factory(self._config, seat.name, wants) if wants else NO_LIMITS,
         )
         self._write(seat, term, decision)
         self._tell(seat, term, decision)
@@ -112,12 +114,12 @@ class Scheduler(Serving):
         fleet = {cloud: view for cloud, (_, view) in views.items()}
         return counted(self._table, state.rules.queue, self._config.clouds, fleet, state.wants, now)
 
-    def _elsewhere(self, seat: Seat) -> Spent:
-        """What the factory's other queues want; read only where a limit over all of them asks for it."""
+    def _all_wants(self, seat: Seat) -> list[Want]:
+        """What all queues of the factory want; read only where a limit over all of them asks for it."""
         if not seat.state.rules.look_elsewhere:
-            return NOTHING_SPENT
+            return []
         others = [queue for queue in self._config.queues if queue != seat.name]
-        return spent(self._config, wants_of_queues(self._table, others))
+        return [*wants_of_queues(self._table, others), *seat.state.wants.values()]
 
     def _demand(self, queue: str, now: float) -> JobsSeen | Failed:
         pool = self._config.queues[queue].pool

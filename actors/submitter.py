@@ -35,6 +35,7 @@ from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard, room
 from actors.readings import newer_listing
 from actors.registry import Closed, Registries, Registry
+from actors.rules import divided, shares
 from actors.serving import Seat, Serving, Terms
 from actors.wants import wants_of_cloud
 from actors.worker_recipe import Recipe, RecipeFailed
@@ -131,22 +132,25 @@ class Submitter(Serving):
             return
         cloud, queues = self._config.clouds[seat.name], self._config.queues_of(seat.name)
         wants = wants_of_cloud(self._table, seat.name, queues)
+        registry.shares = shares(self._config, seat.name, wants)
         have = Counter(vm.queue for vm in registry.vms() if vm.supply)
         back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
         left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
         admitted = admits(registry.breaker, registry.vms(), now)
         left = left if admitted is None else min(left, admitted)
+        served = have + back + registry.withheld
+        missing = {
+            queue: min(want.n, registry.shares.get(queue, want.n)) - served[queue]
+            for queue, want in wants.items()
+            if queue not in registry.closed_for
+        }
         planned: list[Planned] = []
-        for queue, want in wants.items():
-            if queue in registry.closed_for:
-                continue
-            missing = min(want.n - have[queue] - back[queue] - registry.withheld[queue], left)
-            user_data = self._user_data(seat, queue, now) if missing > 0 else None
-            while missing > 0 and user_data is not None:
-                count = min(missing, cloud.batch)
-                planned.append(self._planned(self._intent(seat.name, want, count, user_data, now), want))
-                left -= count
-                missing -= count
+        for queue, vms in divided(self._config, left, missing).items():
+            user_data = self._user_data(seat, queue, now) if vms else None
+            for done in range(0, vms if user_data is not None else 0, cloud.batch):
+                count = min(vms - done, cloud.batch)
+                intent = self._intent(seat.name, wants[queue], count, str(user_data), now)
+                planned.append(self._planned(intent, wants[queue]))
         for start in range(0, len(planned), WRITTEN_AT_ONCE):
             self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE], wants)
 

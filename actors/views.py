@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 
 from actors.fleet.supply import view
@@ -35,7 +35,9 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float) -> list[F
     for vm in registry.vms():
         by_queue[vm.queue].append(vm)
     names = dict.fromkeys((*queues, *by_queue))
-    return [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts) for q in names]
+    views = [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts) for q in names]
+    shares = registry.shares
+    return [replace(one, share=shares[one.queue]) if one.queue in shares else one for one in views]
 
 
 def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, FleetView]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from actors.clouds.port import Unknown
@@ -13,6 +14,7 @@ from actors.plan import Planned, look, plan
 from actors.pools.port import PoolAway
 
 NOW = 10_000.0
+ROOT = Path(__file__).parent.parent
 WHOLE = Shape(cpus=8, memory_mib=15_000, disk_mib=50_000)
 
 
@@ -60,7 +62,7 @@ class Cloud:
 
 
 def made(pool: Pool, **clouds: Cloud) -> tuple[Config, Planned]:
-    config = load(Path(__file__).parent.parent / "configs" / "cascade.toml")
+    config = load(ROOT / "configs" / "cascade.toml")
     everything = {name: clouds.get(name.replace("-", "_"), Cloud()) for name in config.clouds}
     atlas, _ = plan(config, look({"local": pool}, everything, NOW), NOW)
     return config, atlas
@@ -93,3 +95,41 @@ def test_a_pool_that_does_not_answer_leaves_everything_as_it_is() -> None:
     _, planned = made(Pool(8, {}, away=True), private=Cloud("i-1"))
     assert not planned.changes
     assert "no answer in 20 s" in planned.decision.why[0]
+
+
+def together(private: dict[str, int], **queues: dict[str, object]) -> dict[str, dict[str, int]]:
+    """What two queues with 400 jobs each would have, on `private` and `spot`, when they have `private` VMs now."""
+    raw = load(ROOT / "configs" / "cascade.toml").model_dump()
+    raw["queues"] = {
+        name: raw["queues"]["atlas"]
+        | {"cascade": (("private",), ("spot",)), "tier_limits": (), "max_vms": None, "share": 1.0}
+        | changes
+        for name, changes in queues.items()
+    }
+    config = Config.model_validate(raw)
+    request = Shape(cpus=8, memory_mib=1_000)
+    jobs = tuple(JobClass(queue=name, request=request, idle=60, running=private.get(name, 0)) for name in queues)
+    pool = Pool(0, {f"{name}-{i}": True for name, n in private.items() for i in range(n)})
+    seen = look({"local": pool}, {name: Cloud() for name in config.clouds}, NOW)
+    listed = tuple(
+        Instance(id=f"{name}-{i}", state="running", queue=name, launched_at=NOW - 60)
+        for name, n in private.items()
+        for i in range(n)
+    )
+    seen = replace(
+        seen,
+        jobs={"local": JobsSeen(source="local", at=NOW, classes=jobs, schedds=(ScheddSeen(name="a"),))},
+        listings={**seen.listings, "private": Listed(source="private", at=NOW, instances=listed)},
+    )
+    return {name: numbers(one) for name, one in zip(queues, plan(config, seen, NOW), strict=True)}
+
+
+def test_queues_that_want_more_of_a_cloud_than_there_is_are_planned_together() -> None:
+    assert together({}, a={"share": 3.0}, b={}) == {"a": {"private": 30, "spot": 30}, "b": {"private": 10, "spot": 50}}
+    assert together({}, a={}, b={"priority": 1}) == {"a": {"private": 0, "spot": 60}, "b": {"private": 40, "spot": 20}}
+
+
+def test_a_lower_priority_would_give_back_what_the_higher_one_wants() -> None:
+    planned = together({"a": 40}, a={}, b={"priority": 1})
+    assert planned["a"]["private"] == 0
+    assert planned["b"] == {"private": 0, "spot": 60}, "there is no room until they have ended"

@@ -19,6 +19,16 @@ class Want:
     surplus: tuple[tuple[float, int], ...] = ()  # (since, VMs): at least so many were not needed ever since
     cycle_since: float = 0.0  # when the cycle began in which n last changed
     cycle_from: int = 0  # what n was before it
+    asked: int = -1  # what it would be, were the queue alone on this cloud; -1: the same as n
+    asked_of_factory: int = -1  # what it would be, were the queue alone in the factory; -1: the same as n
+
+    @property
+    def asks(self) -> int:
+        return self.n if self.asked < 0 else self.asked
+
+    @property
+    def asks_of_factory(self) -> int:
+        return self.n if self.asked_of_factory < 0 else self.asked_of_factory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,7 @@ class FleetView:
     free: tuple[tuple[int, int, int, int], ...] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
     claims: int = 0  # claims on ready VMs: dynamic slots, and static slots that are busy
     joined_recently: int = 0
+    share: int = -1  # VMs of this cloud that are its queue's part, where all its queues want too much; -1: what it asks
 
     @property
     def supply(self) -> int:

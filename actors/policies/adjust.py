@@ -31,7 +31,7 @@ def adjust(
 def _more(standings: Sequence[Standing], settled: Settled, more: int) -> None:
     new, spare = settled.places.new, settled.spare
     for cloud in standings:
-        stays = min(more, spare[cloud.name])
+        stays = min(more, max(0, spare[cloud.name] - cloud.over))
         spare[cloud.name] -= stays
         more -= stays
     for cloud in standings:

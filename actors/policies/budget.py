@@ -1,7 +1,10 @@
 """How many VMs the limits of a queue leave room for: its own, its tiers', and the factory's.
 
 The factory's limit stops growth only. Two queues that decide at the same moment may pass it together by what they add
-in that moment; none of them gives anything up for it, since both would, and both would take it back.
+in that moment; none of them gives anything up for it, since both would, and both would take it back. Where several
+queues want more than it allows, each has a share of it (see `sharing`), and what is beyond that is given back. A share
+in cores or money seldom is a whole number of VMs, so a queue may pass its own by less than one VM: else room for one
+would stay empty. The factory's limit itself is not passed by this.
 """
 
 from __future__ import annotations
@@ -9,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent, excess, room
+from actors.policies.limits import NO_LIMIT, NO_LIMITS, NOTHING_SPENT, Limit, Spent, excess, loosened, room
 from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.standing import Standing
+
+SHARE = "this queue's share of the factory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +28,10 @@ class Scope:
     clouds: frozenset[str]
     elsewhere: Spent = NOTHING_SPENT
     binding: bool = True  # what is over it is lowered
+    rounded_up: bool = False  # the last VM may stand over the edge
 
 
-def scopes(queue: QueueRules, elsewhere: Spent) -> tuple[Scope, ...]:
+def scopes(queue: QueueRules, elsewhere: Spent, factory_share: Limit = NO_LIMITS) -> tuple[Scope, ...]:
     """The limits that there are. `elsewhere`: what the factory's other queues have."""
     clouds = frozenset(queue.clouds)
     own = Limit(vms=queue.max_vms, cores=queue.limit.cores, usd_per_hour=queue.limit.usd_per_hour)
@@ -34,9 +40,15 @@ def scopes(queue: QueueRules, elsewhere: Spent) -> tuple[Scope, ...]:
         for number, (names, limit) in enumerate(zip(queue.cascade, queue.tier_limits, strict=False), 1)
     ]
     factory = Scope(name="the factory", limit=queue.factory_limit, clouds=clouds, elsewhere=elsewhere, binding=False)
+    share = Scope(name=SHARE, limit=factory_share, clouds=clouds, binding=False, rounded_up=True)
     return tuple(
-        scope for scope in (*tiers, Scope(name="this queue", limit=own, clouds=clouds), factory) if scope.limit
+        scope for scope in (*tiers, Scope(name="this queue", limit=own, clouds=clouds), factory, share) if scope.limit
     )
+
+
+def of_the_factory(scope: Scope) -> bool:
+    """Whether the limit is there because of other queues."""
+    return not scope.binding
 
 
 class Budget:
@@ -57,13 +69,13 @@ class Budget:
         left = self._left
         for scope, used in zip(self._scopes, self._spent, strict=True):
             if cloud.name in scope.clouds:
-                left = min(left, room(scope.limit, used, cloud.cores, cloud.usd_per_hour))
+                left = min(left, room(_limit(scope, cloud), used, cloud.cores, cloud.usd_per_hour))
         return left
 
     def full(self, cloud: CloudRules) -> str:
         """The limit that leaves no room for one more VM of this cloud; empty when there is room."""
         for scope, used in zip(self._scopes, self._spent, strict=True):
-            if cloud.name in scope.clouds and not room(scope.limit, used, cloud.cores, cloud.usd_per_hour):
+            if cloud.name in scope.clouds and not room(_limit(scope, cloud), used, cloud.cores, cloud.usd_per_hour):
                 return f"{scope.name} has {scope.limit}"
         return ""
 
@@ -72,6 +84,10 @@ class Budget:
         for at, scope in enumerate(self._scopes):
             if cloud.name in scope.clouds:
                 self._spent[at] = self._spent[at].plus(vms, cloud.cores, cloud.usd_per_hour)
+
+
+def _limit(scope: Scope, cloud: CloudRules) -> Limit:
+    return loosened(scope.limit, cloud.cores, cloud.usd_per_hour) if scope.rounded_up else scope.limit
 
 
 def spent(scope: Scope, have: Mapping[str, int], clouds: Mapping[str, CloudRules]) -> Spent:
@@ -92,7 +108,7 @@ def over(
         name = standing.name
         if name in scope.clouds:
             used = spent(scope, {**wants, **lowered}, clouds)
-            gone = excess(scope.limit, used, standing.rules.cores, standing.rules.usd_per_hour)
+            gone = excess(_limit(scope, standing.rules), used, standing.rules.cores, standing.rules.usd_per_hour)
             n = max(floor.get(name, 0), wants[name] - gone)
             if n < wants[name]:
                 lowered[name] = n

@@ -5,6 +5,9 @@ goes to the next tier at once. Taking away: a VM that no job needs goes; but whe
 could go in its stead, that one goes (it takes no new jobs, its running ones end in peace) and the cheap one stays.
 A dear busy VM is never given up for a cheap one that would first have to be bought: by attrition only.
 
+VMs beyond the queue's share of a cloud go whatever runs on them: other queues of a higher priority, or with a better
+claim, wait for the room.
+
 "Could go in its stead" is this predicate: the cheaper cloud suits every job class that the dearer one suits, no job
 that the dearer one suits still waits without a place, and the VM is not held.
 """
@@ -110,7 +113,7 @@ def _spare(cloud: Standing, places: Places) -> int:
     if cloud.kept:
         return 0
     unused = cloud.idle + cloud.flight - places.idle[cloud.name] - places.flight[cloud.name]
-    return max(0, min(unused, cloud.supply - cloud.held))
+    return max(0, min(max(unused, cloud.over), cloud.supply - cloud.held))
 
 
 def _exchange(
@@ -125,8 +128,9 @@ def _exchange(
     for cheap in standings:
         if cheap.tier >= dear.tier or could_go <= 0:
             break
-        if cheap.may_fall and spare[cheap.name] and not load.suits[dear.name] & ~load.suits[cheap.name]:
-            moved = min(could_go, spare[cheap.name])
+        free = spare[cheap.name] - cheap.over
+        if cheap.may_fall and free > 0 and not load.suits[dear.name] & ~load.suits[cheap.name]:
+            moved = min(could_go, free)
             spare[cheap.name] -= moved
             spare[dear.name] += moved
             could_go -= moved

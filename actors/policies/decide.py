@@ -8,6 +8,8 @@ drains back before the submitter buys.
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
 cloud that is not known keeps its want, and a frozen one's may rise, never fall. So "no reading" and "no jobs" never
 look alike.
+
+With a want goes what the queue asks for (`asking`), by which others are given their share and it is given its own.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from dataclasses import dataclass, replace
 from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.adjust import adjust
-from actors.policies.budget import Budget, Scope, over, scopes
+from actors.policies.asking import Asked, asking, fewer, more
+from actors.policies.budget import Budget, Scope, of_the_factory, over, scopes
 from actors.policies.cascade import Places, Settled, settle
-from actors.policies.limits import NOTHING_SPENT, Spent
+from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Spent
 from actors.policies.need import Load, Unmet, load
 from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.standing import Standing, standings
@@ -28,6 +31,7 @@ from actors.policies.steps import Counts, run
 from actors.policies.surplus import less, old_enough, remember
 
 NOTHING_COUNTED = Counts()
+NOTHING_ASKED = Asked(of_cloud={}, of_factory={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,31 +85,40 @@ def decide(
     decision: str,
     counts: Counts = NOTHING_COUNTED,
     elsewhere: Spent = NOTHING_SPENT,
+    factory_share: Limit = NO_LIMITS,
 ) -> Decision:
     """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds.
 
     `counts` gives the queue's steps what lies outside of this decision: started, ended, short, status.
-    `elsewhere` is what the factory's other queues have, for the limits over all of them.
+    `elsewhere` is what the factory's other queues have, for the limits over all of them; `factory_share` is this
+    queue's part of those limits, where all queues want too much.
     """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
         changes = {cloud: Change(n=_n(before, cloud), why=(unknown,)) for cloud in queue.clouds}
-        return _decision(queue, Demand(known=False), changes, before, (unknown,), now, decision)
+        return _decision(queue, Demand(known=False), changes, NOTHING_ASKED, before, (unknown,), now, decision)
     standing = standings(queue, clouds, fleet, views, before, now)
     wanted = load(queue, demand, [cloud.rules for cloud in standing])
-    limits = scopes(queue, elsewhere)
+    limits = scopes(queue, elsewhere, factory_share)
     matched, budget = _just_matched(standing, wanted, demand), _budget(limits, standing, demand.complete)
     settled = settle(standing, wanted, matched, budget.at_most())
+    asked = asking(standing, wanted, matched, budget, _alone(queue, limits, standing, demand.complete), settled)
     why: tuple[str, ...] = ()
+    stepped = 0
     if queue.steps:
         n, why = run(queue.steps, settled.n, _counts(counts, elsewhere, queue, wanted, standing, before, now))
+        stepped = n - settled.n
         settled = adjust(standing, wanted, matched, budget, settled, n)
+    _give_back(limits, standing, settled)
     changes = {
         cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
     }
     _clamp(limits, standing, changes, demand.complete)
     why = _queue_why(wanted, settled, standing, demand) + why
-    result = _decision(queue, _summary(wanted, demand), changes, before, why, now, decision)
+    if stepped < 0 or not demand.complete:
+        wants = {cloud: change.n for cloud, change in changes.items()}
+        asked = fewer(asked, wants) if stepped < 0 else more(asked, wants)
+    result = _decision(queue, _summary(wanted, demand), changes, asked, before, why, now, decision)
     return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
 
 
@@ -157,6 +170,22 @@ def _budget(limits: Sequence[Scope], standing: Sequence[Standing], complete: boo
     return Budget(limits, have, {cloud.name: cloud.rules for cloud in standing})
 
 
+def _alone(queue: QueueRules, limits: Sequence[Scope], standing: Sequence[Standing], complete: bool) -> Budget | None:
+    """The room that there would be without the factory's limits; None when nobody else wants any of theirs."""
+    if not queue.factory_limit or not queue.factory_shared:
+        return None
+    return _budget([limit for limit in limits if not of_the_factory(limit)], standing, complete)
+
+
+def _give_back(limits: Sequence[Scope], standing: Sequence[Standing], settled: Settled) -> None:
+    """What is beyond this queue's share of the factory is a surplus, the dearest first."""
+    for scope in (limit for limit in limits if limit.rounded_up):
+        wants = {c.name: c.supply - settled.spare[c.name] + settled.places.new[c.name] for c in standing}
+        floor = {c.name: c.held if c.may_fall else wants[c.name] for c in standing}
+        for name, n in over(scope, standing, wants, floor).items():
+            settled.spare[name] += wants[name] - n
+
+
 def _change(
     queue: QueueRules, cloud: Standing, settled: Settled, complete: bool, want: Want | None, now: float
 ) -> Change:
@@ -189,10 +218,11 @@ def _grown(cloud: Standing, places: Places, new: int) -> str:
 
 
 def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s: float) -> str:
+    beyond = f", {cloud.over} beyond its share of {cloud.share}" if cloud.over else ""
     if not released:
-        return f"{cloud.name}: {surplus} too many, for {age_s:.0f} of {after_s:.0f} s"
+        return f"{cloud.name}: {surplus} too many{beyond}, for {age_s:.0f} of {after_s:.0f} s"
     rest = f"; {surplus - released} more not for long enough" if surplus > released else ""
-    return f"{cloud.name}: {released} released, not needed for {after_s:.0f} s{rest}"
+    return f"{cloud.name}: {released} released, too many{beyond} for {after_s:.0f} s{rest}"
 
 
 def _clamp(limits: Sequence[Scope], standing: Sequence[Standing], changes: dict[str, Change], complete: bool) -> None:
@@ -236,6 +266,7 @@ def _decision(
     queue: QueueRules,
     demand: Demand,
     changes: Mapping[str, Change],
+    asked: Asked,
     before: Mapping[str, Want],
     why: tuple[str, ...],
     now: float,
@@ -244,7 +275,7 @@ def _decision(
     gone = {c: Change(n=0, why=(f"{c} is not in this queue's cascade",)) for c in before if c not in changes}
     wants, changed = {}, []
     for cloud, change in {**changes, **gone}.items():
-        wants[cloud], new = _want(queue, cloud, change, before.get(cloud), why, now, decision)
+        wants[cloud], new = _want(queue, cloud, change, asked, before.get(cloud), why, now, decision)
         if new:
             changed.append(cloud)
     sentences = tuple(sentence for change in changes.values() for sentence in change.why if sentence not in why)
@@ -260,13 +291,21 @@ def _decision(
 
 
 def _want(
-    queue: QueueRules, cloud: str, change: Change, old: Want | None, why: tuple[str, ...], now: float, decision: str
+    queue: QueueRules,
+    cloud: str,
+    change: Change,
+    asked: Asked,
+    old: Want | None,
+    why: tuple[str, ...],
+    now: float,
+    decision: str,
 ) -> tuple[Want, bool]:
     """The want's row, and whether it is a new one. Its reasons are those of its number's last change."""
+    of_cloud, of_factory = (_unless(change.n, one.get(cloud)) for one in (asked.of_cloud, asked.of_factory))
     if old is not None and old.n == change.n:
-        if old.surplus == change.surplus:
-            return old, False
-        return replace(old, surplus=change.surplus, at=now), True
+        same = (old.surplus, old.asked, old.asked_of_factory) == (change.surplus, of_cloud, of_factory)
+        new = replace(old, surplus=change.surplus, at=now, asked=of_cloud, asked_of_factory=of_factory)
+        return (old, False) if same else (new, True)
     goes_on = old is not None and now - old.cycle_since < queue.cycle_s
     reasons = why + tuple(sentence for sentence in change.why if sentence not in why)
     want = Want(
@@ -280,5 +319,12 @@ def _want(
         surplus=change.surplus,
         cycle_since=old.cycle_since if old and goes_on else now,
         cycle_from=old.cycle_from if old and goes_on else old.n if old else 0,
+        asked=of_cloud,
+        asked_of_factory=of_factory,
     )
     return want, True
+
+
+def _unless(n: int, asked: int | None) -> int:
+    """-1 where what is asked for is what is wanted: most wants, whose rows then change no more often."""
+    return -1 if asked is None or asked == n else asked

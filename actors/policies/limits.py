@@ -51,6 +51,15 @@ NO_LIMITS = Limit()
 NOTHING_SPENT = Spent()
 
 
+def loosened(limit: Limit, cores: int, usd_per_hour: float) -> Limit:
+    """With room for the last VM of `cores` and `usd_per_hour` over its edge, and for no more."""
+    return Limit(
+        vms=limit.vms,
+        cores=None if limit.cores is None else limit.cores + max(1, cores) - 1,
+        usd_per_hour=None if limit.usd_per_hour is None else limit.usd_per_hour + usd_per_hour * (1 - 1e-6),
+    )
+
+
 def room(limit: Limit, spent: Spent, cores: int, usd_per_hour: float) -> int:
     """How many VMs of `cores` and `usd_per_hour` each still fit."""
     rooms = [NO_LIMIT]

@@ -35,6 +35,7 @@ class CloudRules:
     usd_per_hour: float = 0.0
     weight: float = 1.0
     boot_deadline_s: float = 900.0
+    shared: bool = False  # other queues may want it too
 
     @property
     def cores(self) -> int:
@@ -56,6 +57,7 @@ class QueueRules:
     limit: Limit = NO_LIMITS  # beside max_vms
     tier_limits: tuple[Limit, ...] = ()
     factory_limit: Limit = NO_LIMITS
+    factory_shared: bool = False  # there are other queues
 
     @property
     def clouds(self) -> tuple[str, ...]:
@@ -73,6 +75,7 @@ def cloud_rules(
     usd_per_hour: float = 0.0,
     weight: float = 1.0,
     boot_deadline_s: float = 900.0,
+    shared: bool = False,
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
@@ -87,6 +90,7 @@ def cloud_rules(
         usd_per_hour=usd_per_hour,
         weight=weight,
         boot_deadline_s=boot_deadline_s,
+        shared=shared,
     )
 
 

@@ -4,6 +4,9 @@ Absence is never evidence, so without a view of its fleet, or of the cloud, a cl
 cloud's want may rise, but not fall. A view that is older than the want's last change knows nothing of what that change
 started: the difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice. A VM
 that the newest reading does not show is not idle, whatever it was: it is given up only when it is seen again.
+
+Where the cloud's holder says what this queue's share of it is, nothing is added beyond that, and what is beyond it is
+given up (see `sharing`).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actors.fleet.want import CloudView, FleetView, Want
+from actors.policies.limits import NO_LIMIT
 from actors.policies.need import Size
 from actors.policies.rules import CloudRules, QueueRules
 
@@ -41,6 +45,8 @@ class Standing:
     kept: str = ""
     frozen: str = ""
     full: str = ""
+    closed: bool = False
+    share: int = NO_LIMIT
 
     @property
     def name(self) -> str:
@@ -49,6 +55,11 @@ class Standing:
     @property
     def may_fall(self) -> bool:
         return not self.kept and not self.frozen
+
+    @property
+    def over(self) -> int:
+        """VMs beyond its share that may be given up."""
+        return max(0, min(self.supply - self.share, self.supply - self.held)) if self.may_fall else 0
 
 
 def standings(
@@ -108,6 +119,8 @@ def _standing(
         kept="" if cloud else "how the cloud stands is not known",
         frozen=cloud.frozen if cloud else "",
         full=_full(rules, view, cloud),
+        closed=bool(cloud and (cloud.closed or cloud.full)),
+        share=view.share if view.share >= 0 else NO_LIMIT,
     )
 
 
@@ -123,7 +136,8 @@ def _room(rules: CloudRules, view: FleetView, cloud: CloudView | None, unseen: i
         return 0
     new = 0 if cloud.closed else max(0, cloud.room - unseen)
     back = view.cancellable + (0 if cloud.closed else view.unwanted)
-    return max(0, min(new + back, rules.max_vms - view.supply - unseen))
+    most = min(rules.max_vms, view.share if view.share >= 0 else NO_LIMIT)
+    return max(0, min(new + back, most - view.supply - unseen))
 
 
 def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
@@ -133,4 +147,6 @@ def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
         return cloud.closed
     if view.supply >= rules.max_vms:
         return f"{view.supply} of at most {rules.max_vms} VMs"
+    if 0 <= view.share <= view.supply:
+        return f"{view.supply} VMs, its share of it is {view.share}"
     return cloud.full or ("no room" if cloud.room <= 0 else "")

@@ -145,9 +145,9 @@ class Stage:
     def registry(self) -> Registry:
         return self.registries.of(self.term)
 
-    def want(self, n: int) -> None:
-        want = Want(queue="atlas", cloud="private", n=n, decision="d", at=self.now, changed=self.now)
-        write_wants(self.table, self._hold("queue/atlas"), [want])
+    def want(self, n: int, queue: str = "atlas") -> None:
+        want = Want(queue=queue, cloud="private", n=n, decision="d", at=self.now, changed=self.now)
+        write_wants(self.table, self._hold(f"queue/{queue}"), [want])
 
     def list_cloud(self) -> None:
         self.now += 1
