@@ -1,7 +1,8 @@
 """What a queue asks for of each cloud, so that others can be given their share: what it would have, were it alone.
 
-Of a cloud: with all of the cloud's VMs to itself, and everything else as it is. Of the factory: without the factory's
-limit. Neither depends on the queue's present share, so asks and shares settle in one round a tier and stay.
+Of a cloud: with all of the cloud's VMs to itself, within its share of the factory's limits. Of the factory: without the
+factory's limits, within its shares of the clouds. Neither depends on what other queues have at the moment, nor on the
+share that it decides: so asks and shares settle in a round a tier, before VMs have come and gone, and stay.
 
 A cloud that is closed is asked for no more than there is: nobody gives up a VM for one that cannot be started. Where
 steps took VMs away, they take them from what is asked for as well; where a schedd did not answer, no less is asked for
@@ -31,18 +32,17 @@ class Asked:
 def asking(
     standings: Sequence[Standing], load: Load, matched: int, budget: Budget, alone: Budget | None, settled: Settled
 ) -> Asked:
-    """`budget`: room before any VM was added; `alone`: the same without the factory's limit, None where it has none.
-
-    `settled`: what the jobs have, with the queue's shares.
+    """`budget`: the room that this queue's share of the factory's limits leaves, `alone`: the room without them, None
+    where there are none. `settled`: what the jobs have now.
     """
     of_cloud = {
-        cloud.name: _alone_on(cloud, standings, load, matched, budget, settled)
+        cloud.name: _alone_on(cloud, standings, load, matched, budget, alone is None, settled)
         for cloud in standings
         if cloud.rules.shared and not cloud.kept
     }
     if alone is None:
         return Asked(of_cloud=of_cloud, of_factory={})
-    free = settle(standings, load, matched, alone.at_most())
+    free = settle([_with_room(cloud) for cloud in standings], load, matched, alone.at_most())
     return Asked(of_cloud=of_cloud, of_factory={c.name: _has(c, free) for c in standings if not c.kept})
 
 
@@ -63,15 +63,27 @@ def more(asked: Asked, wants: Mapping[str, int]) -> Asked:
 
 
 def _alone_on(
-    cloud: Standing, standings: Sequence[Standing], load: Load, matched: int, budget: Budget, settled: Settled
+    cloud: Standing,
+    standings: Sequence[Standing],
+    load: Load,
+    matched: int,
+    budget: Budget,
+    unlimited: bool,
+    settled: Settled,
 ) -> int:
-    new = settled.places.new[cloud.name]
-    if not cloud.over and (new < cloud.room or cloud.closed):
+    enough = not cloud.over and (cloud.closed or settled.places.new[cloud.name] < cloud.room)
+    if enough and unlimited:
         return _has(cloud, settled)
-    room = 0 if cloud.closed else max(cloud.room, cloud.rules.max_vms - cloud.supply)
-    whole = replace(cloud, room=room, share=NO_LIMIT)
+    whole = _with_room(replace(cloud, share=NO_LIMIT))
     others = [whole if one.name == cloud.name else one for one in standings]
     return _has(whole, settle(others, load, matched, budget.at_most()))
+
+
+def _with_room(cloud: Standing) -> Standing:
+    """As if no other queue had VMs there."""
+    if cloud.closed or cloud.kept:
+        return cloud
+    return replace(cloud, room=max(cloud.room, min(cloud.rules.max_vms, cloud.share) - cloud.supply))
 
 
 def _has(cloud: Standing, settled: Settled) -> int:

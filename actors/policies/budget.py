@@ -46,11 +46,6 @@ def scopes(queue: QueueRules, elsewhere: Spent, factory_share: Limit = NO_LIMITS
     )
 
 
-def of_the_factory(scope: Scope) -> bool:
-    """Whether the limit is there because of other queues."""
-    return not scope.binding
-
-
 class Budget:
     """Room for new VMs, counted down as they are added."""
 

@@ -21,7 +21,7 @@ from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.adjust import adjust
 from actors.policies.asking import Asked, asking, fewer, more
-from actors.policies.budget import Budget, Scope, of_the_factory, over, scopes
+from actors.policies.budget import Budget, Scope, over, scopes
 from actors.policies.cascade import Places, Settled, settle
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Spent
 from actors.policies.need import Load, Unmet, load
@@ -102,7 +102,8 @@ def decide(
     limits = scopes(queue, elsewhere, factory_share)
     matched, budget = _just_matched(standing, wanted, demand), _budget(limits, standing, demand.complete)
     settled = settle(standing, wanted, matched, budget.at_most())
-    asked = asking(standing, wanted, matched, budget, _alone(queue, limits, standing, demand.complete), settled)
+    shared, alone = _shared(queue, limits, standing, demand.complete)
+    asked = asking(standing, wanted, matched, shared or budget, alone, settled)
     why: tuple[str, ...] = ()
     stepped = 0
     if queue.steps:
@@ -170,11 +171,15 @@ def _budget(limits: Sequence[Scope], standing: Sequence[Standing], complete: boo
     return Budget(limits, have, {cloud.name: cloud.rules for cloud in standing})
 
 
-def _alone(queue: QueueRules, limits: Sequence[Scope], standing: Sequence[Standing], complete: bool) -> Budget | None:
-    """The room that there would be without the factory's limits; None when nobody else wants any of theirs."""
+def _shared(
+    queue: QueueRules, limits: Sequence[Scope], standing: Sequence[Standing], complete: bool
+) -> tuple[Budget, Budget] | tuple[None, None]:
+    """The room within this queue's share of the factory's limits, and without any; None where nobody else is."""
     if not queue.factory_limit or not queue.factory_shared:
-        return None
-    return _budget([limit for limit in limits if not of_the_factory(limit)], standing, complete)
+        return None, None
+    own = [limit for limit in limits if limit.binding]
+    share = [limit for limit in limits if limit.rounded_up]
+    return _budget([*own, *share], standing, complete), _budget(own, standing, complete)
 
 
 def _give_back(limits: Sequence[Scope], standing: Sequence[Standing], settled: Settled) -> None:
