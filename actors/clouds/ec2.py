@@ -28,7 +28,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from actors.clouds import ec2_errors, ec2_request, ec2_seen
+from actors.clouds import ec2_errors, ec2_pages, ec2_request, ec2_seen
 from actors.clouds.port import CloudError, Order, Refused, Unknown
 from actors.config import Ec2Account, Ec2Cloud
 from actors.finding import Finding
@@ -254,7 +254,7 @@ class Ec2:
         session.register_component("data_loader", _LOADER)
         if account.profile:
             session.set_config_variable("profile", account.profile)
-        return boto3.Session(botocore_session=session).client(
+        client = boto3.Session(botocore_session=session).client(
             "ec2",
             region_name=self._config.region,
             endpoint_url=self._config.endpoint,
@@ -263,6 +263,8 @@ class Ec2:
             aws_session_token=self._secret(account.session_token),
             config=once,
         )
+        client.meta.events.register("before-parse.ec2.DescribeInstances", ec2_pages.take_apart)
+        return client
 
     def _secret(self, secret: str | None) -> str | None:
         try:
