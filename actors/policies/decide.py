@@ -6,8 +6,8 @@ the VMs that are busy. Draining VMs are no supply: when demand returns the want 
 drains back before the submitter buys.
 
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
-cloud that is not known keeps its want, and a frozen one's may rise, never fall. So "no reading" and "no jobs" never
-look alike.
+cloud that is not known keeps its want, and a frozen one keeps what it has: its want may rise, and fall only to that
+(a VM that ended meanwhile is not bought again for nobody). So "no reading" and "no jobs" never look alike.
 
 With a want goes what the queue asks for (`asking`), by which others are given their share and it is given its own.
 """
@@ -199,8 +199,8 @@ def _change(
         return Change(n=cloud.before, why=(f"{cloud.name}: {cloud.kept}; its want stays as it was",))
     target = cloud.supply - spare + new
     base = min(cloud.before, cloud.supply)
-    if cloud.frozen and target < cloud.before:
-        return Change(n=cloud.before, why=(f"{cloud.name}: frozen: {cloud.frozen}; its want does not fall",))
+    if cloud.frozen and target < base:
+        return Change(n=base, why=(f"{cloud.name}: frozen: {cloud.frozen}; what it has is kept",))
     if not complete and target < cloud.before:
         return Change(n=cloud.before, why=(f"{cloud.name}: not every schedd answered; its want does not fall",))
     if target >= base:

@@ -1,9 +1,10 @@
 """What a queue has on each cloud of its cascade, as far as it is known, and how far that may be trusted.
 
-Absence is never evidence, so without a view of its fleet, or of the cloud, a cloud's want stays as it was; and a frozen
-cloud's want may rise, but not fall. A view that is older than the want's last change knows nothing of what that change
-started: the difference counts as under way, for as long as a VM may take to boot, so that nothing is bought twice. A VM
-that the newest reading does not show is not idle, whatever it was: it is given up only when it is seen again.
+Absence is never evidence, so without a view of its fleet, or of the cloud, a cloud's want stays as it was; and of a
+frozen cloud nothing is given up: its want may rise, but not fall below what it has. A view that is older than the
+want's last change knows nothing of what that change started: the difference counts as under way, for as long as a VM
+may take to boot, so that nothing is bought twice. A VM that the newest reading does not show is not idle, whatever it
+was: it is given up only when it is seen again.
 
 Where the cloud's holder says what this queue's share of it is, nothing is added beyond that, and what is beyond it is
 given up (see `sharing`).

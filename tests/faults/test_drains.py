@@ -94,7 +94,8 @@ def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_
     assert row(factory, vm.id).state is State.DRAINING
     gate.open()
     factory.until(lambda: vm.instance_id in factory.ended(), "it is ended once its job is done", 80)
-    factory.wish("vm", other.id)  # by itself its ad would say busy for up to 300 s more
+    factory.until(lambda: not factory.site.pool.queue(), "the other job is done too", 60)
+    factory.wish("vm", other.id, verb="kill")  # by itself its ad would say busy for up to 300 s more
     factory.until_done()
     factory.judge()
     assert len(factory.started()) == 2

@@ -173,6 +173,13 @@ def test_a_frozen_clouds_want_may_rise_but_does_not_fall() -> None:
     assert numbers(site.decide(demand(jobs(6))))["spot"] == 4
 
 
+def test_what_ended_on_a_frozen_cloud_is_not_bought_again_for_nobody() -> None:
+    frozen = CloudView(cloud="spot", at=NOW, room=4, frozen="a startd is not shown")
+    site = cascade(fleet={"spot": has(SPOT, idle=1)}, views={"spot": frozen}, wants={"spot": want("spot", 3)})
+    assert numbers(site.decide(demand(jobs(0))))["spot"] == 1
+    assert numbers(site.decide(demand(jobs(5))))["spot"] == 3
+
+
 def test_a_view_older_than_the_want_does_not_buy_twice() -> None:
     site = cascade(
         wants={"private": want("private", 2, changed=NOW)},
