@@ -1,7 +1,150 @@
-"""Each guard of the product, switched off: the campaign must fail then. A check that cannot fail proves nothing."""
+"""Each guard of the product, switched off: the campaign must fail then. A check that cannot fail proves nothing.
+
+Only a campaign's host process knows of this (host.py); the product has no such switch. With each guard stand the kinds
+of faults that it is there for: a campaign of those shows soonest what its absence does.
+"""
+
+# ruff: noqa: ARG001, ARG005 - what replaces a function takes what that one takes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-OFF: dict[str, Callable[[], None]] = {}
+from actors import noticeboard, retiring, sightings, submitter
+from actors.clouds.simulated import Simulated
+from actors.fleet import reconcile
+from actors.fleet.evidence import Health
+from actors.fleet.matching import Matched, match
+from actors.fleet.seen import Machine
+from actors.retiring import Verdict, Verified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """`off` replaces a part of the product in this process. `kinds`: of faults that need the guard."""
+
+    says: str
+    off: Callable[[], None]
+    kinds: tuple[str, ...]
+
+
+def _drained() -> None:
+    Machine.drained_for = lambda self, nonce: (
+        bool(self.slots)
+        and all(  # type: ignore[method-assign]
+            slot.state == "Drained" for slot in self.slots
+        )
+    )
+
+
+def _last_look() -> None:
+    retiring.verify = lambda pool, vm: Verified(verdict=Verdict.EMPTY, why="not looked")  # type: ignore[assignment]
+
+
+def _schedds() -> None:
+    retiring._ask_schedds = lambda pool, vm, away: Verified(  # type: ignore[assignment]
+        verdict=Verdict.EMPTY, why="nobody was asked"
+    )
+
+
+def _unjoined_look() -> None:
+    def end_unjoined(pool: Any, cloud: Any, vms: Any, identities: Any, now: float, allowed: Any) -> Any:
+        allowed()
+        return {}, cloud.end([vm.instance_id for vm in vms])
+
+    retiring.end_unjoined = end_unjoined
+
+
+def _doubtful() -> None:
+    def last_wins(machines: Any, vms: Any, identities: Any = ()) -> Matched:
+        by_instance = {vm.instance_id: vm.id for vm in vms if vm.instance_id and vm.alive}
+        found = {by_instance[one.instance_id]: one for one in machines if one.instance_id in by_instance}
+        return Matched(machines=found, doubtful={}, strays=match(machines, vms, identities).strays)
+
+    sightings.match = last_wins  # type: ignore[attr-defined]
+    retiring.match = last_wins  # type: ignore[attr-defined]
+
+
+def _healthy_source() -> None:
+    def judge(before: Health, reading: Any, matched: Any, wanted: Any) -> Health:
+        at = getattr(reading, "at", before.read_at)
+        return replace(before, since=before.since or at, read_at=at, why="")
+
+    sightings.judge = judge  # type: ignore[attr-defined]
+
+
+def _token() -> None:
+    launch = Simulated.launch
+
+    def with_new_token(self: Simulated, request: str) -> Any:
+        facts = json.loads(request)
+        return launch(self, json.dumps({**facts, "token": uuid.uuid4().hex}, sort_keys=True))
+
+    Simulated.launch = with_new_token  # type: ignore[method-assign]
+
+
+def _limit() -> None:
+    submitter.room = lambda *_: 1_000_000  # type: ignore[attr-defined]
+    noticeboard.room = lambda *_: 1_000_000
+
+
+def _adopted() -> None:
+    sightings.orphans = lambda *_: []  # type: ignore[attr-defined]
+
+
+def _asked_again() -> None:
+    reconcile.ASK_AGAIN_S = 1e9
+
+
+OF_ADS = ("late-ads", "startd-restarts", "silent-startds")
+
+GUARDS: Mapping[str, Guard] = {
+    "drained": Guard(
+        says="a machine is drained when every slot is Drained, Idle and carries our nonce",
+        off=_drained,
+        kinds=("late-ads", "capacity"),
+    ),
+    "last-look": Guard(
+        says="right before the end call the startd itself is asked once more", off=_last_look, kinds=OF_ADS
+    ),
+    "schedds": Guard(
+        says="where the startd does not answer, all schedds must say that they have no job there",
+        off=_schedds,
+        kinds=OF_ADS,
+    ),
+    "unjoined-look": Guard(
+        says="before a VM that never joined is ended, the pool is looked at once more",
+        off=_unjoined_look,
+        kinds=("slow-boots", "late-ads"),
+    ),
+    "two-ads": Guard(
+        says="two startds that advertise one instance prove nothing", off=_doubtful, kinds=("lying-ads", "late-ads")
+    ),
+    "healthy-source": Guard(
+        says="a short or failed reading stops the boot deadline and freezes what rests on absence",
+        off=_healthy_source,
+        kinds=("collector-restart", "vanished-ads", "cut", "flapping", "host-kill"),
+    ),
+    "token": Guard(
+        says="a launch without an answer goes out again with the same token",
+        off=_token,
+        kinds=("late-calls", "lost-answers"),
+    ),
+    "limit": Guard(
+        says="rows and orphans together never pass a cloud's limit",
+        off=_limit,
+        kinds=("stuck-deletes", "silent-startds", "slow-boots"),
+    ),
+    "adopted": Guard(
+        says="an instance with our tags and no row is adopted", off=_adopted, kinds=("redis-emptied", "host-kill")
+    ),
+    "asked-again": Guard(
+        says="an end that had no effect is asked for again", off=_asked_again, kinds=("stuck-deletes", "capacity")
+    ),
+}
+
+OFF: Mapping[str, Callable[[], None]] = {name: guard.off for name, guard in GUARDS.items()}

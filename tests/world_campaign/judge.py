@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.lab.world.things import INSIDE, OWNER, SPOT
-from tests.world_campaign.play import Played
+from tests.world_campaign.played import Played
 from tests.world_campaign.stage import NAME, Stage
 from tests.world_judge import bought_twice, most_at_once
+
+HIDING = ("redis-emptied", "stale-listings", "partial-listings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,13 @@ def judge(stage: Stage, played: Played) -> Verdict:
     )
 
 
+def broken(stage: Stage, played: Played) -> bool:
+    """Whether the ledger shows a broken promise already."""
+    ledger, vms = stage.world("ledger"), stage.world("record")["vms"]
+    by_policy = any(_by_policy(end, played) for end in ledger["busy_ends"])
+    return bool(by_policy or ledger["evictions"] or _same_number(vms) or _over_limit(stage, {"vms": vms}, played))
+
+
 def _by_policy(end: Mapping[str, Any], played: Played) -> bool:
     return bool(end["reason"] == OWNER and end["vm"] not in played.killed_by_operator)
 
@@ -100,9 +109,11 @@ def _disturbed(record: Mapping[str, list[Any]], ledger: Mapping[str, Any]) -> li
 
 
 def _over_limit(stage: Stage, record: Mapping[str, list[Any]], played: Played) -> list[str]:
-    """More VMs of a cloud at once than the configuration allows. Emptied rows and a stale listing together hide VMs
-    from everybody, so that is said in the transcript and not judged."""
-    if any(fault.kind == "redis-emptied" for fault in played.faults):
+    """More VMs of a cloud at once than the configuration allows.
+
+    Emptied rows and a listing that is stale or hides VMs, together, leave nobody who knows of them: not judged then.
+    """
+    if {"redis-emptied"} < {fault.kind for fault in played.faults if fault.kind in HIDING}:
         return []
     wrong = []
     for name, cloud in stage.config.clouds.items():

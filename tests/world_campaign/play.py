@@ -13,10 +13,9 @@ import itertools
 import random
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from actors.fleet.seen import Failed
 from actors.readings import listing_head, read_demand, startds_head
@@ -24,23 +23,11 @@ from actors.world_link import WorldAway
 from broker.errors import BrokerError
 from tests.world_campaign.acts import Acts
 from tests.world_campaign.faults import HOSTS, Fault
+from tests.world_campaign.judge import broken
+from tests.world_campaign.played import Played
 from tests.world_campaign.stage import QUEUES, Stage, until
 
 WAVES = (1.1, 0.3, 0.9, 0.1, 1.15, 0.5, 1.0, 0.2)  # jobs at once, as a share of the VMs that clouds have room for
-
-
-@dataclass(slots=True, kw_only=True)
-class Played:
-    """What happened. `wrong`: what kept the campaign from its end."""
-
-    faults: list[Fault] = field(default_factory=list)
-    whole_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # by kind: end of fault to whole
-    grown_s: float = 0.0
-    faults_s: float = 0.0
-    ended_s: float = 0.0
-    most_alive: int = 0
-    wrong: str = ""
-    killed_by_operator: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +39,11 @@ class Script:
     over_s: float
     grow_s: float  # the longest time that growing may take
     end_s: float  # and ending
+    impatient: bool = False  # stop when the ledger shows a broken promise
+
+
+class Broken(Exception):
+    """The ledger shows it already: there is no need to go on."""
 
 
 class Campaign:
@@ -65,6 +57,7 @@ class Campaign:
         self._lock = threading.Lock()
         self._open: list[tuple[Fault, float]] = []  # faults that ended and from which it is not whole yet, when
         self._demand = 0.0
+        self._ledger_at = 0.0
         self._pool = ThreadPoolExecutor(max_workers=6)
         self.played = Played()
         self._acts = Acts(stage, self.played, self.say)
@@ -81,6 +74,8 @@ class Campaign:
             self._do_faults()
             self._heal()
             self._end()
+        except Broken:
+            self.say("broken already")
         except (TimeoutError, BrokerError, AssertionError) as wrong:
             self.played.wrong = f"{type(wrong).__name__}: {wrong}"
             self.say(self.played.wrong)
@@ -119,7 +114,14 @@ class Campaign:
                     heapq.heappush(due, (at + fault.for_s, next(order), fault, False))
             else:
                 time.sleep(0.05)
+            self._look_in_ledger()
         self.played.faults_s = time.monotonic() - began
+
+    def _look_in_ledger(self) -> None:
+        if self._script.impatient and time.monotonic() > self._ledger_at:
+            self._ledger_at = time.monotonic() + 1.0
+            if broken(self._stage, self.played):
+                raise Broken
 
     def _begin_or_end(self, fault: Fault, begins: bool) -> None:
         self.say(f"{'begin' if begins else 'end  '} {fault}")
@@ -143,7 +145,7 @@ class Campaign:
         began = time.monotonic()
         until(lambda: not self._jobs(), "all jobs are done", self._script.end_s)
         self.say("all jobs are done")
-        until(lambda: not self._alive() and not self._rows_alive(), "no VM is left, and no row", self._script.end_s, 1)
+        until(self._settled, "no VM is left, and no row", self._script.end_s, 1)
         self.played.ended_s = time.monotonic() - began
         self.say("no VM is left, and no row")
 
@@ -153,6 +155,10 @@ class Campaign:
         alive = sum(self._stage.world("stand")["alive"].values())
         self.played.most_alive = max(alive, self.played.most_alive)
         return int(alive)
+
+    def _settled(self) -> bool:
+        self._look_in_ledger()
+        return not self._alive() and not self._rows_alive()
 
     def _jobs(self) -> int:
         return int(sum(self._stage.world("stand")["jobs"].values()))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from tests.world_campaign.judge import Verdict
-from tests.world_campaign.play import Played
+from tests.world_campaign.played import Played
 
 
 def lines(seed: int, vms: int, played: Played, verdict: Verdict, guards: Mapping[str, int], took_s: float) -> list[str]:

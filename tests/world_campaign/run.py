@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.world_campaign import guards, report
 from tests.world_campaign.faults import KINDS, Fault, Scene, plain, plan
 from tests.world_campaign.judge import Verdict, judge
-from tests.world_campaign.play import Campaign, Played, Script
+from tests.world_campaign.play import Campaign, Script
+from tests.world_campaign.played import Played
 from tests.world_campaign.stage import CLOUDS, SPOT, Pace, Stage
 
 
@@ -28,9 +29,10 @@ class Settings:
     off: str = ""
     out: Path | None = None
     quiet: bool = False
+    impatient: bool = False  # stop as soon as a promise is broken
 
     def lasting_s(self) -> float:
-        return self.over_s or min(420.0, 30.0 + self.vms / 25)
+        return self.over_s or min(480.0, 40.0 + self.vms / 10)
 
     def list(self) -> Sequence[Fault]:
         if self.faults:
@@ -59,6 +61,7 @@ def run(settings: Settings) -> tuple[Played, Verdict, dict[str, int]]:
                 over_s=over_s,
                 grow_s=60 + settings.vms / 20,
                 end_s=120 + settings.vms / 15,
+                impatient=settings.impatient,
             )
             played = Campaign(stage, script, told).play()
             verdict = judge(stage, played)

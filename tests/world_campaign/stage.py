@@ -44,6 +44,7 @@ CLOUDS = (
     ("demand-b", 3, 0.15, 0.1),
 )
 SPOT = ("spot-a", "spot-b")
+ROOM = 1.5  # times what the configuration allows: the factory's own limits must hold, not the clouds'
 SECRET = "APF_TEST_REDIS"
 
 
@@ -124,9 +125,9 @@ class Stage:
 
     def _start_world(self) -> None:
         links = [f"{name}/{kind}={self.directory / name / kind}.sock" for name in HOSTS for kind in ("pool", "cloud")]
-        capacity = [f"{name}={max(1, int(share * self.vms))}" for name, _, share, _ in CLOUDS]
+        capacity = [f"{name}={max(2, int(ROOM * share * self.vms))}" for name, _, share, _ in CLOUDS]
         words = [sys.executable, "-m", "deploy.lab.world", "--seed", str(self.seed), "--dead-shown-s", "90"]
-        words += ["--boot-s", str(self.pace.boot_s), "--poweroff-s", str(self.pace.poweroff_s)]
+        words += ["--boot-s", str(self.pace.boot_s), "--poweroff-s", str(self.pace.poweroff_s), "--cycle-s", "0.2"]
         words += [word for one in capacity for word in ("--capacity", one)]
         words += [word for one in links for word in ("--link", one)]
         argv = keeper.command(os.getpid(), -1, -1, words)

@@ -23,12 +23,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of its weather")
     parser.add_argument("--dead-shown-s", type=float, default=3600.0, help="how long clouds list what has ended")
     parser.add_argument("--poweroff-s", type=float, default=0.0, help="the dead man's switch of workers; 0: none")
+    parser.add_argument("--cycle-s", type=float, default=0.0, help="how often jobs are matched; 0: at every event")
     parser.add_argument("--link", action="append", default=[], metavar="NAME=PATH", help="a socket with weather")
     given = parser.parse_args()
     capacity = {name: int(count) for name, _, count in (text.partition("=") for text in given.capacity)}
     links = {name: Path(path) for name, _, path in (text.partition("=") for text in given.link)}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     world = World(boot_s=given.boot_s, capacity=capacity, unclaimed_poweroff_s=given.poweroff_s)
+    world.cycle_s = given.cycle_s
     settings = {"links": links, "seed": given.seed, "dead_shown_s": given.dead_shown_s}
     with WorldServer(world, given.port, **settings) as server:
         sys.stdout.write(f"{server.place}\n")

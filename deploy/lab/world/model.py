@@ -25,14 +25,17 @@ class World:
     """`boot_s` is from launch to the startd's first ad. Every call advances the world to `now` first.
 
     `boots` may say another time for one VM, or None: it never joins. `unclaimed_poweroff_s`: the dead man's switch of
-    its workers; 0: they have none.
+    its workers; 0: they have none. `cycle_s`: how often jobs are matched to VMs; 0: at every event. `hidden`: VMs whose
+    ads the negotiator does not see either, so that they get no new job.
     """
 
     def __init__(
         self, *, boot_s: float = 2.0, capacity: dict[str, int] | None = None, unclaimed_poweroff_s: float = 0.0
     ) -> None:
         self.boot_s, self.capacity, self.unclaimed_poweroff_s = boot_s, capacity or {}, unclaimed_poweroff_s
+        self.cycle_s = 0.0
         self.boots: Callable[[Vm], float | None] = lambda _: self.boot_s
+        self.hidden: Callable[[Vm, float], bool] | None = None
         self.jobs: dict[int, Job] = {}
         self.alive_jobs: dict[int, Job] = {}  # those that are not done
         self.vms: dict[str, Vm] = {}
@@ -47,6 +50,7 @@ class World:
         self._open: dict[str, dict[str, Vm]] = defaultdict(dict)  # by queue: VMs that may take a job
         self._idle: dict[str, dict[int, Job]] = defaultdict(dict)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._matched = 0.0
         self._order = itertools.count(1)
         self._numbers = itertools.count(1)
 
@@ -210,10 +214,15 @@ class World:
         self._open[vm.queue].pop(vm.id, None)
 
     def _match(self, now: float) -> None:
+        if now - self._matched < self.cycle_s:
+            return
+        self._matched = now
         for queue, waiting in self._idle.items():
             vms = self._open[queue]
             if waiting and vms:
-                self._match_queue(waiting, vms, now)
+                hidden = self.hidden
+                seen = {id: vm for id, vm in vms.items() if not hidden(vm, now)} if hidden else dict(vms)
+                self._match_queue(waiting, seen, now)
 
     def _match_queue(self, waiting: dict[int, Job], vms: dict[str, Vm], now: float) -> None:
         """Jobs in their order, each on the first VM that has room; what did not fit once is not tried again."""
@@ -226,9 +235,11 @@ class World:
             vm = next((vm for vm in vms.values() if _fits(job, vm)), None)
             if vm is None:
                 too_big.add((job.cpus, job.memory_mib))
-            else:
-                del waiting[job.id]
-                self._run(job, vm, now)
+                continue
+            del waiting[job.id]
+            self._run(job, vm, now)
+            if vm.free()[0] < 1:
+                del vms[vm.id]
 
     def _run(self, job: Job, vm: Vm, now: float) -> None:
         job.state, job.since, job.vm, job.starts = "running", now, vm.id, job.starts + 1

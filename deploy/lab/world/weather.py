@@ -77,10 +77,12 @@ class Weather:
         self._spells: list[Spell] = []
         self._numbers = itertools.count(1)
         world.boots = self._boots
+        self._tell_negotiator()
 
     def begin(self, now: float, kind: str, for_s: float, settings: dict[str, Any]) -> None:
         spell = Spell(number=next(self._numbers), kind=kind, began=now, until=now + for_s, settings=settings)
         self._spells.append(spell)
+        self._tell_negotiator()
         if kind == "prices":
             self._world.price(now, settings["cloud"], settings["times"])
 
@@ -94,6 +96,7 @@ class Weather:
         """Spells whose time is over end."""
         for spell in [spell for spell in self._spells if spell.until <= now]:
             self._spells.remove(spell)
+            self._tell_negotiator()
             if spell.kind == "prices":
                 self._world.price(now, spell.settings["cloud"], 1.0)
 
@@ -163,12 +166,18 @@ class Weather:
             old = spell.kept.setdefault("ads", dict(rows))
             rows = {id: old.get(id, row) if _touched(spell, id) else row for id, row in rows.items()}
         lies = [lie for spell in self._of("lying-ads") for lie in _lies(spell, rows)]
-        for spell in self._of("vanished-ads"):
-            rows = {id: row for id, row in rows.items() if not _touched(spell, id)}
-        for spell in self._of("collector-restart"):
-            known = (now - spell.began) / (spell.until - spell.began) - 0.2
-            rows = {id: row for id, row in rows.items() if _part(spell, id) < known}
-        return [*rows.values(), *lies]
+        return [*(row for id, row in rows.items() if not self._hidden(id, now)), *lies]
+
+    def _hidden(self, id: str, now: float) -> bool:
+        """The collector has no ad of this VM: nobody sees it there, the negotiator neither."""
+        return any(_touched(spell, id) for spell in self._of("vanished-ads")) or any(
+            _part(spell, id) >= (now - spell.began) / (spell.until - spell.began) - 0.2
+            for spell in self._of("collector-restart")
+        )
+
+    def _tell_negotiator(self) -> None:
+        hides = self._of("vanished-ads") or self._of("collector-restart")
+        self._world.hidden = (lambda vm, now: self._hidden(vm.id, now)) if hides else None
 
     def _of(self, kind: str, cloud: str = "") -> list[Spell]:
         return [s for s in self._spells if s.kind == kind and (not cloud or s.settings.get("cloud") == cloud)]
