@@ -114,6 +114,14 @@ class Terms:
         return ""
 
 
+_CAUSES: dict[str, BaseException] = {}  # of death, by actor urn, until the supervisor asks; as pykka's own registry is
+
+
+def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
+    """What ended the actor, once; None if nothing did, or not in its own code."""
+    return _CAUSES.pop(ref.actor_urn, None)
+
+
 CHEAP_S = 0.03  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
 
@@ -159,6 +167,14 @@ class Serving(pykka.ThreadingActor):
         raise NotImplementedError
 
     def on_receive(self, message: Any) -> None:
+        """pykka ends the actor on whatever is raised here, and tells nobody why: so the cause is put down first."""
+        try:
+            self._receive(message)
+        except BaseException as cause:
+            _CAUSES[self.actor_urn] = cause
+            raise
+
+    def _receive(self, message: Any) -> None:
         match message:
             case Hold(post=post):
                 self._seats[post] = Seat(post=post)

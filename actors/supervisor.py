@@ -19,7 +19,7 @@ import structlog
 
 from actors.gauges import Gauges
 from actors.ownership import ACTORS_OF
-from actors.serving import Drop, Hold, Tick
+from actors.serving import Drop, Hold, Tick, cause_of_death
 
 TICK_S = 0.25
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0, 30.0)
@@ -98,7 +98,7 @@ class Supervisor:
         if life.started:
             life.deaths = 0 if now - life.started > CALM_S else life.deaths + 1
             self._gauges.restarts.labels(name).inc()
-            log.error("actor died", actor=name, times=life.deaths, posts=len(life.posts))
+            _tell_death(name, life)
         life.started = now
         life.not_before = now + BACKOFF_S[min(life.deaths, len(BACKOFF_S) - 1)]
         with self._lock:
@@ -114,6 +114,12 @@ class Supervisor:
         if title != "scheduler":
             return title
         return self._schedulers[zlib.crc32(post.encode()) % len(self._schedulers)]
+
+
+def _tell_death(name: str, life: Post) -> None:
+    cause = cause_of_death(life.ref) if life.ref is not None else None
+    why = f"{type(cause).__name__}: {cause}" if cause else "not known: it was stopped, or could not be made"
+    log.error("actor died", actor=name, times=life.deaths, posts=len(life.posts), why=why, exc_info=cause)
 
 
 def _tell(life: Post, message: Any) -> None:
