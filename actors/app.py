@@ -189,7 +189,9 @@ class Host:
         while not self._stop.wait(self.config.factory.tick_s):
             self._garbage.tidy()
             try:
-                self._keepsake.keep_wishes(self._ground.clock.now())
+                now = self._ground.clock.now()
+                self._keepsake.keep_wishes(now)
+                self._keepsake.forget_old(now, self.config.factory.history_kept_s)
                 if (edition := self._keepsake.newer(self._seen)) is not None:
                     self._change_to(edition)
             except Unreachable as away:

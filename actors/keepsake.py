@@ -4,6 +4,8 @@ VMs are adopted from the clouds; that one of them is held, only its wish says. S
 and puts back what went missing: a living wish is never deleted by anybody, and the configuration's number never falls,
 so a missing wish or a smaller number means that Redis lost rows. It does so within a tick; posts are taken again a TTL
 after a loss. Only when every host is restarted before that is it lost.
+
+Wishes that are over for long are forgotten here too, so that they do not fill Redis and every look over the years.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import threading
 import structlog
 
 from actors.fleet.wish import Wish
-from actors.wants import accept, read_wishes
+from actors.wants import accept, forget_wishes, read_wishes
 from broker.document import Document, Edition
 from broker.table import Table
+
+FORGETS_EVERY_S = 600.0
 
 log = structlog.get_logger("host")
 
@@ -26,12 +30,20 @@ class Keepsake:
     def __init__(self, table: Table, document: Document) -> None:
         self._table, self._document = table, document
         self._wishes: dict[str, Wish] = {}
+        self._forgets_at = 0.0
         self._lock = threading.Lock()
 
     def remember(self, wish: Wish) -> None:
         """One that this host accepts now."""
         with self._lock:
             self._wishes[wish.id] = wish
+
+    def forget_old(self, now: float, kept_s: float) -> None:
+        """Delete wishes that ended more than `kept_s` ago, once in a while. `now`: Redis seconds."""
+        if now >= self._forgets_at:
+            self._forgets_at = now + FORGETS_EVERY_S
+            if gone := forget_wishes(self._table, now, kept_s):
+                log.info("old wishes forgotten", wishes=gone)
 
     def keep_wishes(self, now: float) -> None:
         """Remember the living wishes; put back those that are gone. `now`: Redis seconds."""

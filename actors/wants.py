@@ -3,6 +3,8 @@
 A want (kind `want`, post `queue/NAME`, key the cloud) is written by the queue's scheduler alone. A wish (write-once row
 `wish`, key its id) is written by whichever host read the operator's mail first; the same id twice is one wish. Its
 outcome is a write-once row too.
+
+Both are forgotten a while after the wish is over (`forget_wishes`); until then its id, seen again, is that one wish.
 """
 
 from __future__ import annotations
@@ -96,6 +98,21 @@ def accept(table: Table, wish: Wish) -> None:
 
 def conclude(table: Table, outcome: Outcome) -> None:
     table.put_once("outcome", outcome.id, pack(outcome))
+
+
+def forget_wishes(table: Table, now: float, kept_s: float) -> int:
+    """Delete the wishes that ended more than `kept_s` ago, and outcomes as old without a wish; returns how many.
+
+    Any host may, as often as it likes. A wish is written before its outcome; so outcomes are read first, and one
+    without a wish is of a refused wish, or of one that is gone.
+    """
+    outcomes = read_outcomes(table)
+    wishes = {key: unpack(Wish, body) for key, body in table.read_once("wish").items()}
+    over = {key for key, wish in wishes.items() if wish.ends + kept_s < now}
+    alone = {key for key, outcome in outcomes.items() if key not in wishes and outcome.at + kept_s < now}
+    table.delete_once("outcome", over | alone)
+    table.delete_once("wish", over)  # last: a host that dies in between leaves a wish, which the next one sees
+    return len(over | alone)
 
 
 def read_outcomes(table: Table) -> Mapping[str, Outcome]:

@@ -4,7 +4,7 @@ import pytest
 
 from actors.fleet.wish import Wish
 from actors.keepsake import Keepsake
-from actors.wants import accept, read_outcomes, read_wishes
+from actors.wants import Outcome, accept, conclude, forget_wishes, read_outcomes, read_wishes
 from broker.connect import Site
 from broker.document import Document, Edition
 from broker.table import Table
@@ -95,3 +95,32 @@ def test_a_newer_configuration_is_told(table: Table, document: Document) -> None
     document.replace(b"one", 0, "ada")
     assert Keepsake(table, document).newer(None) == document.read()
     assert Keepsake(table, document).newer(document.read()) is None
+
+
+def test_wishes_are_forgotten_a_while_after_they_are_over_with_their_outcomes(table: Table) -> None:
+    for id, ends in (("long-over", 1_000.0), ("just-over", 1_950.0), ("alive", 9_000.0)):
+        accept(table, wish(id, ends))
+    conclude(table, Outcome(id="refused-long-ago", verdict="refused", why="no such VM", at=900.0))
+    conclude(table, Outcome(id="refused-now", verdict="refused", why="no such VM", at=1_990.0))
+    assert forget_wishes(table, now=2_000.0, kept_s=100.0) == 2
+    assert {one.id for one in read_wishes(table, 0.0)} == {"just-over", "alive"}
+    assert set(read_outcomes(table)) == {"just-over", "alive", "refused-now"}
+    assert forget_wishes(table, now=2_000.0, kept_s=100.0) == 0
+
+
+def test_an_id_that_is_seen_again_while_its_wish_is_kept_is_that_one_wish(table: Table) -> None:
+    accept(table, wish("w1", ends=1_950.0))
+    forget_wishes(table, now=2_000.0, kept_s=100.0)
+    accept(table, wish("w1", ends=9_000.0))  # the mail came again, late
+    assert [one.ends for one in read_wishes(table, 0.0)] == [1_950.0]
+
+
+def test_a_host_forgets_now_and_then_and_puts_no_old_wish_back(table: Table, document: Document) -> None:
+    keepsake = Keepsake(table, document)
+    accept(table, wish("w1", ends=2_000.0))
+    keepsake.keep_wishes(NOW)
+    for now in (2_050.0, 3_000.0):
+        keepsake.keep_wishes(now)
+        keepsake.forget_old(now, kept_s=100.0)
+    assert read_wishes(table, 0.0) == ()
+    assert read_outcomes(table) == {}
