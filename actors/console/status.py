@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from actors import applying
 from actors.config import Config
 from actors.console.status_model import (
     CloudStatus,
@@ -22,6 +23,7 @@ from actors.console.status_model import (
     WantStatus,
     WishStatus,
 )
+from actors.console.store import with_served
 from actors.console.troubles import troubles
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import CloudView
@@ -34,6 +36,7 @@ from actors.wants import Standing, read_standing, read_wants, read_wishes
 from actors.where import site_of
 from broker.clock import RedisClock
 from broker.dead_letters import DeadLetters
+from broker.document import Document
 from broker.errors import Refused
 from broker.hosts import Hosts
 from broker.leases import Leases
@@ -48,7 +51,7 @@ class Reader:
     """Reads a factory's rows. Raises NotRunning when its embedded Redis is not up; `read` may raise Unreachable."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self._file = self._config = config
         site = site_of(config)
         self._client = site.client()
         self._table = Table(self._client, site)
@@ -56,12 +59,15 @@ class Reader:
         self._hosts = Hosts(self._client, site)
         self._leases = Leases(self._client, site, _LOOKER, config.factory.ttl_s)
         self._dead = DeadLetters(self._client, site)
+        self._document = Document(self._client, site, applying.NAME)
 
     def close(self) -> None:
         self._client.close()
 
     def read(self) -> Status:
-        config, table = self._config, self._table
+        """Of all that the file names and of all that hosts serve: a cloud that it leaves out may still have VMs."""
+        config = self._config = with_served(self._file, self._document.read())
+        table = self._table
         now = self._clock.sync()
         vms = sorted(read_vms(table, config.clouds), key=lambda vm: (vm.cloud, vm.born, vm.id))
         status = Status(
@@ -79,7 +85,14 @@ class Reader:
             vms=tuple(_vm(vm, now) for vm in vms),
             dead_letters=self._dead.count(),
         )
-        return status.model_copy(update={"troubles": troubles(status, config, vms, self._intents())})
+        return status.model_copy(
+            update={"troubles": troubles(status, config, [*vms, *self._unknown()], self._intents())}
+        )
+
+    def _unknown(self) -> list[Vm]:
+        """VMs of clouds that a host once held and that no configuration names any more: nobody watches them."""
+        held = [owner.post.partition("/")[2] for owner in self._leases.owners() if owner.post.startswith("cloud/")]
+        return [vm for vm in read_vms(self._table, set(held) - set(self._config.clouds)) if vm.alive]
 
     def _intents(self) -> list[Intent]:
         """None for a user of Redis who may not read them (a dashboard): the worker's token stands in them."""
@@ -150,6 +163,7 @@ class Reader:
             usd_per_hour=config.usd_per_hour,
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
             drains_wait=tuple(drains_wait(alive)),
+            left_out=name not in self._file.clouds,
         )
 
     def _sources(self, now: float) -> Iterator[SourceStatus]:

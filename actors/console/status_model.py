@@ -66,7 +66,8 @@ class QueueStatus(Part):
 class CloudStatus(Part):
     """A cloud. `vms`: rows by state, those that hold quota first. `closed`: why nothing may be started, `frozen`: why
     nothing is released, `breaker`: how its breaker stands while it is not closed, `drains_wait`: how many drains the
-    disruption budget holds back, and why. `usd_per_hour_now` is what all its VMs that are not ended cost."""
+    disruption budget holds back, and why. `left_out`: hosts serve it, the file at hand does not name it.
+    `usd_per_hour_now` is what all its VMs that are not ended cost."""
 
     name: str
     max_vms: int
@@ -79,6 +80,7 @@ class CloudStatus(Part):
     usd_per_hour: float
     usd_per_hour_now: float
     drains_wait: tuple[str, ...] = ()
+    left_out: bool = False
 
 
 class SourceStatus(Part):

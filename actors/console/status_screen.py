@@ -79,7 +79,7 @@ def _clouds(status: Status) -> Table:
     table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", "", long="by state")
     for cloud in status.clouds:
         alive = sum(count for state, count in cloud.vms.items() if state not in ("ended", "failed"))
-        note = "CLOSED" * bool(cloud.closed) + " FROZEN" * bool(cloud.frozen)
+        note = "CLOSED" * bool(cloud.closed) + " FROZEN" * bool(cloud.frozen) + " not in this file" * cloud.left_out
         table.add_row(
             cloud.name,
             f"{alive} of {cloud.max_vms}",

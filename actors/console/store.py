@@ -66,6 +66,19 @@ def served(config: Config, edition: Edition | None) -> Config:
         return config
 
 
+def with_served(config: Config, edition: Edition | None) -> Config:
+    """The file's pools, clouds and queues, and those that hosts serve though the file leaves them out: a cloud that is
+    drained before it goes, or all that differs while the file is not applied. The file's own come first."""
+    now = served(config, edition)
+    return config.model_copy(
+        update={
+            "pools": config.pools | {name: one for name, one in now.pools.items() if name not in config.pools},
+            "clouds": config.clouds | {name: one for name, one in now.clouds.items() if name not in config.clouds},
+            "queues": config.queues | {name: one for name, one in now.queues.items() if name not in config.queues},
+        }
+    )
+
+
 def clouds_known(config: Config, rows: Store) -> tuple[str, ...]:
     """The clouds of the file, of what the hosts serve, and those that a host ever held: rows may stand there still."""
     held = [owner.post.partition("/")[2] for owner in rows.leases.owners() if owner.post.startswith("cloud/")]

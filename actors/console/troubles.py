@@ -6,6 +6,7 @@ troubles. "bad" means that the factory cannot do its work, or that money is spen
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from actors.config import Config
@@ -19,7 +20,9 @@ ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by th
 
 def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterable[Intent]) -> tuple[Trouble, ...]:
     """The worst first."""
-    found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(vms, config, status.at)]
+    all_vms = list(vms)
+    found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(all_vms, config, status.at)]
+    found += _unwatched(all_vms, config)
     found += _launches(intents, status.at)
     if config.factory.shadow:
         found.append(_odd("this is a shadow: it starts, drains and ends nothing, whatever it wants"))
@@ -81,6 +84,14 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
         if vm.drain_refused and vm.alive:
             yield _odd(f"VM {vm.id} on {vm.cloud} refuses to drain: {vm.drain_refused}")
+
+
+def _unwatched(vms: Iterable[Vm], config: Config) -> Iterator[Trouble]:
+    for cloud, alive in Counter(vm.cloud for vm in vms if vm.alive and vm.cloud not in config.clouds).items():
+        yield _bad(
+            f"{alive} VM{'s' * (alive > 1)} of {cloud}, which no configuration names: nobody drains or ends them",
+            "name it again, with retired = true, and apf apply",
+        )
 
 
 def _launches(intents: Iterable[Intent], now: float) -> Iterator[Trouble]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from actors.applying import NAME, activate
 from actors.config import Config
 from actors.console.status import Reader
 from actors.console.status_model import Status
@@ -19,6 +20,8 @@ from actors.fleet.wish import Wish
 from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
 from actors.wants import Standing, accept
 from actors.where import NotRunning
+from broker.connect import Site
+from broker.document import Document
 from tests.console.factory_rows import Rows
 
 POSTS = ("pool/local", "cloud/private", "cloud/spot", "queue/atlas")
@@ -147,3 +150,35 @@ def test_an_embedded_factory_that_is_not_up_is_said_to_be_so(config: Config, tmp
     factory = config.factory.model_copy(update={"redis": "embedded", "directory": str(tmp_path / "none")})
     with pytest.raises(NotRunning, match="apf run"):
         Reader(config.model_copy(update={"factory": factory}))
+
+
+def without_spot(config: Config) -> Config:
+    """The same file, after somebody took the cloud `spot` out of it."""
+    queue = config.queues["atlas"].model_copy(update={"cascade": (("private",),)})
+    clouds = {"private": config.clouds["private"]}
+    return config.model_copy(update={"clouds": clouds, "queues": {"atlas": queue}})
+
+
+def test_a_cloud_that_the_file_leaves_out_is_shown_as_long_as_hosts_serve_it(
+    config: Config, site: Site, healthy: Rows
+) -> None:
+    document = Document(site.client(), site, NAME)
+    activate(document, config, (), "test")
+    healthy.vm("spot", State.DRAINING, usd_per_hour=0.5)
+    smaller = without_spot(config)
+    activate(document, smaller, ("spot",), "test")
+    status = read(smaller)
+    assert [(cloud.name, cloud.left_out, cloud.vms) for cloud in status.clouds] == [
+        ("private", False, {}),
+        ("spot", True, {"draining": 1}),
+    ]
+    assert status.usd_per_hour == 0.5
+    assert [vm.cloud for vm in status.vms] == ["spot"]
+    assert "cloud/spot" in {post.post for post in status.posts}
+    assert "not in this file" in shown(status)
+
+
+def test_living_vms_of_a_cloud_that_nobody_serves_any_more_are_a_trouble(config: Config, healthy: Rows) -> None:
+    healthy.vm("spot", State.READY)
+    (trouble,) = [one for one in read(without_spot(config)).troubles if "no configuration names" in one.what]
+    assert (trouble.weight, trouble.what.startswith("1 VM of spot")) == ("bad", True)
