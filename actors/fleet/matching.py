@@ -35,8 +35,11 @@ class Matched:
 
 
 def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str, ...] = ()) -> Matched:
-    """`identities` are globs of who may advertise a worker; none: not checked. Ads of ended VMs linger: no strays."""
-    by_instance = {vm.instance_id: vm for vm in vms if vm.instance_id}
+    """`identities` are globs of who may advertise a worker; none: not checked. Ads of ended VMs linger: no strays.
+
+    An instance that was stopped and runs again has two rows, an ended and an adopted one: the ad is the living one's.
+    """
+    by_instance = {vm.instance_id: vm for vm in sorted(vms, key=lambda vm: vm.alive) if vm.instance_id}
     claims: dict[str, list[Machine]] = defaultdict(list)
     strays: list[Stray] = []
     for machine in machines:

@@ -43,3 +43,10 @@ def test_the_ad_of_an_ended_vm_lingers_without_being_a_stray() -> None:
     found = match([machine()], [vm(State.ENDED)])
     assert not found.machines
     assert not found.strays
+
+
+def test_of_two_rows_with_one_instance_the_living_one_gets_the_ad_whatever_their_order() -> None:
+    """An instance was stopped, which ended its row, and somebody started it again: it was adopted."""
+    ended, adopted = vm(State.ENDED), vm(id="adopted-i-1")
+    for rows in ([ended, adopted], [adopted, ended]):
+        assert set(match([machine()], rows).machines) == {"adopted-i-1"}
