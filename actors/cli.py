@@ -325,7 +325,7 @@ def demo(
         bool, typer.Option("--simulated", help="Without HTCondor: pool and clouds in memory.")
     ] = False,
 ) -> None:
-    """The main job on this machine: jobs wait, VMs start on two clouds, jobs run, VMs drain and end. A minute."""
+    """The main job on this machine: jobs wait, VMs start on four clouds, jobs run, VMs drain and end. A minute."""
     from deploy.lab import demo as shown
 
     raise typer.Exit(shown.run(out, simulated))

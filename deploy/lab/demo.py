@@ -1,8 +1,9 @@
 """`apf demo`: the main job, on this machine, in about a minute.
 
-24 jobs wait in a pool that has no workers. One factory host (a real `apf run`, a process of its own) starts VMs on two
-clouds, the jobs run, the VMs drain and end. What is shown while it runs is the factory's rows and its log; what it is
-judged by is the pool's history and the clouds' ledger. The exit status is 1 if a promise was broken.
+24 jobs come to a pool that has no workers, a few at first, so that the tiers are seen to fill one after the other. One
+factory host (a real `apf run`, a process of its own) starts VMs on a cascade of four clouds, the jobs run, the VMs
+drain and end. What is shown while it runs is the factory's rows and its log; what it is judged by is the pool's history
+and the clouds' ledger. The exit status is 1 if a promise was broken.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from deploy.lab.promises import Broken, Evidence, judge
 from deploy.lab.summary import summarise
 
 # Long ones late: so some VM still runs a job when the others are given back.
-SECONDS = (5, 8, 6, 10, 7, 5, 9, 6, 8, 5, 12, 7, 6, 9, 5, 10, 6, 8, 7, 5, 14, 6, 20, 7)
+SECONDS = (9, 8, 9, 10, 8, 9, 5, 6, 8, 5, 12, 7, 6, 9, 5, 10, 6, 8, 7, 5, 14, 6, 20, 7)
+WAVES, WAVE, WAVE_S = 3, 2, 2.0  # so many jobs come first, again and again; then the rest
 LOOK_S = 0.5
 JOBS_S = 1.0  # the pool's tools are asked no more often than that
 RUNNING = 2
@@ -75,7 +77,7 @@ def _on_a_stage(console: Console, folder: Path, simulated: bool) -> tuple[Broken
 def stage(console: Console, exits: ExitStack, simulated: bool) -> Stage:
     """A stage that is set up, and taken down with `exits`."""
     if not simulated:
-        console.print("setting up a real HTCondor pool and two clouds on this machine ...")
+        console.print("setting up a real HTCondor pool and four clouds on this machine ...")
         try:
             return exits.enter_context(RealStage())
         except CannotHave as reason:
@@ -105,6 +107,7 @@ class Demo:
             seconds or SECONDS,
             seen,
         )
+        self._waits: list[float] = []  # jobs that have not come yet
         self._said: list[Said] = []
         self._explained: set[str] = set()
         self._drained: list[str] = []
@@ -119,7 +122,8 @@ class Demo:
         config.write_text(self._stage.config(self._folder))
         with self._host(config) as host:
             reader = _up(host, config)
-            self._stage.submit(self._seconds)
+            self._waits = list(self._seconds)
+            self._arrive(0)
             visible_at = time.time()
             self._watch(host, reader, visible_at)
             reader.close()
@@ -150,6 +154,7 @@ class Demo:
         """Show it until all is over, or for ALL_S: what is not over then is a broken promise."""
         with Live(console=self._console, auto_refresh=False) as live:
             while time.time() - began < ALL_S:
+                self._arrive(time.time() - began)
                 status = reader.read()
                 self._look_at_jobs()
                 self._names = {vm.id: short(vm.instance_id) or vm.id for vm in status.vms}
@@ -166,6 +171,15 @@ class Demo:
                 if host.ended:
                     raise NotUp("the factory host went away")
                 time.sleep(LOOK_S)
+
+    def _arrive(self, after_s: float) -> None:
+        """The next jobs come when it is their time."""
+        come = len(self._seconds) - len(self._waits)
+        wave, over = divmod(come, WAVE)
+        if self._waits and not over and after_s >= wave * WAVE_S:
+            count = WAVE if wave < WAVES else len(self._waits)
+            self._stage.submit(self._waits[:count])
+            del self._waits[:count]
 
     def _look_at_jobs(self) -> None:
         if time.monotonic() - self._jobs_at >= JOBS_S:

@@ -21,12 +21,12 @@ from deploy.lab.promises import PROMISES, Broken, Place
 from deploy.lab.summary import Summary, lines
 
 BAR = 30
-OTHERS = 16  # lines of the screen that are no decisions, while no launch has failed
+OTHERS = 20  # lines of the screen that are no decisions, while no launch has failed
 DECISIONS = 12  # lines for decisions, at most
 FRAME = 6  # columns that the panel's frame takes
 INTRODUCTION = (
-    "Jobs wait in a pool that has no workers. The factory starts VMs for them, on the free cloud first; "
-    "when jobs become fewer it drains and ends VMs, on the priced cloud first."
+    "Jobs wait in a pool that has no workers. The factory starts VMs for them, the cheapest cloud first; "
+    "when jobs become fewer it drains and ends VMs, the dearest cloud first."
 )
 _JOBS = (("done", "green", "█"), ("running", "yellow", "▓"), ("waiting", "bright_black", "░"))
 _STATES = {
@@ -74,7 +74,7 @@ def short(instance_id: str) -> str:
 def _jobs(scene: Scene) -> Text:
     """A bar of BAR cells for all jobs, and the three counts."""
     total = sum(scene.jobs.values()) or 1
-    text, cells, seen = Text("jobs     ", style="bold"), 0, 0
+    text, cells, seen = Text("jobs      ", style="bold"), 0, 0
     for name, colour, block in _JOBS:
         seen += scene.jobs[name]
         upto = round(BAR * seen / total)
@@ -88,7 +88,7 @@ def _jobs(scene: Scene) -> Text:
 def _cloud(scene: Scene, place: Place) -> Text:
     alive = [vm for vm in scene.vms if vm.cloud == place.name and vm.state not in _DEAD]
     price = f"${place.usd_per_hour:g} an hour each" if place.usd_per_hour else "free"
-    text = Text(f"{place.name:<9}", style="bold")
+    text = Text(f"{place.name:<10}", style="bold")
     text.append("■ " * len(alive), style="green").append("□ " * (place.max_vms - len(alive)), style="bright_black")
     return text.append(f" {len(alive)} of at most {place.max_vms} VMs, {price}", style="default")
 
@@ -105,7 +105,7 @@ def _vms(scene: Scene, place: Place) -> Iterable[RenderableType]:
         style = "bright_black" if vm.state in _DEAD else "default"
         name = short(vm.instance_id) or vm.id
         table.add_row(Text(name, style=style), Text(vm.state, style=colour), Text(does, style=style))
-    yield Padding(table, (0, 0, 0, 9)) if table.row_count else Text("")
+    yield Padding(table, (0, 0, 0, 10)) if table.row_count else Text("")
 
 
 def _said(decisions: Sequence[Said], width: int, room: int) -> Iterable[Text]:

@@ -1,4 +1,4 @@
-"""The demo's stage where HTCondor cannot be had: a pool and two clouds in the memory of one thread of the demo.
+"""The demo's stage where HTCondor cannot be had: a pool and clouds in the memory of one thread of the demo.
 
 The factory is the real one; only the world is not. The record is the world's own, as the real stage's is HTCondor's.
 """
@@ -41,7 +41,7 @@ closed_s = 5
 class SimulatedStage:
     """See `Stage`."""
 
-    title = "a simulated pool and two simulated clouds"
+    title = "a simulated pool and four simulated clouds"
 
     def __init__(self) -> None:
         self._server = WorldServer(World(boot_s=BOOT_S, capacity={place.name: place.max_vms for place in PLACES}))

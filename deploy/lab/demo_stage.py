@@ -1,7 +1,8 @@
-"""Where the demo plays: the pool, the two clouds, their records, and the configuration that a factory needs for them.
+"""Where the demo plays: the pool, the clouds, their records, and the configuration that a factory needs for them.
 
-`private` is free and small, `spot` is priced: so jobs fill the first and spill to the second, and when they are done
-the second is given back first. A stage judges nothing; it hands out the pool's and the clouds' own records.
+Four tiers, as a site may have them: its own cloud, an academic one, spot instances, on-demand ones. Each is small, so
+jobs fill them one after the other, and when they become fewer the dearest is given back first. A stage judges nothing;
+it hands out the pool's and the clouds' own records.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ FACTORY = "demo"
 QUEUE = "atlas"
 PLACES = (
     Place(name="private", tier=0, max_vms=2, usd_per_hour=0.0),
-    Place(name="spot", tier=1, max_vms=4, usd_per_hour=0.12),
+    Place(name="academic", tier=1, max_vms=2, usd_per_hour=0.0),
+    Place(name="spot", tier=2, max_vms=2, usd_per_hour=0.12),
+    Place(name="on-demand", tier=3, max_vms=2, usd_per_hour=0.4),
 )
-TYPES = {"private": "m5.large", "spot": "c5.large"}
+TYPES = {"private": "m5.large", "academic": "t3.large", "spot": "c5.large", "on-demand": "c5.xlarge"}
 
 _FACTORY = """
 [factory]
@@ -37,7 +40,7 @@ console = {{ port = 0 }}
 [queues.{queue}]
 pool = "local"
 jobs = 'MATCH_APF_QUEUE == "{queue}"'
-cascade = [["private"], ["spot"]]
+cascade = {cascade}
 release_after_s = 3
 """
 _POOL = """
@@ -99,7 +102,7 @@ class Stage(Protocol):
 class RealStage:
     """HTCondor's own daemons, and an EC2 API whose instances are real startds. Raises CannotHave when entered."""
 
-    title = "a real HTCondor pool and two EC2 clouds, all on this machine"
+    title = "a real HTCondor pool and four EC2 clouds, all on this machine"
 
     def __init__(self) -> None:
         self._site = Site()
@@ -146,7 +149,7 @@ class RealStage:
             endpoint=toml(self._site.cloud.endpoint),
             image=toml(IMAGE),
             type=toml(TYPES[place.name]),
-            market="spot" if place.usd_per_hour else "on-demand",
+            market="spot" if place.name == "spot" else "on-demand",
             max_vms=place.max_vms,
             usd_per_hour=place.usd_per_hour,
         )
@@ -154,9 +157,10 @@ class RealStage:
 
 def head(directory: Path) -> str:
     """The part of the configuration that every stage shares."""
-    return _FACTORY.format(factory=toml(FACTORY), directory=toml(str(directory)), queue=QUEUE)
+    cascade = [[place.name] for place in sorted(PLACES, key=lambda place: place.tier)]
+    return _FACTORY.format(factory=toml(FACTORY), directory=toml(str(directory)), queue=QUEUE, cascade=toml(cascade))
 
 
 def toml(value: object) -> str:
-    """Text or a list of texts as TOML; JSON's quoting is a part of TOML's."""
+    """Texts, and lists of them, as TOML; JSON's quoting is a part of TOML's."""
     return json.dumps(value)

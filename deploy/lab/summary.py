@@ -36,8 +36,9 @@ class Spread:
 class Summary:
     """A time that never happened is None.
 
-    `drained` and `released`: the clouds of VMs in the order in which they were told to drain (by the factory's log: no
-    record outside has it), and in which the cloud was told to end them. A busy VM ends its jobs in between.
+    `filled`: the clouds of VMs in the order in which they were started. `drained` and `released`: in the order in which
+    they were told to drain (by the factory's log: no record outside has it), and in which the cloud was told to end
+    them. A busy VM ends its jobs in between.
     """
 
     submitted: int
@@ -46,6 +47,7 @@ class Summary:
     restarts: int
     clouds: tuple[CloudFigures, ...]
     left: int
+    filled: tuple[str, ...]
     drained: tuple[str, ...]
     released: tuple[str, ...]
     first_launch_s: float | None  # jobs visible in the queue -> the first RunInstances call
@@ -65,6 +67,7 @@ def summarise(evidence: Evidence, visible_at: float, now: float, drained: Sequen
         restarts=sum(max(0, job.starts - 1) for job in jobs),
         clouds=tuple(_cloud(place.name, lives, now) for place in evidence.places),
         left=sum(life.ended_at is None for life in lives),
+        filled=tuple(life.cloud for life in sorted(lives, key=lambda life: life.started_at)),
         drained=tuple(drained),
         released=tuple(life.cloud for life in sorted(lives, key=_end) if life.ended_at),
         first_launch_s=min(life.started_at for life in lives) - visible_at if lives else None,
@@ -87,6 +90,7 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
         ("Evictions", str(summary.evictions)),
         *((c.name, f"{c.started} VMs started, {c.ended} ended, {c.at_once} at once at most") for c in summary.clouds),
         ("Left", f"{summary.left} VMs still run"),
+        ("Filled", _runs(summary.filled)),
         ("Told to drain", f"{_runs(summary.drained)}"),
         ("Ended", f"{_runs(summary.released)} (a busy VM ends its last job first)"),
         ("Cost", f"${spent:.4f} by the cloud's ledger, paid by the second"),

@@ -10,6 +10,7 @@ def test_the_figures_come_from_the_records() -> None:
     summary = summarise(GOOD, visible_at=0.5, now=40.0, drained=["spot", "private"])
     assert (summary.submitted, summary.done, summary.evictions, summary.restarts, summary.left) == (3, 3, 0, 0, 0)
     assert [(cloud.name, cloud.started, cloud.ended) for cloud in summary.clouds] == [("private", 1, 1), ("spot", 1, 1)]
+    assert summary.filled == ("private", "spot")
     assert summary.released == ("spot", "private")
     assert summary.first_launch_s == 0.5
     assert summary.to_first_job is not None
