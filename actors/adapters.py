@@ -10,7 +10,9 @@ from pathlib import Path
 from actors.clouds import simulated as simulated_cloud
 from actors.clouds import user_data
 from actors.clouds.ec2 import Ec2
+from actors.clouds.notices import NoticeQueue
 from actors.clouds.port import Cloud
+from actors.clouds.sqs import Sqs
 from actors.clouds.worker_token import TokenFailed, mint
 from actors.config import Config, Ec2Cloud, HtcondorPool
 from actors.pools import simulated as simulated_pool
@@ -38,6 +40,21 @@ def cloud(config: Config, name: str) -> Cloud:
         account = config.accounts[settings.account] if settings.account else None
         return Ec2(factory=config.factory.name, name=name, config=settings, account=account, reveal=secret)
     return simulated_cloud.Simulated.of(name, config)
+
+
+def notice_queues(config: Config) -> dict[str, NoticeQueue]:
+    """By cloud, where its spot notices are; those without such a queue are absent. No call is made yet."""
+    return {
+        name: Sqs(
+            url=settings.notices_queue,
+            region=settings.region,
+            account=config.accounts[settings.account] if settings.account else None,
+            reveal=secret,
+            timeout_s=settings.timeout_s,
+        )
+        for name, settings in config.clouds.items()
+        if isinstance(settings, Ec2Cloud) and settings.notices_queue
+    }
 
 
 def recipe(config: Config) -> Callable[[str, str], str]:

@@ -8,7 +8,7 @@
 | ownership | 1 | beats, takes, renews and gives back posts |
 | actors | 3 + `schedulers` | monitor, submitter, retirement; schedulers share the queues |
 | mail consumer, janitor | 2 | one channel for all mailboxes; what dead consumers held comes back |
-| calls | at most `calls` | calls to pools and clouds, in four lanes |
+| calls | at most `calls`, or six | calls to pools and clouds, in six lanes |
 | console | 1 | /metrics and /healthz |
 | pool threads | at most `children` + 2 a pool | wait for the children |
 | children | at most 3 x `children` a pool | htcondor2, which holds the interpreter's lock; killable |
@@ -102,7 +102,8 @@ class Host:
         _until_reached(clock.sync, f"Redis at {site.address}")
         mailer = Mailer(site, KINDS, self.holder, clock)
         self._exits.callback(mailer.close)
-        mailroom = Mailroom(site, KINDS, self._deliver, DeadLetters(client, site), clock)
+        dead = DeadLetters(client, site)
+        mailroom = Mailroom(site, KINDS, self._deliver, dead, clock)
         office = PostOffice(mailer, self.gauges)
         table = Table(client, site)
         self._document = Document(client, site, applying.NAME)
@@ -115,6 +116,7 @@ class Host:
             mailroom=mailroom,
             gauges=self.gauges,
             keepsake=self._keepsake,
+            dead=dead,
         )
         self.works = self._first_works()
         console = ConsoleServer(self.config.factory.console, self.gauges, self.health)

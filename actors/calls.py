@@ -1,8 +1,9 @@
 """Calls to the world outside, off the actors' threads: bounded lanes, one call at a time for a key.
 
 An actor never waits for a cloud or a daemon. It starts a call and gets the answer as a message. Each kind of call has
-threads of its own, so that fifty dead startds delay no reading and no launch. A key that is under way is not started
-again: asking each round is safe.
+threads of its own, so that fifty dead startds delay no reading and no launch; those about a VM that its cloud will take
+away have some too (`urgent`), so that no other call is ahead of them; and reading the notices of that, which mostly
+waits, has one (`notices`). A key that is under way is not started again: asking each round is safe.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Lane = Literal["look", "launch", "drain", "end"]
-SHARES: dict[Lane, float] = {"look": 0.25, "launch": 0.25, "drain": 0.25, "end": 0.25}
+Lane = Literal["look", "launch", "drain", "end", "urgent", "notices"]
+SHARES: dict[Lane, float] = {
+    "look": 0.25, "launch": 0.25, "drain": 0.1875, "end": 0.125, "urgent": 0.125, "notices": 0.0625,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

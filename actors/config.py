@@ -193,6 +193,8 @@ class Ec2Cloud(AnyCloud):
     iam_profile: str | None = None  # name or ARN; workers need none
     zone: str | None = None  # availability zone
     launch_template: str | None = None  # ID or NAME, or either with ":VERSION"
+    # URL of an SQS queue with its spot notices, which deploy/spot-notices.json makes: drained and replaced at once
+    notices_queue: Annotated[str, Field(pattern=r"^https?://[^/]+/.+$")] | None = None
     request: dict[str, object] = {}  # passed on to RunInstances as it is, e.g. EbsOptimized = true
 
     @property

@@ -18,6 +18,7 @@ NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 SECRET = r"^(env:"
 PATTERNS = (
     (NAME, "allowed: 1 to 40 lower-case letters, digits, - and _, the first a letter or a digit"),
+    ("^https?://", 'allowed: the URL of a queue, "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"'),
     ("^(embedded$", 'allowed: "embedded", "redis://...", "rediss://..." or "sentinel://..."'),
 )
 TYPES = {

@@ -35,6 +35,9 @@ class Gauges:
         self.refusals = self._counter("apf_refusals", "Events that the lifecycle table did not know", "cloud")
         self.errors = self._counter("apf_cloud_errors", "Cloud calls that failed, by remedy", "cloud", "remedy")
         self.drains_waiting = self._gauge("apf_drains_waiting", "Drains that the disruption budget holds back", "cloud")
+        self.notices = self._counter(
+            "apf_spot_notices", "Notices that a cloud's queue brought, by kind", "cloud", "kind"
+        )
         self.drains_refused = self._counter("apf_drains_refused", "Drain requests that a startd refused", "cloud")
         self.mail_dropped = self._counter("apf_mail_dropped", "Mails that could not be sent")
         self.restarts = self._counter("apf_actor_restarts", "Actors that the supervisor started anew", "actor")
@@ -57,7 +60,7 @@ class Gauges:
         self.wants.labels(want.queue, want.cloud).set(want.n)
 
     def fleet(self, view: FleetView) -> None:
-        for state in (*State, "idle", "busy", "suspect", "unwanted", "held"):
+        for state in (*State, "idle", "busy", "suspect", "unwanted", "leaving", "held"):
             if hasattr(view, state):
                 self.vms.labels(view.cloud, view.queue, str(state)).set(getattr(view, state))
 

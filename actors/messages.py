@@ -56,6 +56,12 @@ class LookAtWishes(Message):
     kind: ClassVar[str] = "look-at-wishes"
 
 
+class LookAtNotices(Message):
+    """A cloud gave notice of VMs that it will take away, or may. To the retirement actors that it may concern."""
+
+    kind: ClassVar[str] = "look-at-notices"
+
+
 class OperatorWish(Message):
     """What an operator wants done. The same id twice is one wish; repeat it until its outcome exists.
 
@@ -80,6 +86,7 @@ class OperatorWish(Message):
 KINDS: dict[str, type[Message]] = {
     word.kind: word
     for word in (
-        LookAtDemand, LookAtStartds, LookAtListing, LookAtWant, LookAtFleet, LookAtWishes, OperatorWish,
+        LookAtDemand, LookAtStartds, LookAtListing, LookAtWant, LookAtFleet, LookAtWishes, LookAtNotices,
+        OperatorWish,
     )
 }  # fmt: skip

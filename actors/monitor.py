@@ -5,6 +5,8 @@ starts in between is counted twice rather than not at all: errors over-count dem
 failed last time are the two asked at once, so that a frozen schedd does not hide the workers.
 
 A look that failed is written as failed. It never becomes an empty reading.
+
+Where a cloud has a queue of spot notices, one look at it follows the other: each waits some seconds for a message.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ from typing import Any
 import structlog
 
 from actors.calls import Calls
+from actors.clouds.notices import NoticeQueue
 from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
 from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.gauges import Gauges
-from actors.messages import LookAtDemand, LookAtListing, LookAtStartds
+from actors.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
+from actors.notices import Taken, forget_notices, take, write_looked
 from actors.packing_many import Packer, instance_packer
 from actors.pools.port import Pool, PoolError
 from actors.post_office import PostOffice
 from actors.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
 from actors.serving import Seat, Serving, Terms
+from broker.dead_letters import DeadLetters
 from broker.leases import Term
 from broker.table import Table
 
@@ -61,9 +66,12 @@ class Monitor(Serving):
         clouds: Mapping[str, Cloud],
         now: Callable[[], float],
         gauges: Gauges,
+        notices: Mapping[str, NoticeQueue],
+        dead: DeadLetters,
     ) -> None:
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._office = config, table, office
+        self._notices, self._dead = notices, dead
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
 
     def interval_s(self, seat: Seat) -> float:
@@ -78,6 +86,9 @@ class Monitor(Serving):
     def look(self, seat: Seat, term: Term) -> None:
         if isinstance(seat.state, CloudSeat):
             self._ask_cloud(seat)
+            if seat.name in self._notices:
+                self._ask_for_notices(seat)
+                forget_notices(self._table, self._now())
             return
         self._ask_schedds(seat)
         if seat.state.schedds_failed:
@@ -98,6 +109,36 @@ class Monitor(Serving):
         self.call(
             seat, "look", f"listing {seat.name}", lambda: cloud.listing(now), lambda got: self._listing(seat, got, now)
         )
+
+    def _ask_for_notices(self, seat: Seat) -> None:
+        queue, table, dead, now = self._notices[seat.name], self._table, self._dead, self._now()
+        self.call(
+            seat,
+            "notices",
+            f"notices {seat.name}",
+            lambda: take(queue, table, dead, f"notices/{seat.name}", now),
+            lambda got: self._noticed(seat, got),
+        )
+
+    def _noticed(self, seat: Seat, got: Any) -> None:
+        """The rows are written. Whose VMs they are about is not known here: every cloud's retirement is woken."""
+        now = self._now()
+        taken: Taken | Failed = _reading(got, seat.post, now)
+        failed = taken.reason if isinstance(taken, Failed) else ""
+        self._tell(seat, "notices", failed)
+        write_looked(self._table, self.terms.need(seat.post), failed, now)
+        self._gauges.reading_failed.labels(f"{seat.post}/notices").set(bool(failed))
+        if isinstance(taken, Failed):
+            return  # the next look asks again
+        for notice in taken.notices:
+            self._gauges.notices.labels(seat.name, notice.kind.value).inc()
+            log.info("spot notice", cloud=seat.name, instance=notice.instance_id, kind=notice.kind.value)
+        for why in taken.unknown:
+            self._gauges.notices.labels(seat.name, "unknown").inc()
+            log.warning("message is no spot notice: put with the dead letters", cloud=seat.name, why=why)
+        for cloud in self._config.clouds if taken.notices else ():
+            self._office.send(f"retirement@cloud/{cloud}", LookAtNotices())
+        self._ask_for_notices(seat)
 
     def _jobs(self, seat: Seat, got: Any, now: float) -> None:
         reading: JobsSeen | Failed = _reading(got, seat.post, now)

@@ -19,7 +19,7 @@ from actors.config import Config
 from actors.fleet.breaker import admits, sentence
 from actors.fleet.want import CloudView, FleetView
 from actors.gauges import Gauges
-from actors.messages import LookAtFleet
+from actors.messages import LookAtFleet, LookAtListing
 from actors.post_office import PostOffice
 from actors.registry import Closed, Registry
 from actors.views import CLOUD, fleet_views, key_of, publish, read_views, says_same
@@ -56,6 +56,10 @@ class Noticeboard:
             self._gauges.cloud(seen) if isinstance(seen, CloudView) else self._gauges.fleet(seen)
         for queue in concerned(self._config.queues_of(registry.cloud), before, views):
             self._office.send(f"scheduler@queue/{queue}", LookAtFleet(cloud=registry.cloud))
+
+    def wake_submitter(self, registry: Registry) -> None:
+        """What a cloud takes away is to be replaced in the same round."""
+        self._office.send(f"submitter@cloud/{registry.cloud}", LookAtListing(cloud=registry.cloud))
 
     def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
         cloud = self._cloud(registry, now, orphans)

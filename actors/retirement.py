@@ -21,6 +21,7 @@ from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
 from actors.fleet.history import Because, asked_by, evidence
 from actors.fleet.lifecycle import Event, NotAllowed, move
+from actors.fleet.notice import urgent
 from actors.fleet.reconcile import Act, World, act, advance, ask_again
 from actors.fleet.seen import Machine
 from actors.fleet.still import Still
@@ -30,6 +31,7 @@ from actors.fleet.wish import Wish, for_cloud, for_queue, told
 from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
+from actors.notices import read_notices
 from actors.policies.follow import Scene, follow
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
 from actors.registry import Registries, Registry
@@ -76,6 +78,7 @@ class Retirement(Serving):
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
         self._freeze = FreezeFile.of(config)
+        self._notices_come = any(getattr(cloud, "notices_queue", None) for cloud in config.clouds.values())
         self._shadow = config.factory.shadow  # it only looks on: rows show what others do
 
     def interval_s(self, seat: Seat) -> float:
@@ -96,6 +99,8 @@ class Retirement(Serving):
             self._follow_wants(seat, registry, after, wishes, now)
         changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
         registry.change(term, changed, because=self._because(seat, changed, now))
+        if any(vm.notice and not before.notice for before, vm in changed):
+            self._board.wake_submitter(registry)
         registry.withheld = _withheld(registry.vms(), wishes)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
@@ -138,6 +143,7 @@ class Retirement(Serving):
             now=now,
             billed_s=self._config.clouds[registry.cloud].billed_s,
             min_life_s=self._config.clouds[registry.cloud].min_life_s,
+            notices=read_notices(self._table) if self._notices_come else {},
             drains=drain_rules(self._config.clouds[registry.cloud].drains),
             queue_drains={queue: drain_rules(self._config.queues[queue].drains) for queue in queues},
         )
@@ -184,7 +190,7 @@ class Retirement(Serving):
     def _do(self, seat: Seat, registry: Registry, now: float) -> None:
         ends: list[Vm] = []
         unjoined: list[Vm] = []
-        for vm in registry.vms():
+        for vm in sorted(registry.vms(), key=urgent, reverse=True):
             what = act(vm, now)
             if what is Act.END:
                 ends.append(vm)
@@ -216,7 +222,7 @@ class Retirement(Serving):
         pool, allowed = self._pool(seat, vm), self._allowed(seat)
         self.call(
             seat,
-            "drain",
+            "urgent" if urgent(vm) else "drain",
             f"vm {vm.id}",
             lambda: retiring.drain(pool, vm, allowed),
             lambda got: self._drain_answered(seat, vm, got),

@@ -35,6 +35,7 @@ from actors.submitter import Submitter
 from actors.supervisor import Supervisor
 from broker.clock import RedisClock
 from broker.connect import Site
+from broker.dead_letters import DeadLetters
 from broker.envelope import Envelope, Message
 from broker.generation import Generation
 from broker.hosts import HostInfo, Hosts
@@ -60,6 +61,7 @@ class Ground:
     mailroom: Mailroom
     gauges: Gauges
     keepsake: Keepsake
+    dead: DeadLetters
 
 
 class Works:
@@ -100,7 +102,9 @@ class Works:
         self._exits.callback(calls.close)
         pools: dict[str, Pool] = {name: adapters.pool(config, name) for name in config.pools}
         clouds: dict[str, Cloud] = {name: adapters.cloud(config, name) for name in config.clouds}
-        for close in [one.close for one in pools.values()] + [one.close for one in clouds.values()]:
+        notices = adapters.notice_queues(config)
+        closes = [one.close for one in pools.values()] + [one.close for one in clouds.values()]
+        for close in (*closes, *(one.close for one in notices.values())):
             self._exits.callback(close)
         chronicle = chronicle_of(config.factory, now)
         self._exits.callback(chronicle.close)
@@ -108,7 +112,9 @@ class Works:
         board = Noticeboard(config, table, office, now, gauges)
         recipe = adapters.recipe(config)
         makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {
-            "monitor": lambda: Monitor.start(terms, calls, config, table, office, pools, clouds, now, gauges),
+            "monitor": lambda: Monitor.start(
+                terms, calls, config, table, office, pools, clouds, now, gauges, notices, ground.dead
+            ),
             "submitter": lambda: Submitter.start(
                 terms, calls, config, table, registries, board, clouds, recipe, now, gauges
             ),

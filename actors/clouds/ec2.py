@@ -1,10 +1,7 @@
-"""EC2, and clouds that speak its API. The only file that knows boto3 (by its core, botocore).
+"""EC2, and clouds that speak its API. It knows of boto3 what its core, botocore, raises.
 
 The rule it keeps: one call is one request. boto3's own retries are off, because a repeat that the submitter does not
 see would be sent without the fence having been checked. Every failure leaves here as a `CloudError`, by its remedy.
-
-Measured: a client may be used from many threads, making one may not. A time-out counts for each wait on the socket.
-EC2's service model takes 25 MB and 0.3 s a client, 1.4 MB and 0.05 s when clients share one loader.
 """
 
 from __future__ import annotations
@@ -14,10 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import botocore.loaders
-import botocore.session
-from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -28,7 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from actors.clouds import ec2_errors, ec2_pages, ec2_request, ec2_seen
+from actors.clouds import aws_client, ec2_errors, ec2_pages, ec2_request, ec2_seen
 from actors.clouds.port import CloudError, Order, Refused, Unknown
 from actors.config import Ec2Account, Ec2Cloud
 from actors.finding import Finding
@@ -37,12 +30,10 @@ from actors.fleet.seen import Instance, Listed
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client  # stubs only; nothing at run time
 
-_CONNECT_S = 5.0
 _PAGE = 1000  # instances a page: the most that EC2 gives
 _BATCH = 100  # instances an end call: EC2 asks for small ones
 _NEVER_SENT = (NoCredentialsError, PartialCredentialsError, ParamValidationError, ProfileNotFound)
 _DRY = "DryRunOperation"
-_LOADER = botocore.loaders.create_loader()
 
 
 class Ec2:
@@ -243,31 +234,14 @@ class Ec2:
             return self._made
 
     def _make(self) -> EC2Client:
-        once = BotoConfig(
-            retries={"total_max_attempts": 1},
-            connect_timeout=min(_CONNECT_S, self._config.timeout_s),
-            read_timeout=self._config.timeout_s,
-            max_pool_connections=self._threads,
-        )
-        account = self._account
-        session = botocore.session.get_session()
-        session.register_component("data_loader", _LOADER)
-        if account.profile:
-            session.set_config_variable("profile", account.profile)
-        client = boto3.Session(botocore_session=session).client(
+        made: EC2Client = aws_client.make(
             "ec2",
-            region_name=self._config.region,
-            endpoint_url=self._config.endpoint,
-            aws_access_key_id=self._secret(account.access_key_id),
-            aws_secret_access_key=self._secret(account.secret_access_key),
-            aws_session_token=self._secret(account.session_token),
-            config=once,
+            account=self._account,
+            reveal=self._reveal,
+            region=self._config.region,
+            endpoint=self._config.endpoint,
+            timeout_s=self._config.timeout_s,
+            threads=self._threads,
         )
-        client.meta.events.register("before-parse.ec2.DescribeInstances", ec2_pages.take_apart)
-        return client
-
-    def _secret(self, secret: str | None) -> str | None:
-        try:
-            return self._reveal(secret) if secret else None
-        except (LookupError, OSError) as error:
-            raise Refused(f"the secret {secret} of the account cannot be read: {error}", "secret") from error
+        made.meta.events.register("before-parse.ec2.DescribeInstances", ec2_pages.take_apart)
+        return made

@@ -27,6 +27,7 @@ from actors.console.store import with_served
 from actors.console.troubles import troubles
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import CloudView
+from actors.notices import AGAIN_S, LOOKED
 from actors.packing import unpack
 from actors.posts import posts_of
 from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
@@ -177,6 +178,9 @@ class Reader:
         for name, cloud in self._config.clouds.items():
             listing = self._head("listing", f"cloud/{name}", ListingHead)
             yield _source(f"cloud/{name} listing", listing.at, listing.failed, cloud.interval_s, now)
+            if getattr(cloud, "notices_queue", None):
+                notices = self._head(LOOKED, f"cloud/{name}", ListingHead)
+                yield _source(f"cloud/{name} notices", notices.at, notices.failed, AGAIN_S, now)
 
     def _head(self, kind: str, post: str, type_: type[H]) -> H:
         row = self._table.get(kind, post, HEAD)

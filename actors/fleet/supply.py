@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.fleet.seen import Machine
-from actors.fleet.vm import State, Vm
+from actors.fleet.vm import SUPPLY, State, Vm
 from actors.fleet.want import FleetView
 
 
 def cancellable(vm: Vm, machine: Machine | None) -> bool:
     """A drain of policy's whose last job still runs, by the last reading: it may be taken back."""
-    ours = vm.state is State.DRAINING and vm.drain_for == "policy" and not vm.unwanted and bool(vm.drain_asked)
-    return ours and machine is not None and machine.busy
+    ours = vm.state is State.DRAINING and vm.drain_for == "policy" and not (vm.unwanted or vm.notice)
+    return ours and bool(vm.drain_asked) and machine is not None and machine.busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def view(
 
 def _part(vm: Vm, machine: Machine | None, seen: bool) -> Part:
     labels = tuple(_labels(vm, machine, seen))
-    if vm.state is not State.READY or machine is None:
+    if vm.state is not State.READY or vm.notice or machine is None:
         return Part(vm=vm, machine=machine, seen=seen, labels=labels)
     return Part(vm=vm, machine=machine, seen=seen, labels=labels, free=tuple(_free(machine)), claims=claims(machine))
 
@@ -77,15 +77,21 @@ def _part(vm: Vm, machine: Machine | None, seen: bool) -> Part:
 def _labels(vm: Vm, machine: Machine | None, seen: bool) -> list[str]:
     if not vm.alive:
         return []
-    labels = ["unwanted" if vm.unwanted and vm.state is not State.DRAINING else vm.state.value]
+    labels = [_label(vm)]
     if vm.held:
         labels.append("held")
-    if vm.state is State.READY:
+    if vm.state is State.READY and not vm.notice:
         labels.append("busy" if machine is not None and machine.busy else "idle")
         labels += [] if seen else ["suspect"]
     if cancellable(vm, machine):
         labels.append("cancellable")
     return labels
+
+
+def _label(vm: Vm) -> str:
+    if vm.notice and vm.state in SUPPLY:
+        return "leaving"
+    return "unwanted" if vm.unwanted and vm.state is not State.DRAINING else vm.state.value
 
 
 def claims(machine: Machine) -> int:

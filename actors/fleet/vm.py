@@ -60,6 +60,8 @@ class Vm:
     lost: str = ""  # ended by someone else: spot, crash, dead man's switch
     usd_per_hour: float = 0.0
     market: str = ""
+    notice: str = ""  # the cloud's word that it will take it ("interruption") or may ("rebalance")
+    noticed: float = 0.0  # when that was read
     image: str = ""  # what it was started from: the image, or the launch template
 
     @property
@@ -68,8 +70,10 @@ class Vm:
 
     @property
     def supply(self) -> bool:
-        """Counts as supply for its queue's want. An unwanted booting VM is already given up."""
-        return self.state in SUPPLY and not self.unwanted
+        """Counts as supply for its queue's want. An unwanted booting VM is already given up, as is one that its cloud
+        will take away.
+        """
+        return self.state in SUPPLY and not self.unwanted and not self.notice
 
 
 class Launch(StrEnum):

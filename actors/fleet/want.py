@@ -36,7 +36,8 @@ class FleetView:
     """What one cloud has for one queue, published by the cloud's holder for the queue's scheduler. Counts of VMs.
 
     `launching` + `booting` + `ready` are supply (unwanted ones are in `unwanted` only). `idle`: ready, seen, no claim.
-    `cancellable`: draining for policy, still busy: taken back before anything is bought.
+    `leaving`: not draining yet, and their cloud will take them, or may. `cancellable`: draining for policy, still busy:
+    taken back before anything is bought.
     """
 
     cloud: str
@@ -49,6 +50,7 @@ class FleetView:
     busy: int = 0
     suspect: int = 0  # ready, and the reading does not show it
     unwanted: int = 0
+    leaving: int = 0
     draining: int = 0
     cancellable: int = 0
     drained: int = 0

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet.lifecycle import KILLABLE, Event, move
+from actors.fleet.notice import Notice, noticed, urgent
 from actors.fleet.reconcile import drain
 from actors.fleet.seen import Machine
 from actors.fleet.supply import cancellable, claims
@@ -47,6 +48,7 @@ class Scene:
     now: float
     billed_s: float = 0.0  # the period that the cloud bills
     min_life_s: float = 0.0  # before that age policy gives no VM up
+    notices: Mapping[str, Notice] = field(default_factory=dict)  # by instance id
     drains: DrainRules = UNLIMITED  # of the cloud
     queue_drains: Mapping[str, DrainRules] = field(default_factory=dict)
 
@@ -77,15 +79,20 @@ def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: Budget) -> None:
 
 
 def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:
-    """The VM after the operator's wishes, and whether policy may decide about it: kill > hold > drain > policy."""
+    """The VM after the operator's wishes and its cloud's notice, and whether policy may decide about it:
+    kill > hold > notice > drain > policy.
+    """
     if not vm.alive:
         return vm, False
-    if not scene.wishes and not vm.held_for and not vm.drain_for.startswith("wish:"):
+    vm = noticed(vm, scene.notices.get(vm.instance_id)) if scene.notices else vm
+    if not scene.wishes and not vm.held_for and not vm.notice and not vm.drain_for.startswith("wish:"):
         return vm, True
     kill = for_vm(scene.wishes, "kill", vm)
     if kill:
         return _killed(vm, kill, scene.now), False
     vm = _held(vm, for_vm(scene.wishes, "hold", vm))
+    if vm.notice:
+        return _leaving(vm, scene.now, budget), False
     drain_wish = None if vm.held else for_vm(scene.wishes, "drain", vm)
     if drain_wish:
         return _drained(vm, drain_wish, scene.now, budget), False
@@ -106,6 +113,15 @@ def _held(vm: Vm, wish: Wish | None) -> Vm:
     if not wish and vm.held_for:
         return replace(vm, held="", held_for="")
     return vm
+
+
+def _leaving(vm: Vm, now: float, budget: Budget) -> Vm:
+    """Its cloud will take it, or may. If it drains already, that drain is not taken back any more (`cancellable`)."""
+    if vm.state is not State.READY or vm.held or now - vm.refused_at < REFUSED_FOR_S:
+        return vm
+    if not urgent(vm) and not budget.may(vm):
+        return vm
+    return drain(vm, now, "spot" if urgent(vm) else "rebalance", f"{vm.notice} notice from its cloud")
 
 
 def _drained(vm: Vm, wish: Wish, now: float, budget: Budget) -> Vm:

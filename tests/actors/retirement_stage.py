@@ -93,7 +93,7 @@ class RetirementStage(Stage):
     def __init__(self, site: Site, config: Config = CONFIG) -> None:
         super().__init__(site, config)
         self.pool, self.ended = TwinPool(), []
-        office = PostOffice(self._mailer, self._gauges)
+        self.office = office = PostOffice(self._mailer, self._gauges)
         board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
         self._retirement = AtOnce(
             self._terms,
