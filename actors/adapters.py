@@ -18,6 +18,7 @@ from actors.config import Config, Ec2Cloud, HtcondorPool
 from actors.pools import simulated as simulated_pool
 from actors.pools.htcondor import Htcondor
 from actors.pools.port import Pool
+from actors.rules import limit_of
 from actors.secrets_file import secret
 from actors.worker_recipe import RecipeFailed
 
@@ -38,7 +39,15 @@ def cloud(config: Config, name: str) -> Cloud:
     settings = config.clouds[name]
     if isinstance(settings, Ec2Cloud):
         account = config.accounts[settings.account] if settings.account else None
-        return Ec2(factory=config.factory.name, name=name, config=settings, account=account, reveal=secret)
+        return Ec2(
+            factory=config.factory.name,
+            name=name,
+            config=settings,
+            account=account,
+            reveal=secret,
+            count_foreign=bool(account and limit_of(account)),
+            siblings=frozenset(config.clouds_of(settings.account)) if settings.account else frozenset(),
+        )
     return simulated_cloud.Simulated.of(name, config)
 
 

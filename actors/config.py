@@ -130,8 +130,11 @@ class SimulatedPool(Section):
     worker_identities: tuple[str, ...] = ()  # as for an HTCondor pool
 
 
-class Ec2Account(Section):
-    """Credentials, shared by the clouds that name this account. Without keys boto3's own chain is asked."""
+class Ec2Account(LimitOf):
+    """Credentials and a quota, shared by the clouds that name this account. Without keys boto3's own chain is asked.
+
+    Its limits hold for all its clouds, queues and hosts together, with the VMs of others in it.
+    """
 
     kind: Literal["ec2"] = "ec2"  # what answers there
     access_key_id: Secret | None = None  # of the key that may start, list and end instances
@@ -152,6 +155,7 @@ class AnyCloud(Section):
 
     shape: ShapeOf  # what jobs find on one VM
     max_vms: Count  # of this cloud, over all queues and hosts
+    account: Name | None = None  # whose credentials and limits; none: no limits, and boto3's own chain
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0  # the price of a VM
     weight: Annotated[float, Field(gt=0)] = 1.0  # share inside its tier
     billed_s: Seconds = 0.0  # the period it bills, 3600 for hours; 0: by the second
@@ -177,10 +181,14 @@ class AnyCloud(Section):
         """What its VMs are started from. Another one begins with a closed breaker."""
         return ""
 
+    @property
+    def place(self) -> str:
+        """Clouds of one account in one place see the same foreign VMs. Empty: it is alone in its place."""
+        return ""
+
 
 class Ec2Cloud(AnyCloud):
     kind: Literal["ec2"] = "ec2"  # what answers there
-    account: Name | None = None  # which credentials; none: boto3's own chain
     region: Annotated[str, Field(min_length=1)]  # where; part of the signature
     endpoint: str | None = None  # for clouds that speak EC2 and are not Amazon
     image: str | None = None  # AMI id; not needed with a launch template
@@ -200,6 +208,10 @@ class Ec2Cloud(AnyCloud):
     @property
     def made_from(self) -> str:
         return str(self.request.get("ImageId") or self.image or self.launch_template or "")
+
+    @property
+    def place(self) -> str:
+        return f"{self.endpoint or ''}|{self.region}"
 
 
 class SimulatedCloud(AnyCloud):
@@ -247,6 +259,10 @@ class Config(Section):
         """The pools in which a cloud's workers may be; a cloud that no queue names any more may have some in all."""
         pools = tuple(dict.fromkeys(self.queues[queue].pool for queue in self.queues_of(cloud)))
         return pools or tuple(self.pools)
+
+    def clouds_of(self, account: str) -> tuple[str, ...]:
+        """The clouds that name this account."""
+        return tuple(name for name, cloud in self.clouds.items() if cloud.account == account)
 
     def queues_of(self, cloud: str) -> tuple[str, ...]:
         """The queues whose cascade names this cloud, in the file's order."""

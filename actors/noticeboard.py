@@ -75,12 +75,13 @@ class Noticeboard:
         return CloudView(
             cloud=registry.cloud,
             at=now,
-            room=left if admitted is None else min(left, admitted),
+            room=min(left, registry.account.room, left if admitted is None else admitted),
             closed=closed.why,
             closed_until=closed.until,
             frozen=registry.stopped or registry.frozen,
             breaker=told,
-            full=told,
+            full=told or registry.account.why,
+            account_used=registry.account.used,
         )
 
     def _forget_old(self, registry: Registry, now: float) -> None:

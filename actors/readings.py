@@ -63,6 +63,7 @@ class Classes:
 class ListingHead:
     at: float = 0.0
     foreign: int = 0
+    foreign_cores: int = 0
     failed_at: float = 0.0
     failed: str = ""
 
@@ -166,7 +167,7 @@ def write_listing(table: Table, term: Term, reading: Listed | Failed, packer: Pa
         table.write(term, [_put("listing", HEAD, pack(head))])
         return
     body = (packer or instance_packer()).pack(reading.instances)
-    head = ListingHead(at=reading.at, foreign=reading.foreign)
+    head = ListingHead(at=reading.at, foreign=reading.foreign, foreign_cores=reading.foreign_cores)
     table.write(term, [_put("listing", ALL, body), _put("listing", HEAD, pack(head))])
 
 
@@ -185,7 +186,13 @@ def newer_listing(
         return seen
     row = table.get("listing", f"cloud/{cloud}", ALL)
     instances = (unpacker or instance_unpacker()).unpack(row.body) if row else ()
-    return Listed(source=f"cloud/{cloud}", at=head.at, instances=instances, foreign=head.foreign)
+    return Listed(
+        source=f"cloud/{cloud}",
+        at=head.at,
+        instances=instances,
+        foreign=head.foreign,
+        foreign_cores=head.foreign_cores,
+    )
 
 
 def _put(kind: str, key: str, body: bytes) -> Put:

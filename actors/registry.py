@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from actors.accounts import UNLIMITED
 from actors.chronicle import Chronicle
 from actors.config import Config
 from actors.fleet import breaker
@@ -80,6 +81,7 @@ class Registry:
         self.frozen = ""  # why nothing is released, as retirement judged
         self.closed = Closed()
         self.closed_by = ""  # the operator's wish that closes this cloud for buying
+        self.account = UNLIMITED  # what its account still allows, as the submitter was last told
         self.stopped = ""  # the operator's freeze: nothing is done here at all
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced

@@ -13,7 +13,7 @@ from actors.plugins import step
 from actors.policies.disruption import DrainRules
 from actors.policies.limits import NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
-from actors.policies.rules import CloudRules, QueueRules, cloud_rules
+from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
 
 
@@ -43,9 +43,10 @@ def rules_of(config: Config, queue: str) -> Rules:
             steps=tuple(step(settings) for settings in found.steps),
             cycle_s=found.cycle_s,
             limit=Limit(cores=found.max_cores, usd_per_hour=found.max_cost_usd_per_hour),
-            tier_limits=tuple(_limit(limit) for limit in found.tier_limits),
-            factory_limit=_limit(config.factory.limits),
+            tier_limits=tuple(limit_of(limit) for limit in found.tier_limits),
+            factory_limit=limit_of(config.factory.limits),
             factory_shared=len(config.queues) > 1,
+            accounts=_accounts(config, found),
         ),
         clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
     )
@@ -81,7 +82,7 @@ def share_of_factory(config: Config, queue: str, wants: Iterable[Want]) -> Limit
         )
         for name in config.queues
     )
-    return factory_share(_limit(config.factory.limits), asks, queue)
+    return factory_share(limit_of(config.factory.limits), asks, queue)
 
 
 def spent(config: Config, wants: Iterable[Want]) -> Spent:
@@ -104,8 +105,23 @@ def drain_rules(drains: Drains) -> DrainRules:
     )
 
 
-def _limit(limit: LimitOf) -> Limit:
+def limit_of(limit: LimitOf) -> Limit:
     return Limit(vms=limit.max_vms, cores=limit.max_cores, usd_per_hour=limit.max_cost_usd_per_hour)
+
+
+def _accounts(config: Config, queue: Queue) -> tuple[AccountRules, ...]:
+    """The accounts with a limit that clouds of this queue's cascade name."""
+    clouds = [cloud for tier in queue.cascade for cloud in tier]
+    named = dict.fromkeys(account for cloud in clouds if (account := config.clouds[cloud].account))
+    return tuple(
+        AccountRules(
+            name=name,
+            limit=limit,
+            clouds=frozenset(cloud for cloud in clouds if config.clouds[cloud].account == name),
+        )
+        for name in named
+        if name in config.accounts and (limit := limit_of(config.accounts[name]))
+    )
 
 
 def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:

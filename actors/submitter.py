@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from actors.accounts import Accounts
 from actors.calls import Calls
 from actors.clouds.port import Cloud, CloudError, Order, Spent, Throttled, TokenUsed, Unknown
 from actors.config import Config
@@ -74,12 +75,14 @@ class Submitter(Serving):
         board: Noticeboard,
         clouds: Mapping[str, Cloud],
         recipe: Recipe,
+        accounts: Accounts,
         now: Callable[[], float],
         gauges: Gauges,
     ) -> None:
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
-        self._clouds, self._recipe, self._now, self._gauges = clouds, recipe, now, gauges
+        self._clouds, self._recipe, self._accounts = clouds, recipe, accounts
+        self._now, self._gauges = now, gauges
         self._freeze = FreezeFile.of(config)
 
     def interval_s(self, seat: Seat) -> float:
@@ -128,31 +131,41 @@ class Submitter(Serving):
     # --- deciding what to start
 
     def _start_what_is_wanted(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
-        if registry.closed.why or registry.closed_by or self._freeze.told():
-            return
-        cloud, queues = self._config.clouds[seat.name], self._config.queues_of(seat.name)
-        wants = wants_of_cloud(self._table, seat.name, queues)
-        registry.shares = shares(self._config, seat.name, wants)
-        have = Counter(vm.queue for vm in registry.vms() if vm.supply)
-        back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
+        cloud, wants = self._config.clouds[seat.name], self._wants(seat, registry)
+        missing = self._missing(seat, registry, wants, now) if wants else {}
         left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
         admitted = admits(registry.breaker, registry.vms(), now)
-        left = left if admitted is None else min(left, admitted)
+        left = min(left, sum(missing.values()), left if admitted is None else admitted)
+        allowed = self._accounts.claim(term, seat.name, registry.vms(), lost, seat.state.listed, left)
+        registry.account = allowed
+        planned: list[Planned] = []
+        for queue, vms in divided(self._config, min(left, allowed.vms), missing).items():
+            user_data = str(self._user_data(seat, queue, now))
+            for done in range(0, vms, cloud.batch):
+                intent = self._intent(seat.name, wants[queue], min(vms - done, cloud.batch), user_data, now)
+                planned.append(self._planned(intent, wants[queue]))
+        for start in range(0, len(planned), WRITTEN_AT_ONCE):
+            self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE], wants)
+
+    def _wants(self, seat: Seat, registry: Registry) -> Mapping[str, Want]:
+        """What the queues want here; nothing while this cloud is closed."""
+        if registry.closed.why or registry.closed_by or self._freeze.told():
+            return {}
+        wants = wants_of_cloud(self._table, seat.name, self._config.queues_of(seat.name))
+        registry.shares = shares(self._config, seat.name, wants)
+        return wants
+
+    def _missing(self, seat: Seat, registry: Registry, wants: Mapping[str, Want], now: float) -> dict[str, int]:
+        """VMs that are missing, by queue: of those for which a worker can be made now."""
+        have = Counter(vm.queue for vm in registry.vms() if vm.supply)
+        back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
         served = have + back + registry.withheld
         missing = {
             queue: min(want.n, registry.shares.get(queue, want.n)) - served[queue]
             for queue, want in wants.items()
             if queue not in registry.closed_for
         }
-        planned: list[Planned] = []
-        for queue, vms in divided(self._config, left, missing).items():
-            user_data = self._user_data(seat, queue, now) if vms else None
-            for done in range(0, vms if user_data is not None else 0, cloud.batch):
-                count = min(vms - done, cloud.batch)
-                intent = self._intent(seat.name, wants[queue], count, str(user_data), now)
-                planned.append(self._planned(intent, wants[queue]))
-        for start in range(0, len(planned), WRITTEN_AT_ONCE):
-            self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE], wants)
+        return {queue: n for queue, n in missing.items() if n > 0 and self._user_data(seat, queue, now) is not None}
 
     def _may_come_back(self, vm: Vm, registry: Registry) -> bool:
         if vm.unwanted and vm.state in (State.LAUNCHING, State.BOOTING):

@@ -13,6 +13,7 @@ from typing import Any
 import pykka
 
 from actors import adapters
+from actors.accounts import Accounts
 from actors.calls import Calls
 from actors.chronicle import chronicle_of
 from actors.clouds.port import Cloud
@@ -33,6 +34,7 @@ from actors.scheduler import Scheduler
 from actors.serving import Terms, Wake
 from actors.submitter import Submitter
 from actors.supervisor import Supervisor
+from broker.allotments import Allotments
 from broker.clock import RedisClock
 from broker.connect import Site
 from broker.dead_letters import DeadLetters
@@ -111,12 +113,13 @@ class Works:
         registries = Registries(table, config, chronicle)
         board = Noticeboard(config, table, office, now, gauges)
         recipe = adapters.recipe(config)
+        accounts = Accounts(config, Allotments(ground.site.client(), ground.site))
         makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {
             "monitor": lambda: Monitor.start(
                 terms, calls, config, table, office, pools, clouds, now, gauges, notices, ground.dead
             ),
             "submitter": lambda: Submitter.start(
-                terms, calls, config, table, registries, board, clouds, recipe, now, gauges
+                terms, calls, config, table, registries, board, clouds, recipe, accounts, now, gauges
             ),
             "retirement": lambda: Retirement.start(
                 terms, calls, config, table, registries, board, pools, clouds, now, gauges

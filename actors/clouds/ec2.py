@@ -52,6 +52,7 @@ class Ec2:
         account: Ec2Account | None = None,
         reveal: Callable[[str], str],
         count_foreign: bool = False,
+        siblings: frozenset[str] = frozenset(),
         threads: int = 16,
     ) -> None:
         self._name = name
@@ -60,6 +61,7 @@ class Ec2:
         self._account = account or Ec2Account(kind="ec2")
         self._reveal = reveal
         self._count_foreign = count_foreign
+        self._siblings = siblings | {name}  # the clouds of our account, whose VMs are no foreign ones
         self._threads = threads
         self._lock = threading.Lock()
         self._made: EC2Client | None = None
@@ -85,7 +87,8 @@ class Ec2:
 
     def listing(self, now: float) -> Listed:
         ours = self._describe({f"tag:{key}": value for key, value in self._names.items()})
-        return Listed(source=f"cloud/{self._name}", at=now, instances=ours, foreign=self._foreign(ours))
+        vms, cores = self._foreign() if self._count_foreign else (0, 0)
+        return Listed(source=f"cloud/{self._name}", at=now, instances=ours, foreign=vms, foreign_cores=cores)
 
     def end(self, ids: Sequence[str]) -> tuple[str, ...]:
         """Raises only if no id was accepted; what is left is asked for again by the caller, and then says why."""
@@ -143,11 +146,17 @@ class Ec2:
             return error
         return None
 
-    def _foreign(self, ours: tuple[Instance, ...]) -> int:
-        if not self._count_foreign:
-            return 0
-        mine = {one.id for one in ours}
-        return sum(not one.dead and one.id not in mine for one in self._describe({}))
+    def _foreign(self) -> tuple[int, int]:
+        """VMs of others in this account and region, and their cores."""
+        known = {self._config.instance_type or "": self._config.shape.cpus}
+        with self._call() as client:
+            pages = client.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": _PAGE})
+            found = {
+                vm: cores
+                for page in pages
+                for vm, cores in ec2_seen.foreign(page, self._names["apf:factory"], self._siblings, known)
+            }
+        return len(found), sum(found.values())
 
     def _describe(self, filters: Mapping[str, str]) -> tuple[Instance, ...]:
         """All pages, each instance once, even if it moved between pages meanwhile."""

@@ -36,6 +36,27 @@ def instances(page: Mapping[str, Any]) -> Iterator[Instance]:
         yield from map(instance, required(reservation, "Instances"))
 
 
+def foreign(
+    page: Mapping[str, Any], factory: str, clouds: frozenset[str], known: Mapping[str, int]
+) -> Iterator[tuple[str, int]]:
+    """(id, cores) of the living instances that are none of the factory's on these clouds.
+
+    Cores as the cloud tells them, else as `known` by instance type, else 1: then the quota in cores is a guess.
+    """
+    for reservation in required(page, "Reservations"):
+        for one in required(reservation, "Instances"):
+            tags = {tag.get("Key", ""): tag.get("Value", "") for tag in one.get("Tags", ())}
+            ours = tags.get("apf:factory") == factory and tags.get("apf:cloud") in clouds
+            if not ours and not instance(one).dead:
+                yield required(one, "InstanceId"), _cores(one, known)
+
+
+def _cores(found: Mapping[str, Any], known: Mapping[str, int]) -> int:
+    cpu = found.get("CpuOptions", {})
+    told = int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 1))
+    return told or known.get(found.get("InstanceType", ""), 1)
+
+
 def instance(found: Mapping[str, Any]) -> Instance:
     """One instance. A state that is not in EC2's reference counts as running: it holds quota and is not buried."""
     tags = {tag.get("Key", ""): tag.get("Value", "") for tag in found.get("Tags", ())}

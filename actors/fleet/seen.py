@@ -160,9 +160,13 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """All instances that carry this factory's and this cloud's tag. `foreign` ones only count against the quota."""
+    """All instances that carry this factory's and this cloud's tag. `foreign` ones only count against the quota.
+
+    `foreign_cores`: theirs, as far as the cloud tells.
+    """
 
     source: str
     at: float
     instances: tuple[Instance, ...]
     foreign: int = 0
+    foreign_cores: int = 0

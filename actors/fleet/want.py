@@ -78,3 +78,4 @@ class CloudView:
     frozen: str = ""  # why nothing is released now
     breaker: str = ""  # the breaker's sentence, open or half-open
     full: str = ""  # why there is no more room than this
+    account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit

@@ -1,10 +1,11 @@
 """How many VMs the limits of a queue leave room for: its own, its tiers', and the factory's.
 
-The factory's limit stops growth only. Two queues that decide at the same moment may pass it together by what they add
+An account's use is what its clouds' holders last said, of which what this queue has there is taken out. The factory's
+limit and an account's stop growth only. Two queues that decide at the same moment may pass it together by what they add
 in that moment; none of them gives anything up for it, since both would, and both would take it back. Where several
-queues want more than it allows, each has a share of it (see `sharing`), and what is beyond that is given back. A share
-in cores or money seldom is a whole number of VMs, so a queue may pass its own by less than one VM: else room for one
-would stay empty. The factory's limit itself is not passed by this.
+queues want more than the factory allows, each has a share of it (see `sharing`), and what is beyond that is given back.
+A share in cores or money seldom is a whole number of VMs, so a queue may pass its own by less than one VM: else room for
+one would stay empty. The factory's limit itself is not passed by this.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.policies.limits import NO_LIMIT, NO_LIMITS, NOTHING_SPENT, Limit, Spent, excess, loosened, room
-from actors.policies.rules import CloudRules, QueueRules
+from actors.policies.rules import AccountRules, CloudRules, QueueRules
 from actors.policies.standing import Standing
 
 SHARE = "this queue's share of the factory"
@@ -31,7 +32,9 @@ class Scope:
     rounded_up: bool = False  # the last VM may stand over the edge
 
 
-def scopes(queue: QueueRules, elsewhere: Spent, factory_share: Limit = NO_LIMITS) -> tuple[Scope, ...]:
+def scopes(
+    queue: QueueRules, elsewhere: Spent, factory_share: Limit = NO_LIMITS, standings: Sequence[Standing] = ()
+) -> tuple[Scope, ...]:
     """The limits that there are. `elsewhere`: what the factory's other queues have."""
     clouds = frozenset(queue.clouds)
     own = Limit(vms=queue.max_vms, cores=queue.limit.cores, usd_per_hour=queue.limit.usd_per_hour)
@@ -41,8 +44,24 @@ def scopes(queue: QueueRules, elsewhere: Spent, factory_share: Limit = NO_LIMITS
     ]
     factory = Scope(name="the factory", limit=queue.factory_limit, clouds=clouds, elsewhere=elsewhere, binding=False)
     share = Scope(name=SHARE, limit=factory_share, clouds=clouds, binding=False, rounded_up=True)
-    return tuple(
-        scope for scope in (*tiers, Scope(name="this queue", limit=own, clouds=clouds), factory, share) if scope.limit
+    accounts = [_account(account, standings) for account in queue.accounts]
+    of_queue = Scope(name="this queue", limit=own, clouds=clouds)
+    return tuple(scope for scope in (*tiers, of_queue, *accounts, factory, share) if scope.limit)
+
+
+def _account(account: AccountRules, standings: Sequence[Standing]) -> Scope:
+    """Its clouds say what all of them use; the largest is taken, as they say it at different times."""
+    inside = [standing for standing in standings if standing.name in account.clouds]
+    vms, cores, usd_per_hour = (
+        max((one.account_used[kind] for one in inside if one.account_used), default=0.0) for kind in range(3)
+    )
+    for one in inside:
+        vms -= one.supply
+        cores -= one.supply * one.rules.cores
+        usd_per_hour -= one.supply * one.rules.usd_per_hour
+    others = Spent(vms=max(0, int(vms)), cores=max(0, int(cores)), usd_per_hour=max(0.0, usd_per_hour))
+    return Scope(
+        name=f"account {account.name}", limit=account.limit, clouds=account.clouds, elsewhere=others, binding=False
     )
 
 

@@ -99,7 +99,7 @@ def decide(
         return _decision(queue, Demand(known=False), changes, NOTHING_ASKED, before, (unknown,), now, decision)
     standing = standings(queue, clouds, fleet, views, before, now)
     wanted = load(queue, demand, [cloud.rules for cloud in standing])
-    limits = scopes(queue, elsewhere, factory_share)
+    limits = scopes(queue, elsewhere, factory_share, standing)
     matched, budget = _just_matched(standing, wanted, demand), _budget(limits, standing, demand.complete)
     settled = settle(standing, wanted, matched, budget.at_most())
     shared, alone = _shared(queue, limits, standing, demand.complete)

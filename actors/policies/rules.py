@@ -44,6 +44,15 @@ class CloudRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRules:
+    """A limit that clouds share, whatever queue they serve. `clouds`: those of it that are in the queue's cascade."""
+
+    name: str
+    limit: Limit
+    clouds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRules:
     """One queue. `cascade`: tiers of cloud names, the cheapest first. `cycle_s`: what steps call a cycle."""
 
@@ -58,6 +67,7 @@ class QueueRules:
     tier_limits: tuple[Limit, ...] = ()
     factory_limit: Limit = NO_LIMITS
     factory_shared: bool = False  # there are other queues
+    accounts: tuple[AccountRules, ...] = ()
 
     @property
     def clouds(self) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class Standing:
     full: str = ""
     closed: bool = False
     share: int = NO_LIMIT
+    account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of its account's clouds; empty: not limited or not known
 
     @property
     def name(self) -> str:
@@ -122,6 +123,7 @@ def _standing(
         full=_full(rules, view, cloud),
         closed=bool(cloud and (cloud.closed or cloud.full)),
         share=view.share if view.share >= 0 else NO_LIMIT,
+        account_used=cloud.account_used if cloud else (),
     )
 
 

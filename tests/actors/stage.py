@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from actors.accounts import Accounts
 from actors.calls import Calls
 from actors.chronicle import Chronicle
 from actors.clouds.port import CloudError, Order
 from actors.config import Config
 from actors.fleet.seen import Instance, Listed, StartdsSeen
 from actors.fleet.vm import Vm
-from actors.fleet.want import Want
+from actors.fleet.want import CloudView, Want
 from actors.gauges import Gauges
 from actors.messages import KINDS
 from actors.noticeboard import Noticeboard
@@ -28,6 +29,7 @@ from actors.serving import Seat, Terms
 from actors.submitter import Submitter
 from actors.views import read_views
 from actors.wants import write_wants
+from broker.allotments import Allotments
 from broker.clock import RedisClock
 from broker.connect import Site
 from broker.leases import Leases, Term
@@ -55,6 +57,7 @@ class TwinCloud:
         self.launches = 0
         self.room = 100
         self.ended: set[str] = set()
+        self.foreign = 0
 
     def prepare(self, order: Order) -> str:
         return json.dumps({"token": order.token, "count": order.count, "intent": order.intent, "queue": order.queue})
@@ -87,7 +90,7 @@ class TwinCloud:
         return self.by_token.get(token, ())
 
     def listing(self, now: float) -> Listed:
-        return Listed(source="cloud/private", at=now, instances=self.instances())
+        return Listed(source="cloud/twin", at=now, instances=self.instances(), foreign=self.foreign)
 
     def end(self, ids: Sequence[str]) -> tuple[str, ...]:
         self.ended.update(ids)
@@ -109,15 +112,16 @@ class AtOnce(Submitter):
 
 
 class Stage:
-    """The submitter of cloud/private, which this stage holds. `now` moves only when a test moves it."""
+    """The submitter of a cloud, whose post this stage holds. `now` moves only when a test moves it."""
 
-    def __init__(self, site: Site, config: Config = CONFIG) -> None:
+    def __init__(self, site: Site, config: Config = CONFIG, name: str = "private") -> None:
+        self.name, self.post = name, f"cloud/{name}"
         self.table, clock = Table(site.client(), site), RedisClock(site.client())
         self.now = clock.sync()
         self._mailer = Mailer(site, KINDS, "test#1", clock)
         self._leases = Leases(site.client(), site, "test#1", 600.0)
         self._terms, self._gauges = Terms(), Gauges()
-        self.term = self._hold("cloud/private")
+        self.term = self._hold(self.post)
         self.cloud = TwinCloud()
         self.registries = Registries(self.table, config, Chronicle(lambda: self.now), roll=lambda: 0.0)
         office = PostOffice(self._mailer, self._gauges)
@@ -129,24 +133,23 @@ class Stage:
             self.table,
             self.registries,
             board,
-            {"private": self.cloud},
+            {name: self.cloud},
             lambda cloud, queue: f"{cloud} {queue}",
+            Accounts(config, Allotments(site.client(), site)),
             lambda: self.now,
             self._gauges,
         )
-        self._seat = Seat(post="cloud/private")
+        self._seat = Seat(post=self.post)
         self._seat.state = self._submitter.begin(self._seat, self.term)
         self.registry.looked = True
-        write_startds(
-            self.table, self._hold("pool/local"), StartdsSeen(source="p", at=self.now, machines=()), ["private"]
-        )
+        write_startds(self.table, self._hold("pool/local"), StartdsSeen(source="p", at=self.now, machines=()), [name])
 
     @property
     def registry(self) -> Registry:
         return self.registries.of(self.term)
 
     def want(self, n: int, queue: str = "atlas") -> None:
-        want = Want(queue=queue, cloud="private", n=n, decision="d", at=self.now, changed=self.now)
+        want = Want(queue=queue, cloud=self.name, n=n, decision="d", at=self.now, changed=self.now)
         write_wants(self.table, self._hold(f"queue/{queue}"), [want])
 
     def list_cloud(self) -> None:
@@ -164,12 +167,17 @@ class Stage:
         return [vm.state.value for vm in self.vms()]
 
     def closed(self) -> str:
-        view, _ = read_views(self.table, "private")
+        view, _ = read_views(self.table, self.name)
         return view.closed if view else ""
+
+    def view(self) -> CloudView:
+        view, _ = read_views(self.table, self.name)
+        assert view is not None
+        return view
 
     def crash(self) -> None:
         """Another host takes the post: all that was in memory is gone."""
-        self.term = self._hold("cloud/private")
+        self.term = self._hold(self.post)
         self._seat.state = self._submitter.begin(self._seat, self.term)
         self.registry.looked = True
 

@@ -46,3 +46,29 @@ def test_an_answer_that_lacks_what_ec2_always_sends_is_unknown(answer: dict[str,
 
 def test_an_empty_listing_is_empty() -> None:
     assert list(ec2_seen.instances({"Reservations": []})) == []
+
+
+def tagged(
+    number: int, factory: str = "", cloud: str = "", state: str = "running", **more: object
+) -> dict[str, object]:
+    tags = [{"Key": "apf:factory", "Value": factory}, {"Key": "apf:cloud", "Value": cloud}]
+    return {**found(state, Tags=tags, **more), "InstanceId": f"i-{number}"}
+
+
+def test_foreign_is_what_lives_and_is_not_of_this_factory_on_these_clouds() -> None:
+    ours = [tagged(1, "lab", "private"), tagged(2, "lab", "spot")]
+    others = [tagged(3, "lab", "elsewhere"), tagged(4, "another", "private"), found("pending") | {"InstanceId": "i-5"}]
+    dead = [tagged(6, "another", "private", state="terminated")]
+    page = {"Reservations": [{"Instances": ours}, {"Instances": others + dead}]}
+    seen = dict(ec2_seen.foreign(page, "lab", frozenset({"private", "spot"}), {}))
+    assert set(seen) == {"i-3", "i-4", "i-5"}
+
+
+def test_cores_of_a_foreign_vm_are_as_told_or_as_known_by_type_or_one() -> None:
+    cpu = {"CoreCount": 4, "ThreadsPerCore": 2}
+    page = {
+        "Reservations": [
+            {"Instances": [tagged(1, CpuOptions=cpu), tagged(2, InstanceType="c4.large"), tagged(3, InstanceType="x")]}
+        ]
+    }
+    assert dict(ec2_seen.foreign(page, "lab", frozenset(), {"c4.large": 2})) == {"i-1": 8, "i-2": 2, "i-3": 1}

@@ -6,7 +6,8 @@ from typing import Any
 from actors import applying
 from actors.registry import clouds_in_use
 from broker.document import Document
-from tests.factory_in_a_world import TICK_S, TTL_S, Factory, MakeHosts
+from tests.factory_in_a_world import START_LIMIT_S, TICK_S, TTL_S, Factory, MakeHosts
+from tests.world_judge import most_at_once
 
 
 def apply(factory: Factory, **changes: Any) -> int:
@@ -79,3 +80,29 @@ def test_a_cloud_that_a_new_configuration_leaves_out_is_drained_and_then_forgott
     factory.judge()
     apply(factory)
     factory.until(lambda: set(factory.holders()) == {"pool/local", "cloud/private", "queue/atlas"}, "it is forgotten")
+
+
+def test_two_hosts_with_a_cloud_each_keep_the_limit_of_the_account_that_both_clouds_share(
+    make_hosts: MakeHosts,
+) -> None:
+    """Three and four VMs may the clouds have, five the account; one host is killed while both buy."""
+    both = {"account": "lab"}
+    factory = make_hosts(
+        accounts={"lab": {"max_vms": 5}},
+        clouds={"private": both, "spot": both},
+        queues={"atlas": {"cascade": [["private", "spot"]]}},
+    )
+    one, other = factory.host("one", "cloud/private"), factory.host("other", "!cloud/private,*")
+    for host in (one, other):
+        host.start(wait=False)
+    factory.until(factory.settled, "each host has its cloud", START_LIMIT_S)
+    factory.submit(12, seconds=3)
+    factory.until(lambda: len(factory.instances()) == 5, "the account is full")
+    one.kill()
+    factory.until(lambda: "cloud/private" not in factory.holders(), "nobody holds it")
+    one.start()
+    factory.until_done()
+    factory.judge()
+    vms = factory.record()["vms"]
+    assert most_at_once(vms) == 5
+    assert {vm["cloud"] for vm in vms} == {"private", "spot"}

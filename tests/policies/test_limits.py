@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from actors.config_file import load
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import Limit, Spent, excess, room
+from actors.policies.rules import AccountRules
 from actors.policies.steps import make
 from actors.rules import rules_of, spent
 from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
@@ -123,3 +124,35 @@ def test_no_decision_passes_a_limit(own: Limit, tier: Limit, factory: Limit, idl
     assert excess(tier, only, SPOT.cores, SPOT.usd_per_hour) == 0
     grown = any(n[name] > had for name, had in (("free", free), ("spot", spot), ("dear", 0)))
     assert not grown or excess(factory, used, FREE.cores, FREE.usd_per_hour) == 0
+
+
+def in_account(idle: int, limit: Limit, used: tuple[float, ...] = (), busy: int = 0) -> Decision:
+    """`spot` and `dear` are of one account, of which all together use so much; `busy` VMs of spot are this queue's."""
+    site = Site(((FREE,), (SPOT,), (DEAR,)))
+    account = AccountRules(name="amazon", limit=limit, clouds=frozenset({"spot", "dear"}))
+    fleet = {name: has(rules, busy=busy if name == "spot" else 0) for name, rules in site.clouds.items()}
+    views = {name: replace(site._open(name, dict(fleet)), account_used=used) for name in site.clouds}
+    wants = {name: want(name, view.supply) for name, view in fleet.items()}
+    seen = demand(jobs(idle, cpus=2, running=busy))
+    queue = replace(site.queue, accounts=(account,))
+    return decide(queue, seen, fleet, site.clouds, views, wants, NOW, "d")
+
+
+def test_what_an_account_has_left_goes_to_its_cheapest_cloud_and_other_clouds_are_left_alone() -> None:
+    assert numbers(in_account(99, Limit(vms=6), (0, 0, 0))) == {"free": 4, "spot": 6, "dear": 0}
+    decision = in_account(99, Limit(vms=30), (7, 28, 1.75))
+    assert numbers(decision) == {"free": 4, "spot": 20, "dear": 3}
+    assert "dear: account amazon has at most 30 VMs" in " ".join(decision.why)
+
+
+def test_of_an_accounts_use_what_the_queue_has_itself_counts_once_and_nothing_is_given_up() -> None:
+    assert numbers(in_account(99, Limit(cores=40), (5, 20, 1.25), busy=5)) == {"free": 4, "spot": 10, "dear": 0}
+    assert numbers(in_account(9, Limit(usd_per_hour=1.0), (8, 32, 2.0), busy=5)) == {"free": 4, "spot": 5, "dear": 0}
+
+
+def test_an_account_limits_what_the_configuration_says_it_does() -> None:
+    config = load(Path("configs/cascade.toml"))
+    accounts = {**config.accounts, "amazon": config.accounts["amazon"].model_copy(update={"max_cores": 100})}
+    rules = rules_of(config.model_copy(update={"accounts": accounts}), "atlas")
+    (account,) = rules.queue.accounts
+    assert (account.name, account.limit, account.clouds) == ("amazon", Limit(cores=100), {"spot", "on-demand"})

@@ -1,0 +1,96 @@
+"""What clouds of one account may have together: VMs, cores and money, over all hosts and queues.
+
+The rule it keeps: max(rows, listing) + unknown <= limit. Launches without an answer have rows; what a cloud lists
+with our tags and no row counts as ours; other people's VMs (`foreign`) count and are never touched. Before a launch is
+written down, its cloud's holder raises what the cloud has in the account's pot (`broker.allotments`), where two clouds
+on two hosts that ask at the same moment are one after the other. The schedulers know the account's use too and keep
+their wants inside it; but what they know is seconds old, and it is here that the limit is kept.
+
+Cores and prices of our VMs are those of the cloud's shape and price now. Of foreign VMs nobody knows the price, so they
+count as VMs and, where the cloud tells it, as cores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from actors.config import Config, Ec2Account
+from actors.fleet.seen import Listed
+from actors.fleet.vm import Vm
+from actors.rules import limit_of
+from broker.allotments import MOST, Allotments, Ask
+from broker.leases import Term
+
+MICRO = 1_000_000  # money is counted in whole millionths of a dollar an hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What the account still allows a cloud: `vms` granted now, `room` for more after that.
+
+    `used`: VMs, cores and US$/h of all its clouds, with foreign ones; empty where nothing is limited or known.
+    """
+
+    vms: int = MOST
+    room: int = MOST
+    used: tuple[float, ...] = ()
+    why: str = ""  # it has no room: which limit, or whose use is not known
+
+
+UNLIMITED = Allowed()
+
+
+class Accounts:
+    """Thread-safe. `claim` may raise Unreachable and LeaseLost."""
+
+    def __init__(self, config: Config, allotments: Allotments) -> None:
+        self._config, self._allotments = config, allotments
+
+    def claim(self, term: Term, cloud: str, vms: Iterable[Vm], lost: int, listed: Listed, more: int) -> Allowed:
+        """Say what the cloud has (its rows, `lost` instances without one), and ask for `more` VMs."""
+        settings = self._config.clouds[cloud]
+        name = settings.account or ""
+        account = self._config.accounts.get(name)
+        if account is None or not limit_of(account):
+            return UNLIMITED
+        each = (1, settings.shape.cpus, micro(settings.usd_per_hour))
+        alive = [vm for vm in vms if vm.alive]
+        have = len(alive) + lost
+        money = sum(micro(vm.usd_per_hour) for vm in alive) + lost * each[2]
+        ask = Ask(
+            own=(have, have * each[1], money),
+            each=each,
+            limits=_limits(account),
+            members=[f"cloud/{one}" for one in self._config.clouds_of(name)],
+            more=more,
+            outside=(listed.foreign, listed.foreign_cores, 0),
+            place=settings.place or cloud,
+        )
+        got = self._allotments.claim(term, name, ask)
+        vms_used, cores, money = got.totals
+        left = got.room - got.n
+        used = () if got.unknown else (vms_used, cores, money / MICRO)
+        return Allowed(vms=got.n, room=left, used=used, why="" if left else _why(name, account, got.unknown, used))
+
+
+def micro(usd: float) -> int:
+    """Rounded up: many small prices must not pass the limit together."""
+    return math.ceil(usd * MICRO - 1e-6)
+
+
+def _limits(account: Ec2Account) -> tuple[int | None, ...]:
+    money = account.max_cost_usd_per_hour
+    return account.max_vms, account.max_cores, None if money is None else math.floor(money * MICRO + 1e-6)
+
+
+def _why(name: str, account: Ec2Account, unknown: str, used: tuple[float, ...]) -> str:
+    if unknown:
+        return f"account {name} has a limit, and what {unknown} has of it is not known yet"
+    told = " and ".join(
+        f"{amount:g} {unit}"
+        for amount, unit, limit in zip(used, ("VMs", "cores", "US$/h"), _limits(account), strict=True)
+        if limit is not None
+    )
+    return f"account {name} has {limit_of(account)}, in use: {told}"

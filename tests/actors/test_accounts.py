@@ -1,0 +1,179 @@
+"""Two clouds of one account, each with a submitter of its own: together they never have more than the account may."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from actors.clouds.port import Unknown
+from actors.config import Config
+from actors.fleet.lifecycle import Event, move
+from broker.connect import Site
+from tests.actors.stage import Stage
+
+
+def config(**limits: Any) -> Config:
+    cloud = {"kind": "ec2", "region": "r", "account": "amazon", "max_vms": 50}
+    return Config.model_validate(
+        {
+            "factory": {"name": "test"},
+            "pools": {"local": {"kind": "htcondor", "collector": "cm"}},
+            "accounts": {"amazon": limits},
+            "clouds": {
+                "private": {**cloud, "shape": {"cpus": 2, "memory_mib": 512}, "usd_per_hour": 0.1},
+                "spot": {**cloud, "shape": {"cpus": 8, "memory_mib": 512}, "usd_per_hour": 0.4},
+                "elsewhere": {**cloud, "account": None, "shape": {"cpus": 1, "memory_mib": 512}},
+            },
+            "queues": {"atlas": {"pool": "local", "jobs": "true", "cascade": [["private", "spot", "elsewhere"]]}},
+        }
+    )
+
+
+class Two:
+    """The two clouds of an account on two hosts. Instances that started are the truth that a test looks at."""
+
+    def __init__(self, site: Site, **limits: Any) -> None:
+        self.private, self.spot = Stage(site, config(**limits), "private"), Stage(site, config(**limits), "spot")
+        self.both = (self.private, self.spot)
+        for stage in self.both:
+            stage.cloud.room = 1_000
+            stage.list_cloud()
+
+    def look(self) -> None:
+        for stage in self.both:
+            stage.look()
+
+    def vms(self) -> int:
+        return sum(len(stage.cloud.instances()) for stage in self.both)
+
+    def close(self) -> None:
+        for stage in self.both:
+            stage.close()
+
+
+@pytest.fixture
+def two(site: Site) -> Iterator[Two]:
+    made = Two(site, max_vms=6)
+    made.look()
+    yield made
+    made.close()
+
+
+def test_together_they_have_no_more_than_the_account_may(two: Two) -> None:
+    two.private.want(4)
+    two.spot.want(4)
+    two.look()
+    two.look()
+    assert [len(stage.cloud.instances()) for stage in two.both] == [4, 2]
+    assert two.spot.view().room == 0
+    assert two.spot.view().full == "account amazon has at most 6 VMs, in use: 6 VMs"
+    assert two.spot.view().account_used == pytest.approx((6, 24, 1.2))
+
+
+def test_asked_at_the_same_moment_too(two: Two) -> None:
+    for n in range(1, 8):
+        start = threading.Barrier(2)
+
+        def buy(stage: Stage, start: threading.Barrier = start) -> None:
+            start.wait()
+            stage.look()
+
+        for stage in two.both:
+            stage.want(n)
+        threads = [threading.Thread(target=buy, args=(stage,)) for stage in two.both]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert two.vms() == 6
+
+
+def test_nothing_is_bought_before_each_cloud_of_the_account_said_what_it_has(site: Site) -> None:
+    two = Two(site, max_vms=6)
+    two.private.want(2)
+    two.private.look()
+    assert two.vms() == 0
+    assert "what cloud/spot has of it is not known yet" in two.private.view().full
+    two.spot.look()
+    two.private.look()
+    assert two.vms() == 2
+    two.close()
+
+
+def test_a_launch_without_an_answer_takes_its_part(two: Two) -> None:
+    two.private.cloud.script = [("lost", Unknown("timed out"))]
+    two.private.want(5)
+    two.private.look()
+    two.spot.want(5)
+    two.look()
+    assert len(two.spot.cloud.instances()) == 1
+
+
+def test_instances_that_nobody_remembers_and_those_of_others_count_and_are_left_alone(two: Two) -> None:
+    two.private.cloud._start(token="forgotten", count=2, intent="old", queue="atlas")
+    for stage in two.both:
+        stage.cloud.foreign = 3  # the same three: both look at one region
+        stage.list_cloud()
+    two.look()
+    two.private.want(6)
+    two.spot.want(6)
+    two.look()
+    assert two.vms() == 2 + 1
+    assert "6 VMs" in two.spot.view().full
+    assert not two.private.cloud.ended | two.spot.cloud.ended
+
+
+def test_cores_and_money_are_limited_by_shape_and_price(site: Site) -> None:
+    two = Two(site, max_cores=20, max_cost_usd_per_hour=0.9)
+    two.look()
+    two.spot.want(9)
+    two.look()
+    assert len(two.spot.cloud.instances()) == 2  # 16 cores, 0.80 US$/h
+    two.private.want(9)
+    two.look()
+    assert len(two.private.cloud.instances()) == 1  # 18 cores, 0.90 US$/h
+    assert two.private.view().full.endswith("in use: 18 cores and 0.9 US$/h")
+    two.close()
+
+
+def test_what_one_gives_back_the_other_may_have(two: Two) -> None:
+    two.private.want(6)
+    two.look()
+    two.private.want(0)
+    two.private.cloud.end([one.id for one in two.private.cloud.instances()][:3])
+    two.private.list_cloud()
+    gone = [vm for vm in two.private.vms() if vm.instance_id in two.private.cloud.ended]
+    _ended(two.private, [vm.id for vm in gone])
+    two.private.look()
+    two.spot.want(6)
+    two.spot.look()
+    assert len(two.spot.cloud.instances()) == 3
+
+
+def test_a_host_that_dies_with_a_grant_leaves_it_to_its_successor(two: Two) -> None:
+    two.private.want(4)
+    two.private.look()
+    two.private.crash()
+    two.private.list_cloud()
+    two.private.look()
+    two.spot.want(6)
+    two.look()
+    assert two.vms() == 6
+
+
+def test_when_redis_lost_everything_nobody_buys_what_another_has(site: Site, two: Two) -> None:
+    two.spot.want(6)
+    two.look()
+    site.client().delete(site.key("allotments", "amazon"))
+    two.private.want(6)
+    two.private.look()
+    assert two.vms() == 6
+    two.look()
+    two.private.look()
+    assert two.vms() == 6
+
+
+def _ended(stage: Stage, ids: list[str]) -> None:
+    pairs = [(vm, move(vm, Event.GONE, stage.now, "a test ended it")) for vm in stage.vms() if vm.id in ids]
+    stage.registry.change(stage.term, pairs)
