@@ -4,8 +4,8 @@ An account's use is what its clouds' holders last said, of which what this queue
 limit and an account's stop growth only. Two queues that decide at the same moment may pass it together by what they add
 in that moment; none of them gives anything up for it, since both would, and both would take it back. Where several
 queues want more than the factory allows, each has a share of it (see `sharing`), and what is beyond that is given back.
-A share in cores or money seldom is a whole number of VMs, so a queue may pass its own by less than one VM: else room for
-one would stay empty. The factory's limit itself is not passed by this.
+A share in cores or money seldom is a whole number of VMs, so a queue may pass its own by less than one VM: else room
+for one would stay empty. The factory's limit itself is not passed by this.
 """
 
 from __future__ import annotations
