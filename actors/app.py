@@ -51,7 +51,7 @@ from broker.dead_letters import DeadLetters
 from broker.document import Document, Edition
 from broker.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
-from broker.errors import Unreachable
+from broker.errors import StaleRow, Unreachable
 from broker.hosts import HostInfo, new_incarnation
 from broker.mail import Mailer, Mailroom
 from broker.table import Table
@@ -141,7 +141,17 @@ class Host:
     # --- which configuration is served
 
     def _first_works(self) -> Works:
-        """Serve the host's own file if it is the active configuration, or becomes it now: a shadow's does."""
+        """Serve the host's own file if it is the active configuration, or becomes it now: a shadow's does.
+
+        Hosts that start at one moment all find none; the first to write wins, the others look at what it wrote.
+        """
+        while True:
+            try:
+                return self._works_of_active()
+            except StaleRow as stale:
+                log.info("another host was first to apply its configuration", why=str(stale))
+
+    def _works_of_active(self) -> Works:
         edition = self._document.read()
         own = applying.shared(self.config)
         factory = self.config.factory

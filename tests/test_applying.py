@@ -1,13 +1,16 @@
 """The active configuration: one for all hosts, with a generation that grows."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from actors.app import Host
 from actors.applying import NotServable, activate, clouds_of, planned, says_the_same, shared, with_shared
 from actors.config import Config
 from broker.connect import Site
-from broker.document import Document
+from broker.document import Document, Edition
+from broker.table import Table
 
 
 def config(**changes: Any) -> Config:
@@ -51,6 +54,27 @@ def test_a_key_that_this_version_does_not_know_is_not_servable() -> None:
     newer = shared(config()).replace(b'"max_vms"', b'"most_vms"')
     with pytest.raises(NotServable, match="most_vms"):
         with_shared(config(), newer)
+
+
+def test_a_host_that_another_was_a_moment_ahead_of_serves_what_that_one_applied(
+    site: Site, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three hosts that started together once all read "none", and two of them died of the third one's write."""
+    client, own = site.client(), config(factory={"name": "test", "redis": "redis://there:6379/0"})
+
+    class Late(Document):
+        reads = 0
+
+        def read(self) -> Edition | None:
+            self.reads += 1
+            return super().read() if self.reads > 2 else None
+
+    activate(document, config(), (), "the first")
+    host = Host(own, "late")
+    host._document = Late(client, site, "config")
+    host._ground = SimpleNamespace(table=Table(client, site))  # type: ignore[assignment]
+    monkeypatch.setattr(Host, "_works_of", lambda _, edition: (edition.number, edition.by))
+    assert host._first_works() == (1, "the first")
 
 
 def test_the_first_configuration_is_generation_one_and_the_same_again_changes_nothing(document: Document) -> None:

@@ -35,7 +35,7 @@ def test_a_host_cut_off_from_a_cloud_but_not_from_redis_invents_nothing_and_goes
 ) -> None:
     factory = make_hosts()
     factory.start(2)
-    factory.submit(3, seconds=5)
+    factory.submit(3, seconds=12)
     factory.until(lambda: len(factory.busy()) == 3, "the jobs run")
     blind = factory.holder_of("cloud/private")
     blind.cloud.shut()
