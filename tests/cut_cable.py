@@ -68,6 +68,8 @@ class Cable:
         self._writers.add(there_writer)
         try:
             await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        except asyncio.CancelledError:
+            return  # the cable is put away; asyncio's own callback would print a traceback
         finally:
             for one in (writer, there_writer):
                 self._writers.discard(one)

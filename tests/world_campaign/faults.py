@@ -63,7 +63,7 @@ def _host(chance: random.Random, _: Scene) -> Mapping[str, Any]:
 
 
 def _link(chance: random.Random, _: Scene) -> Mapping[str, Any]:
-    return {"link": f"{chance.choice(HOSTS)}/{chance.choice(('pool', 'cloud'))}"}
+    return {"link": f"{chance.choice((*HOSTS, ''))}/{chance.choice(('pool', 'cloud'))}"}
 
 
 def _seeded(**more: tuple[float, float]) -> Draw:

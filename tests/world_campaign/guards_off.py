@@ -30,6 +30,7 @@ class Guard:
     says: str
     off: Callable[[], None]
     kinds: tuple[str, ...]
+    vms: int = 60
 
 
 def _drained() -> None:
@@ -100,7 +101,7 @@ def _asked_again() -> None:
     reconcile.ASK_AGAIN_S = 1e9
 
 
-OF_ADS = ("late-ads", "startd-restarts", "silent-startds")
+OF_STARTDS = ("throttling", "startd-restarts")
 
 GUARDS: Mapping[str, Guard] = {
     "drained": Guard(
@@ -109,17 +110,18 @@ GUARDS: Mapping[str, Guard] = {
         kinds=("late-ads", "capacity"),
     ),
     "last-look": Guard(
-        says="right before the end call the startd itself is asked once more", off=_last_look, kinds=OF_ADS
+        says="right before the end call the startd itself is asked once more", off=_last_look, kinds=OF_STARTDS
     ),
     "schedds": Guard(
         says="where the startd does not answer, all schedds must say that they have no job there",
         off=_schedds,
-        kinds=OF_ADS,
+        kinds=OF_STARTDS,
     ),
     "unjoined-look": Guard(
         says="before a VM that never joined is ended, the pool is looked at once more",
         off=_unjoined_look,
-        kinds=("slow-boots", "late-ads"),
+        kinds=("slow-boots",),
+        vms=240,
     ),
     "two-ads": Guard(
         says="two startds that advertise one instance prove nothing", off=_doubtful, kinds=("lying-ads", "late-ads")
@@ -127,12 +129,12 @@ GUARDS: Mapping[str, Guard] = {
     "healthy-source": Guard(
         says="a short or failed reading stops the boot deadline and freezes what rests on absence",
         off=_healthy_source,
-        kinds=("collector-restart", "vanished-ads", "cut", "flapping", "host-kill"),
+        kinds=("collector-restart", "cut"),
     ),
     "token": Guard(
         says="a launch without an answer goes out again with the same token",
         off=_token,
-        kinds=("late-calls", "lost-answers"),
+        kinds=("late-calls",),
     ),
     "limit": Guard(
         says="rows and orphans together never pass a cloud's limit",

@@ -1,7 +1,7 @@
 """make campaign-guards: each guard switched off in turn must make the campaign fail within three seeds, and the seed
 that fails must pass with it.
 
-python -m tests.world_campaign.guards_table [--only NAME,NAME] [--vms 60] [--readme]. Exit status 1 if one did not.
+python -m tests.world_campaign.guards_table [--only NAME,NAME] [--readme]. Exit status 1 if one did not.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ class Shown:
     took_s: float
 
 
-def settings_of(name: str, seed: int, vms: int, off: bool = True) -> Settings:
+def settings_of(name: str, seed: int, off: bool = True) -> Settings:
     kinds = GUARDS[name].kinds
     return Settings(
-        vms=vms,
+        vms=GUARDS[name].vms,
         seed=seed,
         kinds=kinds,
-        count=6 * len(kinds),
-        over_s=36,
+        count=max(12, 10 * len(kinds)),
+        over_s=45,
         off=name if off else "",
         quiet=True,
         impatient=True,
     )
 
 
-def show(name: str, vms: int) -> Shown:
+def show(name: str) -> Shown:
     began = time.monotonic()
     for seed in SEEDS:
-        _, verdict, _ = run(settings_of(name, seed, vms))
+        _, verdict, _ = run(settings_of(name, seed))
         if not verdict.kept:
             what = next((line for line in verdict.wrong if "TimeoutError" not in line), verdict.wrong[0])
-            with_it = run(settings_of(name, seed, vms, off=False))[1].wrong
+            with_it = run(settings_of(name, seed, off=False))[1].wrong
             took_s = time.monotonic() - began
             return Shown(guard=name, seed=seed, what=what, with_it=with_it[0] if with_it else "kept", took_s=took_s)
     return Shown(guard=name, seed=0, what="nothing", took_s=time.monotonic() - began)
@@ -68,13 +68,12 @@ def markdown(shown: list[Shown]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.world_campaign.guards_table")
     parser.add_argument("--only", default="", help="these guards: NAME,NAME")
-    parser.add_argument("--vms", type=int, default=60)
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     given = parser.parse_args()
     names = [name for name in given.only.split(",") if name] or list(GUARDS)
     shown = []
     for name in names:
-        shown.append(show(name, given.vms))
+        shown.append(show(name))
         print(f"{name}: {shown[-1]}", flush=True)  # noqa: T201
     if given.readme:
         from tests.readme import README, replaced

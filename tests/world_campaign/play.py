@@ -27,7 +27,7 @@ from tests.world_campaign.judge import broken
 from tests.world_campaign.played import Played
 from tests.world_campaign.stage import QUEUES, Stage, until
 
-WAVES = (1.1, 0.3, 0.9, 0.1, 1.15, 0.5, 1.0, 0.2)  # jobs at once, as a share of the VMs that clouds have room for
+WAVES = (1.1, 0.2, 1.0, 0.05, 1.15, 0.4, 1.0, 0.1)  # jobs at once, as a share of the VMs that clouds have room for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,14 +172,18 @@ class Campaign:
     def _keep_demand(self) -> None:
         """So many jobs at once as the wave says; each queue has its half."""
         shortest, longest = self._stage.pace.job_s
-        while not self._stop.wait(0.5):
+        for turn in itertools.count(1):
+            if self._stop.wait(0.5):
+                return
             missing = int(self._demand * self._stage.vms) - self._jobs()
             while missing > 0:
                 jobs = min(missing, max(5, self._stage.vms // 50))
                 seconds = round(self._chance.uniform(shortest, longest), 1)
                 self._stage.world("submit", queue=self._chance.choice(QUEUES), jobs=jobs, seconds=seconds)
                 missing -= jobs
-            self._alive()
+            alive = self._alive()
+            if turn % 20 == 0:
+                self.say(f"      {alive} VMs, {self._jobs()} jobs")
 
     def _watch(self) -> None:
         while not self._stop.wait(0.5):

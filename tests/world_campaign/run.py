@@ -59,8 +59,8 @@ def run(settings: Settings) -> tuple[Played, Verdict, dict[str, int]]:
                 faults=settings.list(),
                 seed=settings.seed,
                 over_s=over_s,
-                grow_s=60 + settings.vms / 20,
-                end_s=120 + settings.vms / 15,
+                grow_s=0 if settings.impatient else 60 + settings.vms / 20,
+                end_s=260 + settings.vms / 20,
                 impatient=settings.impatient,
             )
             played = Campaign(stage, script, told).play()

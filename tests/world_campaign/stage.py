@@ -68,11 +68,11 @@ class Pace:
     def of(cls, vms: int) -> Pace:
         if vms <= 500:
             return cls(ttl_s=3, tick_s=0.5, pool_s=0.7, cloud_s=0.7, timeout_s=2, boot_s=1, boot_deadline_s=10,
-                       closed_s=3, release_s=1, job_s=(2, 12), poweroff_s=60)  # fmt: skip
+                       closed_s=3, release_s=1, job_s=(2, 8), poweroff_s=150)  # fmt: skip
         slow = min(1.0, vms / 10_000)
         return cls(ttl_s=4 + 6 * slow, tick_s=1 + slow, pool_s=1 + 5 * slow, cloud_s=1.5 + 8 * slow,
                    timeout_s=4 + 8 * slow, boot_s=2 + 3 * slow, boot_deadline_s=20 + 40 * slow, closed_s=5 + 5 * slow,
-                   release_s=2 + 10 * slow, job_s=(10, 30 + 90 * slow), poweroff_s=90 + 150 * slow)  # fmt: skip
+                   release_s=2 + 10 * slow, job_s=(10, 30 + 90 * slow), poweroff_s=180 + 120 * slow)  # fmt: skip
 
 
 class CampaignHost(HostProcess):

@@ -6,8 +6,8 @@ number and the VM's id, so one VM is touched all the time or not at all, as with
 
 | kind | what it does | settings |
 | --- | --- | --- |
-| cut | calls over a link are lost | link |
-| flapping | calls over a link fail now and then | link, share |
+| cut | calls over links are lost | link: what their names contain |
+| flapping | calls over links fail now and then | link, share |
 | throttling | a cloud answers "slow down" | cloud, share |
 | late-calls | a call is carried out after the caller gave up | share, delay_s |
 | lost-answers | a call is carried out and its answer is lost | share |
@@ -105,9 +105,9 @@ class Weather:
     def road(self, link: str, operation: str, arguments: dict[str, Any]) -> Road:
         if not self._spells:
             return SMOOTH
-        if any(link.startswith(spell.settings["link"]) for spell in self._of("cut")):
+        if any(spell.settings["link"] in link for spell in self._of("cut")):
             return Road(lost=True)
-        flapping = [spell for spell in self._of("flapping") if link.startswith(spell.settings["link"])]
+        flapping = [spell for spell in self._of("flapping") if spell.settings["link"] in link]
         if any(self._random.random() < spell.share() for spell in flapping):
             return Road(broken=True)
         if operation in OF_CLOUD and any(
