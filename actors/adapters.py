@@ -1,4 +1,4 @@
-"""From the configuration's kinds to the code that talks to the world. A new kind of cloud or pool is one line here."""
+"""From the configuration's kinds to the code that talks to the world: ours, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from actors.clouds.notices import NoticeQueue
 from actors.clouds.port import Cloud
 from actors.clouds.sqs import Sqs
 from actors.clouds.worker_token import TokenFailed, mint
-from actors.config import Config, Ec2Cloud, HtcondorPool
+from actors.config import Config, Ec2Cloud, HtcondorPool, SimulatedCloud, SimulatedPool
+from actors.plugins import CLOUDS, POOLS, known_kinds
 from actors.pools import simulated as simulated_pool
 from actors.pools.htcondor import Htcondor
 from actors.pools.port import Pool
@@ -31,7 +32,10 @@ def pool(config: Config, name: str) -> Pool:
     settings = config.pools[name]
     if isinstance(settings, HtcondorPool):
         return Htcondor.of(name, config)
-    return simulated_pool.Simulated.of(name, config)
+    if isinstance(settings, SimulatedPool):
+        return simulated_pool.Simulated.of(name, config)
+    made: Pool = known_kinds(POOLS)[settings.kind].of(name, config)
+    return made
 
 
 def cloud(config: Config, name: str) -> Cloud:
@@ -48,7 +52,10 @@ def cloud(config: Config, name: str) -> Cloud:
             count_foreign=bool(account and limit_of(account)),
             siblings=frozenset(config.clouds_of(settings.account)) if settings.account else frozenset(),
         )
-    return simulated_cloud.Simulated.of(name, config)
+    if isinstance(settings, SimulatedCloud):
+        return simulated_cloud.Simulated.of(name, config)
+    made: Cloud = known_kinds(CLOUDS)[settings.kind].of(name, config)
+    return made
 
 
 def notice_queues(config: Config) -> dict[str, NoticeQueue]:

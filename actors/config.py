@@ -6,11 +6,23 @@ Secrets are never written in it: a `Secret` is a reference (`env:NAME` or `file:
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
-from actors.plugins import step
+from actors.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
 from actors.policies.minutes import Minutes
 from actors.policies.steps import ENDED, asks
 
@@ -106,7 +118,17 @@ class Factory(Section):
         return f"{self.name}.shadow" if self.shadow else self.name
 
 
-class HtcondorPool(Section):
+class AnyPool(Section):
+    """What every kind of pool has."""
+
+    kind: str  # what answers there
+    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 15.0  # between readings
+    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 20.0  # of one call
+    worker_token_command: tuple[str, ...] = ()  # prints a worker's token
+    worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
+
+
+class HtcondorPool(AnyPool):
     kind: Literal["htcondor"] = "htcondor"  # what answers there
     collector: Annotated[str, Field(min_length=1)]  # HOST or HOST:PORT
     schedds: tuple[str, ...] = ()  # names; none: every schedd that the collector knows when asked
@@ -119,7 +141,7 @@ class HtcondorPool(Section):
     worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
 
 
-class SimulatedPool(Section):
+class SimulatedPool(AnyPool):
     """A pool in the memory of a world process, for trying things out where there is no HTCondor."""
 
     kind: Literal["simulated"]  # what answers there
@@ -153,6 +175,7 @@ class ShapeOf(Section):
 class AnyCloud(Section):
     """What every kind of cloud has."""
 
+    kind: str  # what answers there
     shape: ShapeOf  # what jobs find on one VM
     max_vms: Count  # of this cloud, over all queues and hosts
     account: Name | None = None  # whose credentials and limits; none: no limits, and boto3's own chain
@@ -248,11 +271,53 @@ class Queue(Section):
     slots: Literal["partitionable", "static"] = "partitionable"  # static: one slot for each cpu
 
 
+def _tag(group: str) -> Callable[[Any], str]:
+    """Which of several kinds of table one is: ours by its kind's name, those of installed packages by OF_PLUGIN."""
+
+    def tag(table: Any) -> str:
+        kind = str(table.get("kind", "") if isinstance(table, dict) else getattr(table, "kind", ""))
+        try:
+            return OF_PLUGIN if kind not in OUR_KINDS[group] and kind in known_kinds(group) else kind
+        except BadPlugin:
+            return OF_PLUGIN  # it is said there, with its place
+
+    return tag
+
+
+def _settings(group: str) -> Callable[[Any], Any]:
+    """A plugin's table by its own model. Its mistakes travel in one error, each with its place in the table."""
+
+    def settings(table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        try:
+            return known_kinds(group)[table["kind"]].Settings.model_validate(table)
+        except ValidationError as wrong:
+            raise PydanticCustomError(OF_PLUGIN, "mistakes in a plugin's table", {"errors": wrong.errors()}) from wrong
+
+    return settings
+
+
+OF_PLUGIN = "of_plugin"
+Pool = Annotated[
+    Annotated[HtcondorPool, Tag("htcondor")]
+    | Annotated[SimulatedPool, Tag("simulated")]
+    | Annotated[SerializeAsAny[AnyPool], BeforeValidator(_settings(POOLS)), Tag(OF_PLUGIN)],
+    Discriminator(_tag(POOLS)),
+]
+Cloud = Annotated[
+    Annotated[Ec2Cloud, Tag("ec2")]
+    | Annotated[SimulatedCloud, Tag("simulated")]
+    | Annotated[SerializeAsAny[AnyCloud], BeforeValidator(_settings(CLOUDS)), Tag(OF_PLUGIN)],
+    Discriminator(_tag(CLOUDS)),
+]
+
+
 class Config(Section):
     factory: Factory
-    pools: dict[Name, Annotated[HtcondorPool | SimulatedPool, Field(discriminator="kind")]]
+    pools: dict[Name, Pool]
     accounts: dict[Name, Ec2Account] = {}
-    clouds: dict[Name, Annotated[Ec2Cloud | SimulatedCloud, Field(discriminator="kind")]]
+    clouds: dict[Name, Cloud]
     queues: dict[Name, Queue]
 
     def pools_of(self, cloud: str) -> tuple[str, ...]:

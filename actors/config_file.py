@@ -18,7 +18,7 @@ from actors.config import Config, Secret
 from actors.config_checks import checks
 from actors.config_lines import Path, lines_of
 from actors.config_mistakes import MISSING, BadConfig, Mistake
-from actors.config_schema import mistake_of
+from actors.config_schema import flat, mistake_of
 from actors.secrets_file import NoSecret, secret
 
 DEFAULT_KINDS = {"pools": "htcondor", "accounts": "ec2", "clouds": "ec2"}
@@ -43,7 +43,7 @@ def parse(text: str, name: str = "configuration") -> Config:
     try:
         config = Config.model_validate(raw)
     except ValidationError as wrong:
-        found = [mistake_of(error, raw, places) for error in wrong.errors(include_url=False)]
+        found = [mistake_of(error, raw, places) for error in flat(wrong.errors(include_url=False))]
         raise BadConfig(name, _once(mistakes, found)) from None  # pydantic's own text would show secrets
     if mistakes:
         raise BadConfig(name, mistakes)

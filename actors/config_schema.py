@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from actors.config import Config
+from actors.config import OF_PLUGIN, Config
 from actors.config_lines import Path, line_of
 from actors.config_mistakes import MISSING, Mistake, did_you_mean, place_of, shown, unit_hint
+from actors.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 SECRET = r"^(env:"
@@ -43,6 +44,17 @@ def mistake_of(error: ErrorDetails, raw: Mapping[str, Any], places: Mapping[Path
     return Mistake(line=line_of(places, path), place=place_of(path), said=said, hint=hint)
 
 
+def flat(errors: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Each by itself: those of a plugin's table come as one."""
+    for error in errors:
+        if error["type"] == OF_PLUGIN:
+            for inner in error["ctx"]["errors"]:
+                inner["loc"] = (*error["loc"], *inner["loc"])
+                yield inner
+        else:
+            yield error
+
+
 def real_path(loc: tuple[str | int, ...], raw: Any) -> Path:
     """`loc` without what pydantic adds: the kind that chose among tables, and "[key]"."""
     path: Path = ()
@@ -63,7 +75,8 @@ def _said(error: ErrorDetails, path: Path, raw: Mapping[str, Any]) -> tuple[str,
     if kind == "extra_forbidden":
         return "an unknown key", _unknown_key(path, raw)
     if kind == "union_tag_invalid":
-        known = re.findall(r"'([^']+)'", str(context["expected_tags"]))
+        group = CLOUDS if path[:1] == ("clouds",) else POOLS
+        known = [*OUR_KINDS[group], *_added(group)]
         return f"kind {context['tag']!r} is not known", did_you_mean(str(context["tag"]), known)
     if kind == "string_pattern_mismatch":
         return _pattern(str(context["pattern"]), path, error["input"])
@@ -131,8 +144,27 @@ def _chosen(kind: Any, raw: Any) -> Any:
     if get_origin(kind) not in (Union, types.UnionType):
         return kind
     said = raw.get("kind") if isinstance(raw, dict) else None
-    models = [one for one in get_args(kind) if isinstance(one, type) and issubclass(one, BaseModel)]
-    return next((one for one in models if said in get_args(one.model_fields["kind"].annotation)), models[0])
+    models = [model for one in get_args(kind) if (model := _model_of(one))]
+    models += [other.Settings for group in (CLOUDS, POOLS) for other in _added(group).values()]
+    return next((one for one in models if said in _kinds(one)), models[0])
+
+
+def _added(group: str) -> dict[str, type[Any]]:
+    try:
+        return known_kinds(group)
+    except BadPlugin:
+        return {}  # it is said where the table is read
+
+
+def _model_of(kind: Any) -> type[BaseModel] | None:
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation) if field else ()
 
 
 def tables() -> Iterator[tuple[str, type[BaseModel]]]:

@@ -3,64 +3,42 @@
 from __future__ import annotations
 
 import shutil
-import sys
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from actors import adapters, applying
+from actors.config import AnyCloud, Config
 from actors.config_file import parse
 from actors.config_mistakes import BadConfig
-from actors.plugins import BadPlugin, known_steps
+from actors.plugins import CLOUDS, POOLS, BadPlugin, known_kinds, known_steps
 from actors.policies.steps import STEPS, Counts
 from actors.rules import rules_of
+from tests.installed_plugin import a_site, forget, install, install_example
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "step-whole-racks"
 CONFIG = (ROOT / "configs" / "minimal.toml").read_text() + 'steps = [{ step = "whole-racks", rack = 16 }]\n'
 
-Install = Callable[[str, str], None]
-
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder where packages are installed for one test."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    known_steps.cache_clear()
-    yield tmp_path
-    known_steps.cache_clear()
-    sys.modules.pop("apf_step_whole_racks", None)
-
-
-def install(site: Path, entry_points: dict[str, str]) -> None:
-    """What an installer leaves of a package: its metadata with the entry points."""
-    metadata = site / "example-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
-    lines = [f"{name} = {value}" for name, value in entry_points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(["[autopyfactory_cloud.steps]", *lines]) + "\n")
-
-
-def install_example(site: Path) -> None:
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())
-    for module in project["tool"]["setuptools"]["py-modules"]:
-        shutil.copy(EXAMPLE / f"{module}.py", site)
-    install(site, project["project"]["entry-points"]["autopyfactory_cloud.steps"])
+    with a_site(tmp_path, monkeypatch) as made:
+        yield made
 
 
 def test_the_example_step_works_once_it_is_installed(site: Path) -> None:
     with pytest.raises(BadConfig, match="step 'whole-racks' is not known"):
         parse(CONFIG)
-    install_example(site)
-    known_steps.cache_clear()
+    install_example(site, "step-whole-racks")
     (step,) = rules_of(parse(CONFIG), "atlas").queue.steps
     assert step.apply(17, Counts())[0] == 32
     assert step.apply(-3, Counts())[0] == -3
 
 
 def test_its_keys_are_checked_like_ours(site: Path) -> None:
-    install_example(site)
+    install_example(site, "step-whole-racks")
     with pytest.raises(BadConfig, match="step 'whole-racks' has no 'racks'"):
         parse(CONFIG.replace("rack =", "racks ="))
 
@@ -90,5 +68,106 @@ def test_the_name_of_our_own_step_cannot_be_taken(site: Path) -> None:
 
 
 def test_without_plugins_there_are_our_own_steps_only() -> None:
-    known_steps.cache_clear()
+    forget()
     assert known_steps() == STEPS
+    assert known_kinds(CLOUDS) == known_kinds(POOLS) == {}
+
+
+# --- clouds and pools
+
+SCRIPT = """\
+[factory]
+name = "lab"
+
+[pools.local]
+collector = "condor.example.org"
+
+[clouds.rack]
+kind = "script"
+command = ["/usr/local/bin/rack", "--here"]
+shape = { cpus = 4, memory_mib = 8000 }
+max_vms = 10
+
+[queues.atlas]
+pool = "local"
+jobs = "true"
+cascade = [["rack"]]
+"""
+
+
+def said(text: str) -> list[str]:
+    with pytest.raises(BadConfig) as wrong:
+        parse(text)
+    return [str(mistake) for mistake in wrong.value.mistakes]
+
+
+def test_a_kind_of_cloud_is_known_once_its_package_is_installed(site: Path) -> None:
+    assert said(SCRIPT) == ["line 7: clouds.rack: kind 'script' is not known (known: ec2, simulated)"]
+    install_example(site, "cloud-script")
+    config = parse(SCRIPT)
+    settings = config.clouds["rack"]
+    assert isinstance(settings, AnyCloud)
+    assert (settings.max_vms, settings.batch) == (10, 20)
+    assert type(adapters.cloud(config, "rack")).__name__ == "ScriptCloud"
+    assert rules_of(config, "atlas").clouds["rack"].cores == 4
+
+
+def test_its_table_is_checked_like_ours(site: Path) -> None:
+    install_example(site, "cloud-script")
+    wrong = SCRIPT.replace("command = [", "comand = [").replace("max_vms = 10", "max_vms = -1")
+    assert said(wrong) == [
+        "line 9: clouds.rack.comand: an unknown key (did you mean 'command'?)",
+        "line 11: clouds.rack.max_vms: seen -1; allowed: at least 0",
+    ]
+
+
+def test_its_keys_are_part_of_what_hosts_share(site: Path) -> None:
+    install_example(site, "cloud-script")
+    config = parse(SCRIPT)
+    assert applying.with_shared(config, applying.shared(config)) == config
+
+
+def test_a_kind_that_cannot_be_used_is_named_in_its_place(site: Path) -> None:
+    install(site, {"script": "json:loads"}, CLOUDS)
+    (mistake,) = said(SCRIPT)
+    assert "clouds.rack" in mistake
+    assert "plugin 'script' (json:loads) is no class with Settings and of(name, config)" in mistake
+
+
+def test_the_name_of_our_own_kind_cannot_be_taken(site: Path) -> None:
+    install(site, {"ec2": "json:loads"}, CLOUDS)
+    with pytest.raises(BadPlugin):
+        known_kinds(CLOUDS)
+
+
+POOL = """\
+from typing import Literal
+from actors.config import AnyPool
+from actors.pools.simulated import Simulated
+
+class Settings(AnyPool):
+    kind: Literal["paper"]
+    sheets: int
+
+class Paper(Simulated):
+    Settings = Settings
+
+    @classmethod
+    def of(cls, name, config):
+        return cls(name, config.pools[name], ())
+
+    def __init__(self, name, settings, queues):
+        self.sheets = settings.sheets
+"""
+
+
+def test_a_kind_of_pool_comes_in_the_same_way(site: Path) -> None:
+    (site / "apf_paper.py").write_text(POOL)
+    install(site, {"paper": "apf_paper:Paper"}, POOLS)
+    install_example(site, "cloud-script")
+    config: Config = parse(SCRIPT.replace('collector = "condor.example.org"', 'kind = "paper"\nsheets = 3'))
+    assert adapters.pool(config, "local").sheets == 3  # type: ignore[attr-defined]
+    assert config.pools["local"].interval_s == 15.0
+    assert adapters.recipe(config)("rack", "atlas") == "atlas\n"
+    (mistake,) = said(SCRIPT.replace("[pools.local]", '[pools.local]\nkind = "pap"'))
+    assert mistake == "line 4: pools.local: kind 'pap' is not known (did you mean 'paper'?)"
