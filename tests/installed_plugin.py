@@ -39,9 +39,8 @@ def install(site: Path, entry_points: dict[str, str], group: str = STEPS) -> Non
     """What an installer leaves of a package: its metadata with the entry points."""
     metadata = site / f"example_{group.rpartition('.')[2]}-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {metadata.name.partition('-')[0]}\nVersion: 1.0\n"
-    )
+    name = metadata.name.partition("-")[0]
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     lines = [f"{name} = {value}" for name, value in entry_points.items()]
     (metadata / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
     forget()

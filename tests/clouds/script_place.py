@@ -1,4 +1,4 @@
-"""The command of a script cloud, for tests: `python script_place.py FILE start|list|end`. Its VMs are rows of a file."""
+"""The command of a script cloud for tests: `script_place.py FILE start|list|end`. Its VMs are rows in a file."""
 
 from __future__ import annotations
 
