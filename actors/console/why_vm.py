@@ -23,6 +23,7 @@ from actors.fleet.vm import KEPT_S, Intent, State, Vm
 from actors.packing import unpack
 from actors.registry import read_vms
 from actors.wants import read_wants
+from broker.errors import Refused
 from broker.table import Table
 
 OVER = (State.ENDED.value, State.FAILED.value)
@@ -211,8 +212,7 @@ def _retiring(moves: list[Moment], seconds: dict[str, float]) -> Iterator[str]:
 
 
 def _of_row(table: Table, vm: Vm) -> Iterator[MomentLine]:
-    row = table.get("intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
-    intent = unpack(Intent, row.body) if row else None
+    intent = _intent(table, vm)
     decision = intent.decision if intent else ""
     bought = tuple(_decided(table, vm, intent))
     moments = [*_launch(vm, intent), *_life(vm)]
@@ -220,6 +220,15 @@ def _of_row(table: Table, vm: Vm) -> Iterator[MomentLine]:
         first = not index
         yield _row_line(at, "", why, evidence=bought if first else (), decision=decision if first else "")
     yield _row_line(vm.since, vm.state.value, vm.reason)
+
+
+def _intent(table: Table, vm: Vm) -> Intent | None:
+    """None for a user of Redis who may not read it (a dashboard): the worker's token stands in it."""
+    try:
+        row = table.get("intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
+    except Refused:
+        return None
+    return unpack(Intent, row.body) if row else None
 
 
 def _row_line(at: float, now: str, why: str, evidence: tuple[str, ...] = (), decision: str = "") -> MomentLine:

@@ -177,6 +177,21 @@ def test_the_dashboard_reads_the_whole_factory(
         assert seen["unowned"] == []
 
 
+def test_the_dashboard_tells_the_life_of_a_vm_from_its_history(
+    served: Served, log: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    status = json.loads(served.apf("dashboard", "status", "--json").stdout)
+    vm = next(vm["id"] for vm in status["vms"] if vm["state"] == "ended")
+    result = served.apf("dashboard", "why", vm, "--json")
+    assert result.exit_code == 0, result.output
+    story = json.loads(result.stdout)
+    walked = [one["now"] for one in story["moments"] if one["was"] != one["now"]]
+    assert walked == ["launching", "booting", "ready", "draining", "drained", "ending", "ended"]
+    assert story["whole"]
+    assert all(one["by"].startswith("here#") for one in story["moments"])
+    assert {entry["object"].split(":")[3] for entry in log("dashboard")} <= {"intent"}
+
+
 def test_the_dashboard_may_read_every_kind_of_row_but_the_intents(secured: RedisSite) -> None:
     site = secured.site("dashboard", secured.alone)
     table = Table(site.client(), site)
