@@ -314,7 +314,7 @@ for _verb, _text in {
     "release": "Take a hold back.",
     "kill": "End VMs at once, with the jobs on them.",
     "freeze": "Start, drain and end nothing there.",
-    "thaw": "Take a freeze back; a cloud's breaker is closed too.",
+    "thaw": "Take a freeze back; a cloud's breaker is closed too, and what its readings miss counts as gone.",
 }.items():
     _wishing(_verb, _text)
 

@@ -118,7 +118,15 @@ class Factory(Section):
         return f"{self.name}.shadow" if self.shadow else self.name
 
 
-class AnyPool(Section):
+class Watched(Section):
+    """What every source has that is read again and again."""
+
+    interval_s: float
+    missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.2  # a reading that lacks more of what it should show freezes
+    thaw_after: Annotated[int, Field(ge=1, le=100)] = 2  # good readings in a row after which it is trusted again
+
+
+class AnyPool(Watched):
     """What every kind of pool has."""
 
     kind: str  # what answers there
@@ -172,7 +180,7 @@ class ShapeOf(Section):
     gpus: Count = 0  # devices
 
 
-class AnyCloud(Section):
+class AnyCloud(Watched):
     """What every kind of cloud has."""
 
     kind: str  # what answers there

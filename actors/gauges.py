@@ -6,7 +6,7 @@ hosts. Ages are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -34,6 +34,9 @@ class Gauges:
         self.clamps = self._counter("apf_clamps", "Decisions in which limits left jobs without a place", "queue")
         self.refusals = self._counter("apf_refusals", "Events that the lifecycle table did not know", "cloud")
         self.errors = self._counter("apf_cloud_errors", "Cloud calls that failed, by remedy", "cloud", "remedy")
+        self.source_frozen = self._gauge(
+            "apf_source_frozen", "1 while what rests on a source is frozen for a cloud", "cloud", "source"
+        )
         self.drains_waiting = self._gauge("apf_drains_waiting", "Drains that the disruption budget holds back", "cloud")
         self.notices = self._counter(
             "apf_spot_notices", "Notices that a cloud's queue brought, by kind", "cloud", "kind"
@@ -70,12 +73,25 @@ class Gauges:
         self.breaker.labels(view.cloud).set(_breaker(view.breaker))
         self.frozen.labels(view.cloud).set(bool(view.frozen))
 
+    def sources(self, cloud: str, troubles: Mapping[str, str]) -> None:
+        """`troubles`: by source, why it cannot be trusted; empty where it can."""
+        for source, why in troubles.items():
+            self.source_frozen.labels(cloud, source).set(bool(why))
+
     def forget(self, post: str) -> None:
         """This host holds the post no more: from now on another one says how it stands."""
         kind, _, name = post.partition("/")
         of_kind = {
             "queue": (self.jobs, self.wants, self.waiting, self.unmet),
-            "cloud": (self.vms, self.room, self.closed, self.breaker, self.frozen, self.drains_waiting),
+            "cloud": (
+                self.vms,
+                self.room,
+                self.closed,
+                self.breaker,
+                self.frozen,
+                self.drains_waiting,
+                self.source_frozen,
+            ),
         }
         for gauge in of_kind.get(kind, ()):
             _remove(gauge, lambda labels: labels[kind] == name)

@@ -79,6 +79,7 @@ class Noticeboard:
             closed=closed.why,
             closed_until=closed.until,
             frozen=registry.stopped or registry.frozen,
+            listing_short=registry.listing_short,
             breaker=told,
             full=told or registry.account.why,
             account_used=registry.account.used,

@@ -79,6 +79,7 @@ class Registry:
         self.listing = instance_unpacker()  # two actors read the cloud's listing: it is unpacked once
         self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
         self.frozen = ""  # why nothing is released, as retirement judged
+        self.listing_short = ""  # why nothing is taken as ended because the listing lacks it
         self.closed = Closed()
         self.closed_by = ""  # the operator's wish that closes this cloud for buying
         self.account = UNLIMITED  # what its account still allows, as the submitter was last told

@@ -90,11 +90,12 @@ class Retirement(Serving):
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now = self._registries.of(term), self._now()
-        seat.state.sightings.take_in(term, registry)
+        seat.state.sightings.take_in(term, registry, now)
+        self._gauges.sources(registry.cloud, seat.state.sightings.troubles(now))
         vms = {vm.id: vm for vm in registry.vms()}
         after = self._advance(seat, vms, now)
         wishes = read_wishes(self._table, now)
-        self._heed(term, registry, wishes)
+        self._heed(seat, term, registry, wishes)
         if not self._shadow:
             self._follow_wants(seat, registry, after, wishes, now)
         changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
@@ -165,7 +166,7 @@ class Retirement(Serving):
             for before, vm in changed
         }
 
-    def _heed(self, term: Term, registry: Registry, wishes: tuple[Wish, ...]) -> None:
+    def _heed(self, seat: Seat, term: Term, registry: Registry, wishes: tuple[Wish, ...]) -> None:
         """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all.
 
         Nor anywhere, while this host's freeze file is there.
@@ -176,12 +177,16 @@ class Retirement(Serving):
             log.warning("cloud frozen" if stopped else "cloud thawed", cloud=registry.cloud, why=stopped)
         registry.stopped = stopped
         registry.closed_by = stopped or (told(drained) if drained else "")
-        self._heed_thaw(term, registry, for_cloud(wishes, "thaw", registry.cloud))
+        self._heed_thaw(seat, term, registry, for_cloud(wishes, "thaw", registry.cloud))
         queues = self._config.queues_of(registry.cloud)
         registry.closed_for = {q for q in queues if for_queue(wishes, "freeze", registry.cloud, q)}
 
-    def _heed_thaw(self, term: Term, registry: Registry, thaw: Wish | None) -> None:
-        """An operator who thaws a cloud closes its breaker too: what made it open is mended."""
+    def _heed_thaw(self, seat: Seat, term: Term, registry: Registry, thaw: Wish | None) -> None:
+        """An operator who thaws a cloud closes its breaker too: what made it open is mended. And what readings miss
+        since before that is gone.
+        """
+        if thaw:
+            seat.state.sightings.thaw(registry, thaw.at)
         if thaw and registry.breaker.why and thaw.at >= registry.breaker.opened:
             registry.reset_breaker(term)
 

@@ -8,12 +8,13 @@ rests on absence then waits anew, which errs on the safe side.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 import structlog
 
-from actors.config import Config
+from actors.config import Config, Watched
 from actors.fleet.adoption import orphans
-from actors.fleet.evidence import Health, expected, judge
+from actors.fleet.evidence import OLD_S, Health, expected, expected_instances, judge, judge_listing, thawed
 from actors.fleet.matching import Matched, match
 from actors.fleet.reconcile import World
 from actors.fleet.seen import Failed, Listed, Machine
@@ -22,6 +23,8 @@ from actors.readings import Unpackers, machine_unpackers, newer_listing, read_st
 from actors.registry import Registry
 from broker.leases import Term
 from broker.table import Table
+
+OLD_READINGS = 4  # intervals
 
 log = structlog.get_logger("retirement")
 
@@ -34,6 +37,7 @@ class PoolSeen:
     failed_at: float = 0.0
     unpackers: Unpackers = field(default_factory=machine_unpackers)
     strays: frozenset[str] = frozenset()  # what the log was told of
+    missing: frozenset[str] = frozenset()  # ids of VMs whose startds the last reading should have shown
 
 
 class Sightings:
@@ -41,20 +45,42 @@ class Sightings:
 
     def __init__(self, config: Config, table: Table, cloud: str, began: float) -> None:
         self._config, self._table, self._cloud, self._began = config, table, cloud, began
-        self._pools = {pool: PoolSeen(health=Health(source=f"pool/{pool}")) for pool in config.pools_of(cloud)}
+        self._pools = {
+            pool: PoolSeen(health=_health(f"pool/{pool}", config.pools[pool])) for pool in config.pools_of(cloud)
+        }
+        self._listing = _health(f"cloud/{cloud}", config.clouds[cloud])
+        self._last_listed: dict[str, float] = {}  # instance id -> when a listing showed it
         self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
         self.idle_since: dict[str, float] = {}
         self.listed: Listed | None = None
 
-    def take_in(self, term: Term, registry: Registry) -> None:
+    def take_in(self, term: Term, registry: Registry, now: float) -> None:
         """Read what is new, adopt orphans, and note in the registry what the submitter and the views need."""
         self._read_listing(term, registry)
         for pool, seen in self._pools.items():
             self._read_pool(pool, seen, registry)
         registry.seen = frozenset(self.machines())
         registry.looked = registry.looked or self._looked()
-        bad = [f"{seen.health.source} {seen.health.why}" for seen in self._pools.values() if not seen.health.good]
-        _note_frozen(registry, "; ".join(bad))
+        _note_frozen(registry, "; ".join(filter(None, (seen.health.trouble(now) for seen in self._pools.values()))))
+        registry.listing_short = "" if self.listed is None else self._listing.trouble(self.listed.at)
+
+    def troubles(self, now: float) -> dict[str, str]:
+        """By source, why it cannot be trusted now; empty where it can."""
+        pools = {seen.health.source: seen.health.trouble(now) for seen in self._pools.values()}
+        return {**pools, self._listing.source: "" if self.listed is None else self._listing.trouble(self.listed.at)}
+
+    def thaw(self, registry: Registry, at: float) -> None:
+        """An operator said at `at` that what is missing is gone: it is no longer expected, until it is seen again."""
+        for seen in self._pools.values():
+            after = thawed(seen.health, at)
+            if after is not seen.health:
+                self._last_seen.update(dict.fromkeys(seen.missing, -inf))
+                seen.health = after
+        after = thawed(self._listing, at)
+        if after is not self._listing and self.listed:
+            there = {one.id for one in self.listed.instances}
+            self._last_listed = {key: when for key, when in self._last_listed.items() if key in there}
+            self._listing = after
 
     def pool_of(self, vm: Vm) -> str:
         """The pool of a VM. One whose queue is no longer configured is looked for in the cloud's first pool."""
@@ -75,6 +101,7 @@ class Sightings:
                 boot_deadline_s=self._config.clouds[self._cloud].boot_deadline_s,
                 listed=self.listed,
                 instances=instances,
+                listing_short="" if self.listed is None else self._listing.trouble(self.listed.at),
                 matched=seen.matched,
                 read_at=seen.read_at,
                 health=seen.health,
@@ -93,6 +120,14 @@ class Sightings:
         if self.listed and self.listed is not before:
             price = self._config.clouds[self._cloud].usd_per_hour
             registry.adopt(term, orphans(registry.vms(), self.listed, self._cloud, price))
+            self._judge_listing(registry, self.listed)
+
+    def _judge_listing(self, registry: Registry, listed: Listed) -> None:
+        wanted = expected_instances(registry.vms(), self._last_listed, listed.at)
+        self._listing = judge_listing(self._listing, listed, wanted)
+        there = {one.id for one in listed.instances}
+        kept = {key: at for key, at in self._last_listed.items() if key in wanted}
+        self._last_listed = {**kept, **dict.fromkeys(there, listed.at)}
 
     def _read_pool(self, pool: str, seen: PoolSeen, registry: Registry) -> None:
         head = startds_head(self._table, pool)
@@ -105,7 +140,9 @@ class Sightings:
             return
         vms = [vm for vm in registry.vms() if self.pool_of(vm) == pool]
         seen.matched = match(reading.machines, vms, self.identities(pool))
-        seen.health = judge(seen.health, reading, seen.matched, expected(vms, self._last_seen, reading.at))
+        wanted = expected(vms, self._last_seen, reading.at)
+        seen.health = judge(seen.health, reading, seen.matched, wanted)
+        seen.missing = wanted - seen.matched.machines.keys()
         seen.read_at = reading.at
         self._remember(registry, seen.matched, reading.at)
         _note_strays(self._cloud, seen)
@@ -122,6 +159,12 @@ class Sightings:
     def identities(self, pool: str) -> tuple[str, ...]:
         """Globs of who may advertise our workers; none: not checked."""
         return self._config.pools[pool].worker_identities
+
+
+def _health(source: str, settings: Watched) -> Health:
+    """Of a source that was not read yet. At a slow pace, a reading is old only when some have failed to come."""
+    old_s = max(OLD_S, OLD_READINGS * settings.interval_s)
+    return Health(source=source, missing_share=settings.missing_share, thaw_after=settings.thaw_after, old_s=old_s)
 
 
 def _note_frozen(registry: Registry, why: str) -> None:

@@ -160,6 +160,7 @@ class Reader:
             closed=view.closed,
             closed_until=view.closed_until,
             frozen=view.frozen,
+            listing_short=view.listing_short,
             breaker=view.breaker,
             usd_per_hour=config.usd_per_hour,
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),

@@ -80,6 +80,7 @@ class CloudStatus(Part):
     usd_per_hour: float
     usd_per_hour_now: float
     drains_wait: tuple[str, ...] = ()
+    listing_short: str = ""
     left_out: bool = False
 
 

@@ -70,7 +70,10 @@ def _clouds(status: Status) -> Iterator[Trouble]:
             todo = THAW if cloud.closed == cloud.breaker else ""
             yield _odd(f"nothing is started on {cloud.name}{until}: {cloud.closed}", todo.format(cloud.name))
         if cloud.frozen:
-            yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}")
+            thaw = f"it thaws by itself; if what is missing is gone: apf thaw CONFIG --cloud {cloud.name}"
+            yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}", thaw * (" shows " in cloud.frozen))
+        if cloud.listing_short:
+            yield _odd(f"no VM of {cloud.name} counts as ended by its listing: {cloud.listing_short}")
 
 
 def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:

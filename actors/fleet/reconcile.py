@@ -45,6 +45,7 @@ class World:
     boot_deadline_s: float
     listed: Listed | None = None  # the last complete listing
     instances: Mapping[str, Instance] = field(default_factory=dict)  # of `listed`, by instance id
+    listing_short: str = ""  # why what `listed` lacks proves nothing
     matched: Matched | None = None  # the last good reading of startds, matched
     read_at: float = 0.0  # when that reading began
     health: Health | None = None
@@ -68,7 +69,7 @@ def died(vm: Vm, world: World) -> Vm | None:
 
 def unlisted(vm: Vm, world: World) -> Vm | None:
     """After the cloud accepted the end, a complete listing begun later does not show it."""
-    if vm.state is not State.ENDING or not vm.end_asked or world.listed is None:
+    if vm.state is not State.ENDING or not vm.end_asked or world.listed is None or world.listing_short:
         return None
     if world.listed.at <= vm.end_asked or vm.instance_id in world.instances:
         return None

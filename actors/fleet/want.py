@@ -76,6 +76,7 @@ class CloudView:
     closed: str = ""  # why nothing may be started now: no capacity until ..., drained by ..., frozen
     closed_until: float = 0.0
     frozen: str = ""  # why nothing is released now
+    listing_short: str = ""  # why its listing proves no end now
     breaker: str = ""  # the breaker's sentence, open or half-open
     full: str = ""  # why there is no more room than this
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit
