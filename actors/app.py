@@ -104,7 +104,7 @@ class Host:
         self._exits.callback(mailer.close)
         dead = DeadLetters(client, site)
         mailroom = Mailroom(site, KINDS, self._deliver, dead, clock)
-        office = PostOffice(mailer, self.gauges)
+        office = PostOffice(mailer, self.gauges, lambda mailbox, message: self.works.hand_over(mailbox, message))
         table = Table(client, site)
         self._document = Document(client, site, applying.NAME)
         self._keepsake = Keepsake(table, self._document)

@@ -97,6 +97,14 @@ class Works:
         if self.supervisor:
             self.supervisor.tell(title, post, Wake(post=post, message=message))
 
+    def hand_over(self, mailbox: str, message: Message) -> bool:
+        """Wake an actor of this host, if it holds the actor's post for sure (no other host can hold it then)."""
+        title, _, post = mailbox.partition("@")
+        if self.supervisor is None or self._terms.get(post) is None:
+            return False
+        self.supervisor.tell(title, post, Wake(post=post, message=message))
+        return True
+
     def _supervisor(self) -> Supervisor:
         config, ground, terms = self.config, self._ground, self._terms
         table, office, gauges, now = ground.table, ground.office, ground.gauges, ground.clock.now
