@@ -21,7 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from actors.clouds import aws_client, ec2_errors, ec2_pages, ec2_request, ec2_seen
+from actors.clouds import aws_client, ec2_errors, ec2_form, ec2_pages, ec2_request, ec2_seen
 from actors.clouds.port import CloudError, Order, Refused, Unknown
 from actors.config import Ec2Account, Ec2Cloud
 from actors.finding import Finding
@@ -252,5 +252,6 @@ class Ec2:
             timeout_s=self._config.timeout_s,
             threads=self._threads,
         )
+        made.meta.events.register("before-call.ec2.RunInstances", ec2_form.encode)
         made.meta.events.register("before-parse.ec2.DescribeInstances", ec2_pages.take_apart)
         return made

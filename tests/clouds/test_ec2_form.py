@@ -1,0 +1,31 @@
+"""What is sent is, to the byte, what botocore would have sent."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import urlencode
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.clouds import ec2_form
+
+forms = st.dictionaries(st.text(), st.text() | st.integers(), max_size=4)
+
+
+@given(forms, st.binary(max_size=300), forms)
+def test_a_form_with_user_data_is_encoded_as_urlencode_does_it(
+    first: dict[str, Any], data: bytes, then: dict[str, Any]
+) -> None:
+    form = first | {"UserData": base64.b64encode(data).decode()} | then
+    params: dict[str, Any] = {"body": form, "url_path": "/"}
+    ec2_form.encode(params, model=None)
+    assert params == {"body": urlencode(form, doseq=True).encode(), "url_path": "/"}
+
+
+@given(st.binary() | st.none() | forms | forms.map(lambda form: form | {"UserData": "not base64: \u00e4"}))
+def test_anything_else_is_left_to_botocore(body: object) -> None:
+    params = {"body": body}
+    ec2_form.encode(params)
+    assert params == {"body": body}
