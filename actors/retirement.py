@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -154,10 +154,10 @@ class Retirement(Serving):
         for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
 
-    def _because(self, seat: Seat, changed: Iterable[tuple[Vm, Vm]], now: float) -> dict[str, Because]:
+    def _because(self, seat: Seat, changed: Sequence[tuple[Vm, Vm]], now: float) -> dict[str, Because]:
         """For history: what was seen of each VM that changes, and which decision or wish asked for it."""
         sightings: Sightings = seat.state.sightings
-        worlds = sightings.worlds(now)
+        worlds = sightings.worlds(now) if changed else {}
         return {
             vm.id: Because(
                 evidence=evidence(before, worlds[sightings.pool_of(before)], sightings.idle_since.get(vm.id, 0.0)),

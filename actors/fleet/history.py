@@ -88,6 +88,8 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
     """What changed in a row whose state did not."""
     if after.unwanted != before.unwanted:
         yield "given up while it boots" if after.unwanted else "wanted again"
+    if after.notice and after.notice != before.notice:
+        yield f"the cloud gave notice: {after.notice}"
     if after.held != before.held:
         yield f"held: {after.held}" if after.held else "no longer held"
     if after.killed and not before.killed:
@@ -158,7 +160,7 @@ def shown(machine: Machine) -> str:
     """A startd's slots in its own words: what it ran, and whose drain it shows."""
     told = [
         f"{slot.name} {slot.state}/{slot.activity}"
-        + (f" with {slot.children} jobs" if slot.children else "")
+        + (f" with {slot.children} job{'s' * (slot.children > 1)}" if slot.children else "")
         + (f" '{slot.drain_reason}'" if slot.drain_reason else "")
         for slot in machine.slots[:SLOTS_TOLD]
     ]
