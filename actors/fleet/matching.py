@@ -1,7 +1,9 @@
 """Which startd is which VM: by the instance id in its ClassAd, and by nothing else.
 
 An ad is a worker's word. So an ad with our id that another user advertised is not ours, and two startds with one id are
-no evidence for either: the VM then counts as seen and busy, and nothing ends it.
+no evidence for either: the VM then counts as seen and busy, and nothing ends it. Nor is the only one, where the VM
+joined as another machine: the true startd's ad may just be missing, and a liar's says whatever ends the VM. What the
+cloud says settles it: the startd that answers at the instance's own address is the VM's, whatever the others claim.
 """
 
 from __future__ import annotations
@@ -50,11 +52,26 @@ def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str,
             strays.append(Stray(machine=machine, why=why))
         else:
             claims[by_instance[machine.instance_id].id].append(machine)
+    by_id = {vm.id: vm for vm in by_instance.values()}
+    found = {vm_id: _the_one(by_id[vm_id], claim) for vm_id, claim in claims.items()}
     return Matched(
-        machines={vm_id: claim[0] for vm_id, claim in claims.items() if len(claim) == 1},
-        doubtful={vm_id: _twice(claim) for vm_id, claim in claims.items() if len(claim) > 1},
+        machines={vm_id: machine for vm_id, machine in found.items() if machine},
+        doubtful={vm_id: _doubt(by_id[vm_id], claims[vm_id]) for vm_id, machine in found.items() if not machine},
         strays=tuple(strays),
     )
+
+
+def _the_one(vm: Vm, claim: list[Machine]) -> Machine | None:
+    """The startd that is this VM's beyond doubt."""
+    if len(claim) == 1 and vm.machine in ("", claim[0].name):
+        return claim[0]
+    at_home = [machine for machine in claim if vm.address and _host(machine.address) == vm.address]
+    return at_home[0] if len(at_home) == 1 else None
+
+
+def _host(sinful: str) -> str:
+    """The address in "<10.0.0.5:9618?...>"."""
+    return sinful.lstrip("<").partition(":")[0]
 
 
 def _why_not(machine: Machine, by_instance: Mapping[str, Vm], identities: tuple[str, ...]) -> str:
@@ -67,6 +84,8 @@ def _why_not(machine: Machine, by_instance: Mapping[str, Vm], identities: tuple[
     return ""
 
 
-def _twice(claim: list[Machine]) -> str:
+def _doubt(vm: Vm, claim: list[Machine]) -> str:
+    if len(claim) == 1:
+        return f"startd {claim[0].name} advertises instance {vm.instance_id}, which joined as {vm.machine}"
     names = " and ".join(sorted(machine.name for machine in claim))
     return f"{len(claim)} startds advertise instance {claim[0].instance_id}: {names}"
