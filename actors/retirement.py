@@ -257,12 +257,17 @@ class Retirement(Serving):
         )
 
     def _cancel_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
-        """A drain that could not be taken back is final, so that the submitter buys instead of waiting for it."""
+        """A drain that could not be taken back is final, so that the submitter buys instead of waiting for it.
+
+        Without an answer, the request may be carried out late: until it cannot any more, the VM is not ended.
+        """
         if got is None:
             back = move(vm, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
             self._change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
-        elif isinstance(got, PoolError):
+        elif isinstance(got, PoolRefused):
             self._change(seat, vm, replace(vm, drain_for="policy, final"))
+        elif isinstance(got, PoolError):
+            self._change(seat, vm, replace(vm, drain_for="policy, final", cancel_unknown=self._now()))
         elif isinstance(got, FrozenHere):
             self._pause(seat, vm, got)
         else:

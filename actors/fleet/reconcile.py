@@ -25,6 +25,7 @@ from actors.fleet.vm import State, Vm
 
 ASK_AGAIN_S = 60.0  # an end call without effect, or a refused drain, is repeated after this long
 FRESH_S = 5.0  # a verified VM whose end call was not made within this is verified again
+LATE_S = 60.0  # a call that got no answer is carried out within this, or never: a frozen startd may still read it
 SETTLE_S = 15.0  # the collector trails the startd: an ad older than this after our drain still counts as "before"
 
 
@@ -162,7 +163,7 @@ def act(vm: Vm, now: float) -> Act | None:
     match vm.state:
         case State.DRAINING if not vm.drain_asked:
             return Act.DRAIN
-        case State.DRAINED if not vm.held:
+        case State.DRAINED if not vm.held and now - vm.cancel_unknown >= LATE_S:
             return Act.VERIFY
         case State.ENDING:
             return _end(vm, now)
@@ -195,4 +196,5 @@ def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:
 def ask_again(vm: Vm, reason: str) -> Vm:
     """A new nonce, so that an old ad that still carries the last one proves nothing."""
     drains = vm.drains + 1
-    return replace(vm, reason=reason, drains=drains, nonce=f"{vm.id}.{drains}", drain_asked=0.0, request_id="")
+    asked = {"drain_asked": 0.0, "request_id": "", "cancel_unknown": 0.0}  # a late cancel names the former request
+    return replace(vm, reason=reason, drains=drains, nonce=f"{vm.id}.{drains}", **asked)  # type: ignore[arg-type]

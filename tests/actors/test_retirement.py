@@ -77,7 +77,27 @@ def test_a_drain_that_cannot_be_taken_back_is_final_and_another_vm_is_bought(sta
     stage.look()
     (drains,) = stage.of_state(State.DRAINING)
     assert drains.drain_for == "policy, final"
+    assert drains.cancel_unknown
     assert stage.cloud.launches == 2
+
+
+def test_a_vm_whose_cancel_may_come_late_is_ended_only_when_it_cannot_come_any_more(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.step()
+    stage.pool.silent.add(vm.instance_id)
+    stage.want(1)
+    stage.step()
+    stage.look()
+    stage.pool.silent.clear()
+    stage.pool.job_ends(vm.instance_id)
+    stage.step()
+    stage.step()
+    assert vm.instance_id not in stage.ends_asked()
+    stage.step(60)
+    stage.step()
+    assert vm.instance_id in stage.ends_asked()
 
 
 def test_a_startd_that_restarted_in_its_drain_is_drained_again_with_a_new_nonce(stage: RetirementStage) -> None:

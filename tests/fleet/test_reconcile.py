@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.fleet.evidence import Health
-from actors.fleet.reconcile import ASK_AGAIN_S, FRESH_S, SETTLE_S, Act, act, advance, ask_again, drain
+from actors.fleet.reconcile import ASK_AGAIN_S, FRESH_S, LATE_S, SETTLE_S, Act, act, advance, ask_again, drain
 from actors.fleet.vm import State, Vm
 from tests.fleet.made import (
     HEALTHY,
@@ -147,6 +147,13 @@ def test_a_vm_that_never_joined_is_looked_for_once_more_before_its_end() -> None
 def test_a_held_vm_that_drained_is_not_ended() -> None:
     assert act(vm(State.DRAINED), NOW) is Act.VERIFY
     assert act(vm(State.DRAINED, held="for a look"), NOW) is None
+
+
+def test_a_drained_vm_is_not_ended_while_a_cancel_without_an_answer_may_still_be_carried_out() -> None:
+    """A campaign had one that came after the last look: the startd took a job, and the VM was ended with it."""
+    assert act(vm(State.DRAINED, cancel_unknown=NOW - LATE_S + 1), NOW) is None
+    assert act(vm(State.DRAINED, cancel_unknown=NOW - LATE_S), NOW) is Act.VERIFY
+    assert ask_again(vm(State.DRAINING, cancel_unknown=NOW), "anew").cancel_unknown == 0
 
 
 def test_a_restarted_startd_is_reached_at_its_new_address() -> None:
