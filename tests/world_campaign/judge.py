@@ -47,7 +47,7 @@ def judge(stage: Stage, played: Played) -> Verdict:
     kills = [end for end in ledger["busy_ends"] if end["reason"] == OWNER and end not in by_policy]
     leaked = _leaked(stage, record)
     twice = [*bought_twice(record["vms"]), *_same_number(record["vms"])]
-    lost = [job for job in record["jobs"] if job["state"] != "done"] if not played.wrong else []
+    lost = [job for job in record["jobs"] if job["state"] != "done" and not (played.wrong or played.stopped)]
     wrong = [
         *([played.wrong] if played.wrong else []),
         *(f"busy VM {end['vm']} of {end['cloud']} ended with {end['jobs']} jobs by {end['by']}" for end in by_policy),

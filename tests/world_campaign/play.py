@@ -75,6 +75,7 @@ class Campaign:
             self._heal()
             self._end()
         except Broken:
+            self.played.stopped = True
             self.say("broken already")
         except (TimeoutError, BrokerError, AssertionError) as wrong:
             self.played.wrong = f"{type(wrong).__name__}: {wrong}"

@@ -19,4 +19,5 @@ class Played:
     ended_s: float = 0.0
     most_alive: int = 0
     wrong: str = ""
+    stopped: bool = False  # before its end, since a promise was broken already
     killed_by_operator: set[str] = field(default_factory=set)

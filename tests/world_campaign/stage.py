@@ -72,7 +72,7 @@ class Pace:
         slow = min(1.0, vms / 10_000)
         return cls(ttl_s=4 + 6 * slow, tick_s=1 + slow, pool_s=1 + 5 * slow, cloud_s=1.5 + 8 * slow,
                    timeout_s=4 + 8 * slow, boot_s=2 + 3 * slow, boot_deadline_s=20 + 40 * slow, closed_s=5 + 5 * slow,
-                   release_s=2 + 10 * slow, job_s=(10, 30 + 90 * slow), poweroff_s=180 + 120 * slow)  # fmt: skip
+                   release_s=2 + 10 * slow, job_s=(10, 30 + 90 * slow), poweroff_s=200 + 400 * slow)  # fmt: skip
 
 
 class CampaignHost(HostProcess):

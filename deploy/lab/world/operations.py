@@ -60,11 +60,18 @@ class Operations:
         if road.throttled:
             raise Refusal("throttled", "slow down")
         if road.wait_s:
+            self._note_leaving(operation, arguments)
             time.sleep(road.wait_s)
         answer = self._carry_out(operation, arguments, link)
         if road.answer_lost:
             raise Lost
         return answer
+
+    def _note_leaving(self, operation: str, arguments: dict[str, Any]) -> None:
+        """An end that comes late: nobody can call it back. See `restart_startds`."""
+        for id in arguments["ids"] if operation == "end" else ():
+            if id in self._world.vms:
+                self._world.vms[id].leaving = True
 
     def _carry_out(self, operation: str, arguments: dict[str, Any], link: str) -> Any:
         with self._lock:
@@ -181,8 +188,9 @@ class Operations:
         self._weather.end(now)
 
     def restart_startds(self, now: float, share: float, seed: int) -> int:
-        """How many."""
-        chosen = self._some(share, seed, list(self._world.of_cloud))
+        """How many. Spared are those whose end is under way: between the last look and an end that comes late a startd
+        that restarts would take a job, and no factory can help that."""
+        chosen = [vm for vm in self._some(share, seed, list(self._world.of_cloud)) if not vm.leaving]
         for vm in chosen:
             self._world.restart_startd(now, vm)
         return len(chosen)
