@@ -35,13 +35,17 @@ VMS = (
 )
 
 worlds = st.builds(
-    lambda machines, listing, health, later_s: replace(
-        world(*machines, listing=listing, health=health), now=NOW + later_s, read_at=NOW + later_s
+    lambda machines, listing, health, later_s, short: replace(
+        world(*machines, listing=listing, health=health),
+        now=NOW + later_s,
+        read_at=NOW + later_s,
+        listing_short=short,
     ),
     st.lists(st.sampled_from(MACHINES), max_size=2, unique_by=id),
     st.sampled_from(LISTINGS),
     st.sampled_from((HEALTHY, None, Health(source="pool/local"))),
     st.sampled_from((0.0, 100.0, 100_000.0)),
+    st.sampled_from(("", "shows 2 of 9")),
 )
 
 
@@ -91,5 +95,5 @@ def test_a_ready_vm_whose_ad_and_instance_are_as_they_were_is_not_walked_again()
 
 def test_nothing_was_added_to_the_world_that_could_move_a_ready_vm_unseen() -> None:
     """If this fails: does a step look at the new part for a ready VM? Then say so in `still._waits`, and here."""
-    known = {"now", "boot_deadline_s", "listed", "instances", "matched", "read_at", "health"}
+    known = {"now", "boot_deadline_s", "listed", "instances", "matched", "read_at", "health", "listing_short"}
     assert {part.name for part in fields(World)} == known
