@@ -1,9 +1,10 @@
 """The cascade: where VMs are added, and where they are taken away.
 
-Adding: the cheapest tier with room, inside it so that the clouds' VMs stand as their weights; what finds no room there
-goes to the next tier at once. Taking away: a VM that no job needs goes; but where a dearer cloud has a busy VM that
-could go in its stead, that one goes (it takes no new jobs, its running ones end in peace) and the cheap one stays.
-A dear busy VM is never given up for a cheap one that would first have to be bought: by attrition only.
+Adding: the cheapest tier with room, inside it where the jobs' Rank is highest, and among those so that the clouds' VMs
+stand as their weights; what finds no room there goes to the next tier at once. Taking away: a VM that no job needs
+goes; but where a dearer cloud has a busy VM that could go in its stead, that one goes (it takes no new jobs, its
+running ones end in peace) and the cheap one stays. A dear busy VM is never given up for a cheap one that would first
+have to be bought: by attrition only.
 
 VMs beyond the queue's share of a cloud go whatever runs on them: other queues of a higher priority, or with a better
 claim, wait for the room.
@@ -73,27 +74,31 @@ def place(standings: Sequence[Standing], waiting: Waiting, budget: Budget) -> Pl
         places.flight[cloud.name] = _take_vms(cloud, waiting, cloud.flight)
     places.new = dict.fromkeys((cloud.name for cloud in standings), 0)
     for tier in sorted({cloud.tier for cloud in standings}):
-        _add([cloud for cloud in standings if cloud.tier == tier], waiting, places.new, budget)
+        for best in (True, False) if waiting.choosy else (False,):
+            _add([cloud for cloud in standings if cloud.tier == tier], waiting, places.new, budget, best)
     return places
 
 
-def _take_vms(cloud: Standing, waiting: Waiting, vms: int) -> int:
+def _take_vms(cloud: Standing, waiting: Waiting, vms: int, *, best: bool = False) -> int:
     rules = cloud.rules
-    slots = waiting.take(rules.name, rules.size, vms * rules.slots, single=rules.static)
+    slots = waiting.take(rules.name, rules.size, vms * rules.slots, single=rules.static, best=best)
     return -(-slots // rules.slots)
 
 
-def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget) -> None:
-    """Add VMs in one tier, as many as its clouds' room, `budget` and the waiting jobs allow."""
+def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget, best: bool) -> None:
+    """Add VMs in one tier, as many as its clouds' room, `budget` and the waiting jobs allow.
+
+    `best`: for those jobs only that rank no other cloud of the tier higher.
+    """
     added = 0
     while True:
         rooms = {cloud.name: min(cloud.room - new[cloud.name], budget.room(cloud.rules)) for cloud in tier}
-        open_ = [cloud for cloud in tier if rooms[cloud.name] > 0 and waiting.wants(cloud.name)]
+        open_ = [cloud for cloud in tier if rooms[cloud.name] > 0 and waiting.wants(cloud.name, best=best)]
         if not open_:
             return
         cloud = min(open_, key=lambda c: (c.supply + new[c.name] + 1) / c.rules.weight)
         most = NO_LIMIT if len(open_) == 1 else max(1, added // 16)  # small steps keep the weights
-        taken = _take_vms(cloud, waiting, min(most, rooms[cloud.name]))
+        taken = _take_vms(cloud, waiting, min(most, rooms[cloud.name]), best=best)
         budget.take(cloud.rules, taken)
         new[cloud.name] += taken
         added += taken

@@ -4,6 +4,10 @@ A class can run on a cloud when one job of it fits into a free slot of that clou
 the job's, and the slot's START. `classad2` answers, as the negotiator would. A pair costs some 30 us; classes come back
 from round to round, so answers are remembered by (class, slots), and a round costs look-ups.
 
+A job's Rank says where it had rather run, and the negotiator heeds it. Money comes first: Rank decides only between the
+clouds of one tier, before their weights. So of a class with a Rank, new VMs are bought on those of the tier's clouds
+whose slots it ranks highest, and on the others only when these have no room.
+
 Buying a VM for a job that cannot run there is the worst of both: it costs, and the job still waits. So a class without
 a cloud buys nothing and is named.
 """
@@ -11,7 +15,7 @@ a cloud buys nothing and is named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import classad2
@@ -21,7 +25,7 @@ from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules
 
 Size = tuple[int, int, int, int]
-Key = tuple[Shape, str, tuple[tuple[str, str], ...]]  # request, Requirements, attributes
+Key = tuple[Shape, str, tuple[tuple[str, str], ...], str]  # request, Requirements, attributes, Rank
 AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
 
 
@@ -39,12 +43,14 @@ class Load:
     first, then the largest first.
 
     `left[i]` counts waiting jobs of class i that some cloud suits. `suits[cloud]` has bit i set when the cloud suits
-    class i and jobs of it wait or run. `bits[k]` has a bit for each class that asks for at most `cpus[k]` cpus.
+    class i and jobs of it wait or run; `prefers[cloud]` the same without those that rank another cloud of its tier
+    higher, and empty where none does. `bits[k]` has a bit for each class that asks for at most `cpus[k]` cpus.
     """
 
     asks: tuple[Size, ...]
     left: tuple[int, ...]
     suits: Mapping[str, int]
+    prefers: Mapping[str, int] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     bits: tuple[int, ...] = ()
     idle: int = 0
@@ -61,6 +67,7 @@ class Matching:
     order: tuple[int, ...]
     asks: tuple[Size, ...]
     suits: tuple[int, ...]  # by cloud
+    prefers: tuple[int, ...]  # by cloud
     cpus: tuple[int, ...]
     bits: tuple[int, ...]
     lost: tuple[int, ...]  # classes that no cloud suits
@@ -70,16 +77,18 @@ def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> L
     """What waits, by class. Classes that no cloud suits are only named, in `unmet`."""
     classes = demand.classes
     matching = _matching(
-        tuple((job.request, job.requirements, job.attributes) for job in classes),
+        tuple((job.request, job.requirements, job.attributes, job.rank) for job in classes),
         tuple(cloud.slot for cloud in clouds),
         tuple(cloud.size for cloud in clouds),
+        tuple(queue.tier(cloud.name) for cloud in clouds),
     )
     waiting = [job.idle + job.held for job in classes] if queue.count_held else [job.idle for job in classes]
     present = sum(1 << at for at, i in enumerate(matching.order) if waiting[i] or classes[i].running)
     return Load(
         asks=matching.asks,
         left=tuple(waiting[i] for i in matching.order),
-        suits={cloud.name: suits & present for cloud, suits in zip(clouds, matching.suits, strict=True)},
+        suits=_by_name(clouds, matching.suits, present),
+        prefers={} if matching.prefers == matching.suits else _by_name(clouds, matching.prefers, present),
         cpus=matching.cpus,
         bits=matching.bits,
         idle=sum(waiting),
@@ -92,10 +101,17 @@ def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> L
     )
 
 
+def _by_name(clouds: Sequence[CloudRules], bits: Sequence[int], present: int) -> dict[str, int]:
+    return {cloud.name: one & present for cloud, one in zip(clouds, bits, strict=True)}
+
+
 @lru_cache(maxsize=8_192)
-def _matching(classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Size, ...]) -> Matching:
-    asks = [_size(request) for request, _, _ in classes]
-    takers = [suiting(*key, slots, sizes) for key in classes]
+def _matching(
+    classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Size, ...], tiers: tuple[int, ...]
+) -> Matching:
+    asks = [_size(request) for request, *_ in classes]
+    takers = [suiting(request, needs, attributes, slots, sizes) for request, needs, attributes, _ in classes]
+    liked = [preferring(*key, slots, tiers, taker) for key, taker in zip(classes, takers, strict=True)]
     largest = [max(1, *amounts) for amounts in zip(*sizes, strict=True)]
 
     def rank(i: int) -> tuple[int, float]:
@@ -106,11 +122,17 @@ def _matching(classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Siz
     return Matching(
         order=tuple(order),
         asks=tuple(asks[i] for i in order),
-        suits=tuple(sum((takers[i] >> cloud & 1) << at for at, i in enumerate(order)) for cloud in range(len(slots))),
+        suits=_by_cloud(takers, order, len(slots)),
+        prefers=_by_cloud(liked, order, len(slots)),
         cpus=cpus,
         bits=tuple(sum(1 << at for at, i in enumerate(order) if asks[i][0] <= most) for most in cpus),
         lost=tuple(i for i, taker in enumerate(takers) if not taker),
     )
+
+
+def _by_cloud(of_class: Sequence[int], order: Sequence[int], clouds: int) -> tuple[int, ...]:
+    """A bit for each cloud, by class, as a bit for each class, by cloud."""
+    return tuple(sum((of_class[i] >> cloud & 1) << at for at, i in enumerate(order)) for cloud in range(clouds))
 
 
 def _size(shape: Shape) -> Size:
@@ -133,6 +155,36 @@ def suiting(
         if _fits(ask, size) and matches(request, requirements, attributes, slot):
             bits |= 1 << at
     return bits
+
+
+@lru_cache(maxsize=200_000)
+def preferring(
+    request: Shape,
+    requirements: str,
+    attributes: tuple[tuple[str, str], ...],
+    rank: str,
+    slots: tuple[str, ...],
+    tiers: tuple[int, ...],
+    suits: int,
+) -> int:
+    """Of the bits in `suits` those of the slots that this class ranks highest in their tier. What is no number is 0."""
+    try:
+        expression, ad = classad2.ExprTree(rank), _job_ad(request, requirements, attributes)
+    except classad2.ClassAdException:
+        return suits
+    if not expression or not ad.externalRefs(expression):
+        return suits  # the same everywhere, as in most jobs
+    at = [i for i in range(len(slots)) if suits >> i & 1]
+    ranks = {i: _number(expression.eval(ad, _slot_ad(slots[i]))) for i in at}
+    best = {tier: max(ranks[i] for i in at if tiers[i] == tier) for tier in {tiers[i] for i in at}}
+    return sum(1 << i for i in at if ranks[i] == best[tiers[i]])
+
+
+def _number(value: object) -> float:
+    """Undefined and error are integers in Python (Value is an IntEnum): they are looked for first."""
+    if isinstance(value, classad2.Value) or not isinstance(value, int | float) or value != value:
+        return 0.0
+    return float(value)
 
 
 def _fits(ask: Size, size: Size) -> bool:

@@ -69,6 +69,10 @@ class QueueRules:
     factory_shared: bool = False  # there are other queues
     accounts: tuple[AccountRules, ...] = ()
 
+    def tier(self, cloud: str) -> int:
+        """The number of its tier, from 0."""
+        return next((number for number, names in enumerate(self.cascade) if cloud in names), len(self.cascade))
+
     @property
     def clouds(self) -> tuple[str, ...]:
         return tuple(cloud for tier in self.cascade for cloud in tier)

@@ -22,7 +22,7 @@ class Waiting:
     def __init__(self, load: Load) -> None:
         self._asks = load.asks
         self._left = list(load.left)
-        self._suits = load.suits
+        self._suits, self._prefers = load.suits, load.prefers
         self._cpus, self._bits = load.cpus, load.bits
         self.classes = sum(1 << i for i, n in enumerate(self._left) if n)  # a bit for each class with jobs left
 
@@ -38,15 +38,23 @@ class Waiting:
             self._count_off(i, gone)
             jobs -= gone
 
-    def wants(self, cloud: str) -> bool:
-        """Whether jobs are left that `cloud` suits."""
-        return bool(self._suits[cloud] & self.classes)
+    @property
+    def choosy(self) -> bool:
+        """Whether some class ranks a cloud over another of the same tier."""
+        return bool(self._prefers)
 
-    def take(self, cloud: str, size: Size, places: int, *, single: bool = False) -> int:
+    def wants(self, cloud: str, *, best: bool = False) -> bool:
+        """Whether jobs are left that `cloud` suits; `best`: that have no better one in its tier."""
+        return bool(self._of(cloud, best))
+
+    def _of(self, cloud: str, best: bool) -> int:
+        return (self._prefers if best else self._suits)[cloud] & self.classes
+
+    def take(self, cloud: str, size: Size, places: int, *, single: bool = False, best: bool = False) -> int:
         """Fill up to `places` equal places of `cloud`; each holds one job if `single`. Returns how many were used."""
         used = 0
         while used < places:
-            filling = self._filling(self._suits[cloud] & self.classes, size, single)
+            filling = self._filling(self._of(cloud, best), size, single)
             if not filling:
                 break
             times = min(places - used, min(self._left[i] // n for i, n in filling))

@@ -151,19 +151,20 @@ def _any_of(queues: tuple[QueueSpec, ...]) -> str:
 def class_of(ad: ClassAd, queue: str, refers: frozenset[str]) -> Class:
     """What makes jobs alike: what they ask for, their Requirements, and the attributes that either side looks at."""
     cpus, memory, disk, gpus = (_amount(ad, name, default) for name, default in zip(REQUEST, (1, 0, 0, 0), strict=True))
-    requirements = _text(ad, "Requirements", "true")
-    attributes = tuple(sorted((name, _literal(ad, name)) for name in _present(ad, requirements, refers)))
-    return (queue, cpus, memory, -(-disk // 1024), gpus, requirements, _text(ad, "Rank", "0"), attributes)
+    requirements, rank = _text(ad, "Requirements", "true"), _text(ad, "Rank", "0")
+    refers = refers | references(requirements) | references(rank)
+    attributes = tuple(sorted((name, _literal(ad, name)) for name in _present(ad, refers)))
+    return (queue, cpus, memory, -(-disk // 1024), gpus, requirements, rank, attributes)
 
 
-def _present(ad: ClassAd, requirements: str, refers: frozenset[str]) -> dict[str, None]:
+def _present(ad: ClassAd, refers: frozenset[str]) -> dict[str, None]:
     """The job's own attributes that count, without those of the request; those of expressions too."""
     have = {name.lower(): name for name in ad}
     found: dict[str, None] = {}
-    waiting = [*references(requirements), *refers]
+    waiting = list(refers)
     while waiting:
         name = have.pop(waiting.pop().lower(), None)
-        if name is None or name in REQUEST or name == "Requirements":
+        if name is None or name in REQUEST or name in ("Requirements", "Rank"):
             continue
         found[name] = None
         waiting += references(_literal(ad, name))
