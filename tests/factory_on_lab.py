@@ -234,6 +234,12 @@ class Factory:
             self._watch()
             time.sleep(POLL_S)
 
+    def until_running(self, jobs: int, vms: int | None = None) -> None:
+        """So many jobs run on so many VMs that have joined (else one each), and the factory has seen it."""
+        self.until(lambda: len(self.running_jobs()) == jobs, f"{jobs} jobs run", 40)
+        self.until(lambda: len(self.vms("", State.READY)) == (vms or jobs), f"{vms or jobs} VMs have joined", 20)
+        self.until(lambda: (self.standing().idle, self.standing().running) == (0, jobs), f"{jobs} are seen to run", 20)  # type: ignore[union-attr]
+
     def until_done(self, limit_s: float = 60.0) -> None:
         """Open all gates; then all jobs leave the queue, and no VM is left."""
         for gate in self.gates:

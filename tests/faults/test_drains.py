@@ -22,8 +22,7 @@ def test_a_startd_that_restarts_in_its_drain_is_drained_again_and_its_job_is_run
     gate = factory.gate()
     factory.submit(1, gate=gate, submit={"job_lease_duration": "20"})
     factory.host().start()
-    factory.until(lambda: factory.running_jobs(), "the job runs", 40)
-    factory.until(lambda: ready(factory), "a VM has joined", 20)
+    factory.until_running(1)
     vm = ready(factory)[0]
     factory.wish("vm", vm.id)
     factory.until(lambda: drained_by_request(factory, vm.id, 1), "the startd took the drain", 20)
@@ -42,8 +41,7 @@ def test_a_drain_waits_for_all_jobs_of_a_partitionable_slot(make_factory: MakeFa
     for gate in gates:
         factory.submit(1, gate=gate)
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == 3, "three jobs run", 40)
-    factory.until(lambda: ready(factory), "a VM has joined", 20)
+    factory.until_running(3, vms=1)
     vm = ready(factory)[0]
     assert set(factory.running_jobs()) == {vm.instance_id}
     factory.wish("vm", vm.instance_id)
@@ -63,7 +61,7 @@ def test_demand_that_returns_takes_a_drain_back_while_the_last_job_runs(make_fac
     factory = make_factory(clouds=ONE_CLOUD)
     factory.submit(2, gate=factory.gate())
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == len(ready(factory)) == 2, "both jobs run", 40)
+    factory.until_running(2)
     factory.apply(clouds=ONE_CLOUD, queues={"atlas": {"max_vms": 1}})
     factory.until(lambda: [vm for vm in factory.vms("", State.DRAINING) if vm.drain_asked], "one is drained", 25)
     factory.apply(clouds=ONE_CLOUD)
@@ -83,7 +81,7 @@ def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_
     factory.submit(2, gate=gate)
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 100)
-    factory.until(lambda: len(ready(factory)) == 2, "both VMs have joined", 20)
+    factory.until_running(2)
     vm, other = ready(factory)
     factory.wish("vm", vm.id)
     factory.until(lambda: drained_by_request(factory, vm.id, 1), "the startd took the drain", 20)

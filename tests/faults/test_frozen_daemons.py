@@ -18,9 +18,8 @@ def test_a_frozen_startd_delays_its_own_vm_and_no_other(make_factory: MakeFactor
     for gate in gates:
         factory.submit(1, gate=gate)
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
+    factory.until_running(2)
     frozen, other = factory.running_jobs()
-    factory.until(lambda: len(factory.vms("", State.READY)) == 2, "both VMs have joined", 20)
     terms = factory.fences_of()
     factory.site.hypervisor.nodes[frozen].freeze()
     for gate in gates:
@@ -45,7 +44,7 @@ def test_a_frozen_schedd_stops_releases_but_not_starts(make_factory: MakeFactory
     factory.submit(1, gate=gate)
     factory.submit(1, schedd=1, gate=gate)
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
+    factory.until_running(2)
     terms = factory.fences_of()
     pool.freeze_schedd(1)
     factory.until(lambda: any(s.error for s in factory.demand_head().schedds), "the schedd is missed by name", 20)
@@ -66,7 +65,7 @@ def test_a_frozen_collector_stops_decisions_and_ends_nothing(make_factory: MakeF
     gate = factory.gate()
     factory.submit(2, gate=gate)
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
+    factory.until_running(2)
     terms, started = factory.fences_of(), factory.started()
     factory.site.pool.freeze_collector()
     factory.until(lambda: factory.startds_head().failed, "the reading of startds fails", 25)

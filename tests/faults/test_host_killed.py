@@ -43,7 +43,7 @@ def test_killed_in_a_drain_and_on_both_sides_of_the_end_call(make_factory: MakeF
     gate = factory.gate()
     factory.submit(1, gate=gate)
     host.start()
-    factory.until(lambda: factory.vms("private", State.READY) and factory.running_jobs(), "the job runs", 40)
+    factory.until_running(1)
     factory.wish("vm", factory.vms("private")[0].id)
     factory.until(lambda: any(vm.drain_asked for vm in factory.vms("private", State.DRAINING)), "it drains", 20)
     host.kill()

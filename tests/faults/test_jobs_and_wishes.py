@@ -32,8 +32,7 @@ def test_an_operator_drains_one_vm_under_its_job(make_factory: MakeFactory) -> N
     factory = make_factory()
     factory.submit(2, gate=factory.gate())
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == 2, "both jobs run", 40)
-    factory.until(lambda: len(factory.vms("", State.READY)) == 2, "both VMs have joined", 20)
+    factory.until_running(2)
     vm, other = factory.vms("", State.READY)
     assert factory.wish("vm", vm.instance_id, reason="a disk fails").verdict == "accepted"
     factory.until(lambda: "a disk fails" in factory.vm_of(vm.instance_id).reason, "the reason stands in its row", 15)
@@ -49,7 +48,7 @@ def test_an_operator_drains_a_cloud_and_it_stays_closed(make_factory: MakeFactor
     gate = factory.gate()
     factory.submit(4, gate=gate)
     factory.host().start()
-    factory.until(lambda: len(factory.running_jobs()) == 4, "four jobs run on two clouds", 40)
+    factory.until_running(4)
     assert factory.wish("cloud", "private", reason="a rack moves").verdict == "accepted"
     taken = len(factory.started())
     factory.until(lambda: not factory.vms("private", State.READY), "its VMs are drained", 20)

@@ -37,7 +37,7 @@ def test_while_redis_is_away_jobs_run_and_nothing_is_started_or_ended(make_facto
     host = factory.host()
     factory.submit(2, gate=factory.gate())
     host.start()
-    factory.until(lambda: len(factory.vms("private", State.READY)) == 2, "both VMs are ready", 40)
+    factory.until_running(2)
     factory.wish("vm", factory.vms("private", State.READY)[0].id)
     factory.until(lambda: factory.vms("private", State.DRAINING), "one drains", 20)
     started = factory.started()

@@ -23,7 +23,8 @@ from tests.pools.conformance import LONG_S, busy, count, joined, looked, order
 
 pytestmark = pytest.mark.lab
 
-LIMIT_S = 2.0
+LIMIT_S = 5.0
+LATE_S = 4.0  # a busy machine may notice the limit so much later
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_frozen_schedd_is_named_and_the_others_answer(
     }
     assert not seen.complete
     assert count(seen, "atlas", "held") == 2
-    assert LIMIT_S <= first_s < LIMIT_S + 2
+    assert LIMIT_S <= first_s < LIMIT_S + LATE_S
     assert len(pids - set(pool.pids())) == 1, "the child that hung was killed"
 
     start = time.monotonic()
@@ -98,7 +99,7 @@ def test_a_frozen_collector_is_away_within_the_limit(
         start = time.monotonic()
         with pytest.raises(PoolAway):
             look(1.0)
-        assert time.monotonic() - start < LIMIT_S + 1
+        assert time.monotonic() - start < LIMIT_S + LATE_S
     lab.thaw_collector()
     assert pool.startds(1.0).machines == ()
 
@@ -208,7 +209,7 @@ def test_a_frozen_startd_is_away_within_the_limit_and_others_are_served(site: Co
     start = time.monotonic()
     with pytest.raises(PoolAway):
         site.pool.drain(order(frozen))
-    assert time.monotonic() - start < LIMIT_S + 1
+    assert time.monotonic() - start < LIMIT_S + LATE_S
     assert looked(site, other).name == other.name
     assert site.pool.startds(1.0).machines
     processes.send(pid, signal.SIGCONT)
