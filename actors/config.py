@@ -272,6 +272,8 @@ class Queue(Section):
     tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     drains: Drains = Drains()  # as for a cloud, for this queue's VMs on each of its clouds
+    black_hole_jobs: Count = 20  # a worker on which so many jobs ended lately, each within seconds, is held; 0: none
+    black_hole_s: Annotated[float, Field(gt=0)] = 10.0  # seconds that not one of those jobs took
     start: str = "true"  # a further ClassAd condition of the workers' START
     # rules that change how many VMs it gets, in this order: {step = "scale", factor = 0.5}; see Steps
     steps: Annotated[tuple[StepOf, ...], AfterValidator(_one_count)] = ()

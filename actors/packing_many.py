@@ -142,11 +142,12 @@ def _of_machine(machine: Machine) -> list[Any]:
         machine.max_retirement_s,
         machine.started_at,
         [_of_slot(slot) for slot in machine.slots],
+        *((machine.recent_jobs, machine.longest_job_s) if machine.recent_jobs else ()),
     ]
 
 
 def _machine(row: Sequence[Any]) -> Machine:
-    name, address, instance_id, queue, cloud, identity, max_retirement_s, started_at, slots = row
+    name, address, instance_id, queue, cloud, identity, max_retirement_s, started_at, slots, *jobs = row
     return Machine(
         name=name,
         address=address,
@@ -157,6 +158,8 @@ def _machine(row: Sequence[Any]) -> Machine:
         max_retirement_s=max_retirement_s,
         started_at=started_at,
         slots=tuple(_slot(slot) for slot in slots),
+        recent_jobs=jobs[0] if jobs else 0,
+        longest_job_s=jobs[1] if jobs else 0.0,
     )
 
 

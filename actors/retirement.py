@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,11 +32,12 @@ from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
 from actors.notices import read_notices
+from actors.policies.black_hole import black_holes
 from actors.policies.follow import Scene, follow
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
 from actors.registry import Registries, Registry
 from actors.retiring import Verdict, Verified
-from actors.rules import drain_rules, shares
+from actors.rules import black_hole_rules, drain_rules, shares
 from actors.serving import Seat, Serving, Terms
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
@@ -146,6 +147,7 @@ class Retirement(Serving):
             min_life_s=self._config.clouds[registry.cloud].min_life_s,
             notices=read_notices(self._table) if self._notices_come else {},
             drains=drain_rules(self._config.clouds[registry.cloud].drains),
+            black_holes=self._black_holes(seat, queues, after.values(), now),
             queue_drains={queue: drain_rules(self._config.queues[queue].drains) for queue in queues},
         )
         changes = follow(list(after.values()), scene)
@@ -153,6 +155,11 @@ class Retirement(Serving):
         self._gauges.drains_waiting.labels(registry.cloud).set(sum(bool(vm.drain_waits) for vm in after.values()))
         for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
+
+    def _black_holes(self, seat: Seat, queues: Iterable[str], vms: Collection[Vm], now: float) -> Mapping[str, str]:
+        sightings: Sightings = seat.state.sightings
+        rules = {queue: black_hole_rules(self._config.queues[queue]) for queue in queues}
+        return black_holes(vms, sightings.machines(), sightings.busy_since, rules, now)
 
     def _because(self, seat: Seat, changed: Sequence[tuple[Vm, Vm]], now: float) -> dict[str, Because]:
         """For history: what was seen of each VM that changes, and which decision or wish asked for it."""

@@ -10,6 +10,7 @@ from actors.config import Config, Drains, LimitOf, Queue
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
 from actors.plugins import step
+from actors.policies.black_hole import Rules as BlackHoleRules
 from actors.policies.disruption import DrainRules
 from actors.policies.limits import NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
@@ -103,6 +104,10 @@ def drain_rules(drains: Drains) -> DrainRules:
         per_minute=drains.max_per_minute,
         when=tuple(Minutes.parse(text) for text in drains.when),
     )
+
+
+def black_hole_rules(queue: Queue) -> BlackHoleRules:
+    return BlackHoleRules(jobs=queue.black_hole_jobs, shorter_than_s=queue.black_hole_s)
 
 
 def limit_of(limit: LimitOf) -> Limit:

@@ -52,6 +52,7 @@ class Sightings:
         self._last_listed: dict[str, float] = {}  # instance id -> when a listing showed it
         self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
         self.idle_since: dict[str, float] = {}
+        self.busy_since: dict[str, float] = {}
         self.listed: Listed | None = None
 
     def take_in(self, term: Term, registry: Registry, now: float) -> None:
@@ -153,8 +154,10 @@ class Sightings:
             registry.machines[vm_id] = machine
             if machine.busy:
                 self.idle_since.pop(vm_id, None)
+                self.busy_since.setdefault(vm_id, at)
             else:
                 self.idle_since.setdefault(vm_id, at)
+                self.busy_since.pop(vm_id, None)
 
     def identities(self, pool: str) -> tuple[str, ...]:
         """Globs of who may advertise our workers; none: not checked."""

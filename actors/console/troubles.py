@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from actors.config import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.vm import Intent, Launch, State, Vm
+from actors.policies.black_hole import HELD_FOR
 
 OLD_READINGS = 4  # a reading older than so many of its intervals is late
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {}"
+LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {}"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -85,6 +87,8 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
             late_s = age_s - config.clouds[vm.cloud].boot_deadline_s
             if late_s > 0:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
+        if vm.held_for == HELD_FOR and vm.alive:
+            yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {vm.held}", LOOK.format(vm.id))
         if vm.drain_refused and vm.alive:
             yield _odd(f"VM {vm.id} on {vm.cloud} refuses to drain: {vm.drain_refused}")
 

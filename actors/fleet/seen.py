@@ -108,6 +108,8 @@ class Machine:
     max_retirement_s: int = 0  # MaxJobRetirementTime; 0 means that a graceful drain evicts at once
     started_at: int = 0  # DaemonStartTime by the worker's own clock: tells two lives of a startd apart
     slots: tuple[Slot, ...] = ()
+    recent_jobs: int = 0  # starters that ended in the last 20 minutes; 0 also where the startd does not tell
+    longest_job_s: float = 0.0  # how long the longest of them lived, with its transfers
 
     @property
     def busy(self) -> bool:

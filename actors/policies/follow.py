@@ -19,6 +19,7 @@ from actors.fleet.seen import Machine
 from actors.fleet.supply import cancellable, claims
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_vm, told
+from actors.policies.black_hole import looked_at, taken_out
 from actors.policies.disruption import UNLIMITED, Budget, DrainRules
 from actors.policies.release import Candidate, choose, paid_left_s
 
@@ -51,6 +52,7 @@ class Scene:
     notices: Mapping[str, Notice] = field(default_factory=dict)  # by instance id
     drains: DrainRules = UNLIMITED  # of the cloud
     queue_drains: Mapping[str, DrainRules] = field(default_factory=dict)
+    black_holes: Mapping[str, str] = field(default_factory=dict)  # VM id -> why it is one
 
 
 def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
@@ -59,6 +61,8 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in vms:
         after, policys = _wished(vm, scene, budget)
+        if policys and vm.id in scene.black_holes:
+            after = _eats_jobs(after, scene, budget)
         if after is not vm:
             changes.rows[vm.id] = after
         if policys:
@@ -90,7 +94,7 @@ def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:
     kill = for_vm(scene.wishes, "kill", vm)
     if kill:
         return _killed(vm, kill, scene.now), False
-    vm = _held(vm, for_vm(scene.wishes, "hold", vm))
+    vm = _held(looked_at(vm, for_vm(scene.wishes, "release", vm)), for_vm(scene.wishes, "hold", vm))
     if vm.notice:
         return _leaving(vm, scene.now, budget), False
     drain_wish = None if vm.held else for_vm(scene.wishes, "drain", vm)
@@ -107,10 +111,17 @@ def _killed(vm: Vm, wish: Wish, now: float) -> Vm:
     return vm
 
 
+def _eats_jobs(vm: Vm, scene: Scene, budget: Budget) -> Vm:
+    """A black hole. What an operator holds, or what refused a drain lately, stays; a frozen cloud drains nothing."""
+    if vm.state is not State.READY or vm.held or scene.frozen or scene.now - vm.refused_at < REFUSED_FOR_S:
+        return vm
+    return taken_out(vm, scene.black_holes[vm.id], scene.now) if budget.may(vm) else vm
+
+
 def _held(vm: Vm, wish: Wish | None) -> Vm:
     if wish and vm.held_for != wish.id:
-        return replace(vm, held=told(wish), held_for=wish.id)
-    if not wish and vm.held_for:
+        return replace(vm, held=told(wish), held_for=wish.id, held_at=0.0)
+    if not wish and vm.held_for and not vm.held_at:
         return replace(vm, held="", held_for="")
     return vm
 

@@ -30,14 +30,15 @@ CONSTRAINT = f"({SLOTS}) && ({OURS})"
 PROJECTION = [
     *INSTANCE_ID, "Name", "MyAddress", "APFQueue", "APFCloud", "AuthenticatedIdentity", "MaxJobRetirementTime",
     "DaemonStartTime", "State", "Activity", "SlotType", "PartitionableSlot", "NumDynamicSlots", "Cpus", "Memory",
-    "Disk", "GPUs", "DrainReason", "Draining", "DrainingRequestId",
+    "Disk", "GPUs", "DrainReason", "Draining", "DrainingRequestId", "RecentJobBusyTimeCount", "RecentJobBusyTimeMax",
 ]  # fmt: skip
 ADS_AT_ONCE = 1000
 CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
 Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
-activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id."""
+activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id, jobs that ended lately, the
+longest of them in s."""
 
 _rows: dict[str, Row] = {}  # of the last reading, by the ad's text
 _ads: list[ClassAd] = []  # of the last reading: freeing 10,000 of them takes 0.03 s, after the answer is out
@@ -115,6 +116,8 @@ def row_of(ad: ClassAd, text: str = "") -> Row:
         _text(told, "DrainReason"),
         told.get("Draining") is True,
         str(told.get("DrainingRequestId", "")),
+        _whole(told, "RecentJobBusyTimeCount"),
+        _whole(told, "RecentJobBusyTimeMax"),
     )
 
 

@@ -13,7 +13,7 @@ from actors.fleet.seen import Machine, Slot
 from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row
-_NAME, _ADDRESS, _RETIREMENT_S, _STARTED_AT, _SLOT = 0, 1, 6, 7, 8
+_NAME, _ADDRESS, _RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 0, 1, 6, 7, 8, 20, 21
 
 
 class MachineMemory:
@@ -40,7 +40,8 @@ def _in_order(rows: list[Row]) -> tuple[Row, ...]:
 def machine(rows: tuple[Row, ...]) -> Machine:
     """One startd from the rows of its slots.
 
-    The smallest retirement time counts, as a job in a slot below the required one would be evicted.
+    The smallest retirement time counts, as a job in a slot below the required one would be evicted. Of what slots tell
+    of ended jobs the largest number does: whether each tells of itself or of its startd, so many there were.
     """
     first = rows[0]
     instance_id, queue, cloud, identity = (next(filter(None, (row[at] for row in rows)), "") for at in range(2, 6))
@@ -53,7 +54,9 @@ def machine(rows: tuple[Row, ...]) -> Machine:
         identity=identity,
         max_retirement_s=min(row[_RETIREMENT_S] for row in rows),
         started_at=max(row[_STARTED_AT] for row in rows),
-        slots=tuple(_slot(*row[_SLOT:]) for row in rows),
+        slots=tuple(_slot(*row[_SLOT:_JOBS]) for row in rows),
+        recent_jobs=max((row[_JOBS] for row in rows if len(row) > _JOBS), default=0),
+        longest_job_s=max((row[_LONGEST_S] for row in rows if len(row) > _LONGEST_S), default=0.0),
     )
 
 

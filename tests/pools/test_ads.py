@@ -106,3 +106,18 @@ def test_a_class_carries_what_requirements_the_queue_and_the_workers_start_look_
     )
     attributes = dict(lane.call("job_class", ad, 'Tag == "x"', "TARGET.Big")[7])
     assert attributes == {"Colour": '"red"', "Depth": "3", "Tag": '"x"', "Big": "true"}
+
+
+def test_the_jobs_that_ended_lately_are_told_and_their_absence_is_no_jobs(lane: Lane) -> None:
+    found = seen(lane, "RecentJobBusyTimeCount = 12; RecentJobBusyTimeMax = 3.75")
+    assert (found.recent_jobs, found.longest_job_s) == (12, 3)
+    assert (seen(lane, "Cpus = 1").recent_jobs, seen(lane, 'RecentJobBusyTimeCount = "many"').recent_jobs) == (0, 0)
+
+
+def test_of_what_slots_tell_of_ended_jobs_the_largest_number_counts(lane: Lane) -> None:
+    told = ((3, 40.0), (5, 2.0))
+    rows = tuple(
+        lane.call("row", f"[ {SLOT} RecentJobBusyTimeCount = {jobs}; RecentJobBusyTimeMax = {longest} ]")
+        for jobs, longest in told
+    )
+    assert (machine(rows).recent_jobs, machine(rows).longest_job_s) == (5, 40)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.clouds import user_data
 from actors.config import HtcondorPool
 from actors.pools.htcondor import Htcondor
 from actors.pools.port import PoolAway, PoolDenied, PoolError, PoolRefused
@@ -351,3 +352,15 @@ def test_calls_after_close_are_errors_of_the_pool(site: CondorSite) -> None:
     site.pool.close()
     with pytest.raises(PoolError):
         site.pool.startds(1.0)
+
+
+def test_a_startd_tells_how_many_jobs_ended_and_how_long_the_longest_took_where_its_configuration_asks_for_it(
+    site: CondorSite,
+) -> None:
+    """The line is the one of the workers' user-data."""
+    line = next(line for line in user_data.template().splitlines() if "STATISTICS_TO_PUBLISH_LIST" in line)
+    name, _, value = line.strip().partition(" = ")
+    worker = joined(site, site.boot(**{name: value}))
+    site.submit("atlas", 3, 0.1)
+    until(lambda: looked(site, worker).recent_jobs == 3, "three jobs ended on it", 60)
+    assert 0 <= looked(site, worker).longest_job_s < LONG_S
