@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from actors.fleet.breaker import Breaker
+from actors.fleet.notice import Notice
 from actors.fleet.seen import Instance, Machine
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
@@ -75,6 +76,7 @@ SHAPES = (
         pack=pack_instances,
         read=unpack_instances,
     ),
+    _one("notice", "", "i-1/interruption", Notice),
     _one("wish", "", "wish-0001", Wish),
     _one("outcome", "", "wish-0001", Outcome),
 )
