@@ -19,6 +19,7 @@ from pydantic import (
     SerializeAsAny,
     Tag,
     ValidationError,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -74,6 +75,19 @@ class Drains(Section):
     max_per_minute: Count | None = None  # drains that begin
     # in which minutes drains may begin, as cron writes them, in UTC: ["* 22-23,0-5 * * *"]; none: always
     when: tuple[Annotated[str, AfterValidator(_minutes)], ...] = ()
+
+
+class DrainDeadline(Section):
+    """What is done with a drain that takes long. `evict` is the one place where policy ends jobs."""
+
+    after_s: Seconds = 0.0  # from the decision to drain
+    then: Literal["wait", "alarm", "evict"] = "wait"  # go on; tell; or end the jobs that still run
+
+    @model_validator(mode="after")
+    def _has_its_time(self) -> DrainDeadline:
+        if self.then != "wait" and not self.after_s:
+            raise ValueError(f"then = {self.then!r} without after_s; allowed: after_s = a number of seconds")
+        return self
 
 
 class LimitOf(Section):
@@ -270,6 +284,7 @@ class Queue(Section):
     max_cores: Count | None = None  # over all its clouds
     max_cost_usd_per_hour: Annotated[float, Field(ge=0)] | None = None  # over all its clouds, by their prices
     tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
+    drain_deadlines: tuple[DrainDeadline, ...] = ()  # one a tier: [{}, {after_s = 86400, then = "evict"}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
     drains: Drains = Drains()  # as for a cloud, for this queue's VMs on each of its clouds
     black_hole_jobs: Count = 20  # a worker on which so many jobs ended lately, each within seconds, is held; 0: none

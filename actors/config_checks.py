@@ -87,9 +87,12 @@ def _queues(raw: Raw) -> Iterator[Found]:
         for key in ("jobs", "start"):
             if key in queue:
                 yield from _expression((*path, key), queue[key])
-        tiers, limits = queue.get("cascade"), queue.get("tier_limits")
-        if isinstance(tiers, list) and isinstance(limits, list) and len(limits) > len(tiers):
-            yield (*path, "tier_limits"), f"{len(limits)} limits for {len(tiers)} tiers", "one for each tier at most"
+        tiers = queue.get("cascade")
+        for key in ("tier_limits", "drain_deadlines"):
+            of_tiers = queue.get(key)
+            if isinstance(tiers, list) and isinstance(of_tiers, list) and len(of_tiers) > len(tiers):
+                what = key.split("_")[1]
+                yield (*path, key), f"{len(of_tiers)} {what} for {len(tiers)} tiers", "one for each tier at most"
         yield from _cascade((*path, "cascade"), queue.get("cascade"), _table(raw, "clouds"))
 
 

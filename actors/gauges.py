@@ -37,6 +37,12 @@ class Gauges:
         self.source_frozen = self._gauge(
             "apf_source_frozen", "1 while what rests on a source is frozen for a cloud", "cloud", "source"
         )
+        self.drains_overdue = self._gauge(
+            "apf_drains_overdue", "VMs whose drain takes longer than its tier allows", "cloud"
+        )
+        self.evictions = self._counter(
+            "apf_policy_evictions", "VMs whose jobs were evicted because their drain deadline was over", "cloud"
+        )
         self.drains_waiting = self._gauge("apf_drains_waiting", "Drains that the disruption budget holds back", "cloud")
         self.notices = self._counter(
             "apf_spot_notices", "Notices that a cloud's queue brought, by kind", "cloud", "kind"
@@ -73,6 +79,11 @@ class Gauges:
         self.breaker.labels(view.cloud).set(_breaker(view.breaker))
         self.frozen.labels(view.cloud).set(bool(view.frozen))
 
+    def drains(self, cloud: str, waiting: int, late: int) -> None:
+        """Drains that the disruption budget holds back, and those that take longer than their tier allows."""
+        self.drains_waiting.labels(cloud).set(waiting)
+        self.drains_overdue.labels(cloud).set(late)
+
     def sources(self, cloud: str, troubles: Mapping[str, str]) -> None:
         """`troubles`: by source, why it cannot be trusted; empty where it can."""
         for source, why in troubles.items():
@@ -91,6 +102,7 @@ class Gauges:
                 self.frozen,
                 self.drains_waiting,
                 self.source_frozen,
+                self.drains_overdue,
             ),
         }
         for gauge in of_kind.get(kind, ()):

@@ -8,7 +8,6 @@ before the act, so that the next holder of the post goes on from there.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +21,7 @@ from actors.config import Config
 from actors.fleet.history import Because, asked_by, evidence
 from actors.fleet.lifecycle import Event, NotAllowed, move
 from actors.fleet.notice import urgent
-from actors.fleet.reconcile import Act, World, act, advance, ask_again
+from actors.fleet.reconcile import Act, World, act, advance, ask_again, evicting, next_nonce
 from actors.fleet.seen import Machine
 from actors.fleet.still import Still
 from actors.fleet.vm import State, Vm
@@ -33,11 +32,12 @@ from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
 from actors.notices import read_notices
 from actors.policies.black_hole import black_holes
-from actors.policies.follow import Scene, follow
+from actors.policies.deadlines import evictions, overdue
+from actors.policies.follow import Scene, follow, withheld
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
 from actors.registry import Registries, Registry
 from actors.retiring import Verdict, Verified
-from actors.rules import black_hole_rules, drain_rules, shares
+from actors.rules import black_hole_rules, deadlines_of, drain_rules, shares
 from actors.serving import Seat, Serving, Terms
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
@@ -79,6 +79,7 @@ class Retirement(Serving):
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
         self._freeze = FreezeFile.of(config)
+        self._deadlines = deadlines_of(config)
         self._notices_come = any(getattr(cloud, "notices_queue", None) for cloud in config.clouds.values())
         self._shadow = config.factory.shadow  # it only looks on: rows show what others do
 
@@ -103,7 +104,7 @@ class Retirement(Serving):
         registry.change(term, changed, because=self._because(seat, changed, now))
         if any(vm.notice and not before.notice for before, vm in changed):
             self._board.wake_submitter(registry)
-        registry.withheld = _withheld(registry.vms(), wishes)
+        registry.withheld = withheld(registry.vms(), wishes)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
         registry.forget(term, now)
@@ -152,7 +153,10 @@ class Retirement(Serving):
         )
         changes = follow(list(after.values()), scene)
         after.update(changes.rows)
-        self._gauges.drains_waiting.labels(registry.cloud).set(sum(bool(vm.drain_waits) for vm in after.values()))
+        if self._deadlines and not registry.stopped:
+            after.update(evictions(after.values(), self._deadlines, now))
+        late = sum(overdue(vm, self._deadlines, now) is not None for vm in after.values()) if self._deadlines else 0
+        self._gauges.drains(registry.cloud, sum(bool(vm.drain_waits) for vm in after.values()), late)
         for vm in changes.cancel if not registry.stopped else ():
             self._cancel(seat, vm)
 
@@ -209,7 +213,7 @@ class Retirement(Serving):
             elif what is Act.END_UNJOINED:
                 unjoined.append(vm)
             elif what is not None and self._may_try(seat, vm):
-                self._drain(seat, vm) if what is Act.DRAIN else self._verify(seat, vm)
+                {Act.DRAIN: self._drain, Act.EVICT: self._evict, Act.VERIFY: self._verify}[what](seat, vm)
         self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
         self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])
 
@@ -252,6 +256,24 @@ class Retirement(Serving):
                 self._change(seat, vm, replace(declined, nonce="", drain_for=""))
             case _:
                 self._failed(seat, vm, got)
+
+    def _evict(self, seat: Seat, vm: Vm) -> None:
+        pool, allowed, nonce = self._pool(seat, vm), self._allowed(seat), next_nonce(vm)
+        self.call(
+            seat,
+            "drain",
+            f"vm {vm.id}",
+            lambda: retiring.evict(pool, vm, nonce, allowed),
+            lambda got: self._evict_answered(seat, vm, got),
+        )
+
+    def _evict_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
+        if not isinstance(got, str):
+            self._failed(seat, vm, got)
+            return
+        self._gauges.evictions.labels(vm.cloud).inc()
+        log.warning("jobs evicted: the drain deadline of its tier is over", vm=vm.id, machine=vm.machine)
+        self._change(seat, vm, evicting(vm, self._now(), got))
 
     def _cancel(self, seat: Seat, vm: Vm) -> None:
         pool, allowed = self._pool(seat, vm), self._allowed(seat)
@@ -381,9 +403,3 @@ class Retirement(Serving):
             self._freeze.check()
 
         return allowed
-
-
-def _withheld(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> Counter[str]:
-    """By queue: VMs that an operator took out of service and does not want replaced while the wish lives."""
-    ids = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
-    return Counter(vm.queue for vm in vms if vm.drain_for in ids and vm.state is not State.READY)

@@ -55,6 +55,18 @@ def cancel(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> None:
     pool.cancel(_order(vm), request)
 
 
+def evict(pool: Pool, vm: Vm, nonce: str, allowed: Callable[[], object]) -> str:
+    """The request id of the drain with `nonce` that evicts, asked for now or found there. Raises PoolError."""
+    seen = _itself(pool, vm)
+    if seen.draining_for(nonce):
+        return seen.slots[0].request_id
+    if not seen.draining_for(vm.nonce):
+        raise PoolRefused(f"{vm.machine}: its drain is not ours")
+    request = seen.slots[0].request_id or vm.request_id
+    allowed()
+    return pool.evict(_order(vm), request, nonce)
+
+
 def verify(pool: Pool, vm: Vm) -> Verified:
     """Whether no job is there. Raises PoolAway when nobody can tell."""
     try:

@@ -11,6 +11,7 @@ from actors.fleet.shape import Shape
 from actors.fleet.want import Want
 from actors.plugins import step
 from actors.policies.black_hole import Rules as BlackHoleRules
+from actors.policies.deadlines import Deadline, Then
 from actors.policies.disruption import DrainRules
 from actors.policies.limits import NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
@@ -94,6 +95,16 @@ def spent(config: Config, wants: Iterable[Want]) -> Spent:
         cores, usd_per_hour = (cloud.shape.cpus, cloud.usd_per_hour) if cloud else (0, 0.0)
         used = used.plus(want.n, cores, usd_per_hour)
     return used
+
+
+def deadlines_of(config: Config) -> dict[tuple[str, str], Deadline]:
+    """By queue and cloud; where none is said, drains take the time that they take."""
+    return {
+        (name, cloud): Deadline(after_s=said.after_s, then=Then(said.then))
+        for name, queue in config.queues.items()
+        for tier, said in zip(queue.cascade, queue.drain_deadlines, strict=False)
+        for cloud in tier
+    }
 
 
 @lru_cache(maxsize=10_000)

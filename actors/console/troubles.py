@@ -13,6 +13,8 @@ from actors.config import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.policies.black_hole import HELD_FOR
+from actors.policies.deadlines import overdue, told
+from actors.rules import deadlines_of
 
 OLD_READINGS = 4  # a reading older than so many of its intervals is late
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {}"
@@ -79,6 +81,7 @@ def _clouds(status: Status) -> Iterator[Trouble]:
 
 
 def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
+    deadlines = deadlines_of(config)
     for vm in vms:
         age_s = now - vm.since
         if vm.state is State.ENDING and age_s > ENDING_S:
@@ -89,6 +92,8 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
         if vm.held_for == HELD_FOR and vm.alive:
             yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {vm.held}", LOOK.format(vm.id))
+        if deadline := overdue(vm, deadlines, now):
+            yield _odd(f"VM {vm.id} on {vm.cloud} drains too long: {told(vm, deadline, now)}", "see `apf why --vm`")
         if vm.drain_refused and vm.alive:
             yield _odd(f"VM {vm.id} on {vm.cloud} refuses to drain: {vm.drain_refused}")
 

@@ -34,6 +34,7 @@ class Act(StrEnum):
 
     DRAIN = "drain"
     VERIFY = "verify"  # drained: ask the startd itself, or all schedds, then release
+    EVICT = "evict"  # its tier's drain deadline is over: the jobs that still run are ended
     END = "end"
     END_UNJOINED = "end-unjoined"  # look for its ad once more, then end
 
@@ -163,6 +164,8 @@ def act(vm: Vm, now: float) -> Act | None:
     match vm.state:
         case State.DRAINING if not vm.drain_asked:
             return Act.DRAIN
+        case State.DRAINING if vm.evicted and not vm.evict_asked:
+            return Act.EVICT
         case State.DRAINED if not vm.held and now - vm.cancel_unknown >= LATE_S:
             return Act.VERIFY
         case State.ENDING:
@@ -190,11 +193,22 @@ def _end(vm: Vm, now: float) -> Act | None:
 def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:
     """Decide to drain a ready VM. The request goes out with a nonce that was never used before."""
     changes = {"drain_for": drain_for, "drain_begun": now, "drain_refused": "", "drain_waits": ""}
+    changes |= {"evicted": 0.0, "evict_asked": 0.0}
     return ask_again(move(vm, Event.DRAIN, now, reason, **changes), reason)
 
 
 def ask_again(vm: Vm, reason: str) -> Vm:
     """A new nonce, so that an old ad that still carries the last one proves nothing."""
-    drains = vm.drains + 1
     asked = {"drain_asked": 0.0, "request_id": "", "cancel_unknown": 0.0}  # a late cancel names the former request
-    return replace(vm, reason=reason, drains=drains, nonce=f"{vm.id}.{drains}", **asked)  # type: ignore[arg-type]
+    return replace(vm, reason=reason, drains=vm.drains + 1, nonce=next_nonce(vm), **asked)  # type: ignore[arg-type]
+
+
+def next_nonce(vm: Vm) -> str:
+    """Of the drain request after those that were written down."""
+    return f"{vm.id}.{vm.drains + 1}"
+
+
+def evicting(vm: Vm, now: float, request_id: str) -> Vm:
+    """Its startd took the drain that evicts, which carries the next nonce."""
+    changes = {"nonce": next_nonce(vm), "drain_asked": now, "evict_asked": now, "request_id": request_id}
+    return replace(vm, drains=vm.drains + 1, **changes)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from actors.fleet.want import FleetView
 
 def cancellable(vm: Vm, machine: Machine | None) -> bool:
     """A drain of policy's whose last job still runs, by the last reading: it may be taken back."""
-    ours = vm.state is State.DRAINING and vm.drain_for == "policy" and not (vm.unwanted or vm.notice)
+    ours = vm.state is State.DRAINING and vm.drain_for == "policy" and not (vm.unwanted or vm.notice or vm.evicted)
     return ours and bool(vm.drain_asked) and machine is not None and machine.busy
 
 

@@ -9,7 +9,7 @@ no more than the disruption budget allows.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet.lifecycle import KILLABLE, Event, move
@@ -80,6 +80,12 @@ def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: Budget) -> None:
         why = budget.waiting.get(vm.id, "")
         if after.drain_waits != why:
             changes.rows[vm.id] = replace(after, drain_waits=why)
+
+
+def withheld(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> Counter[str]:
+    """By queue: VMs that an operator took out of service and does not want replaced while the wish lives."""
+    ids = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
+    return Counter(vm.queue for vm in vms if vm.drain_for in ids and vm.state is not State.READY)
 
 
 def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:

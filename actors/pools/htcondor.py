@@ -90,6 +90,9 @@ class Htcondor:
     def cancel(self, order: Drain, request_id: str) -> None:
         self._startd("cancel", order, order.nonce, request_id)
 
+    def evict(self, order: Drain, request_id: str, nonce: str) -> str:
+        return str(self._startd("evict", order, order.instance_id, order.nonce, request_id, nonce))
+
     def look(self, machine: str, address: str) -> Machine:
         with _remedied(f"startd {machine} at {address}"):
             return machine_of(tuple(self._startd_lane.call("look", machine, address, key=address)))

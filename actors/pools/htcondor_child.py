@@ -26,6 +26,7 @@ TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "look": condor_drain.look,
     "drain": condor_drain.drain,
     "cancel": condor_drain.cancel,
+    "evict": condor_drain.evict,
     "may_administer": condor_drain.may_administer,
 }
 

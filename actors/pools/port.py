@@ -58,6 +58,12 @@ class Pool(Protocol):
         """Take back our own drain, by its id, only where the startd still shows our nonce. PoolRefused otherwise."""
         ...
 
+    def evict(self, order: Drain, request_id: str, nonce: str) -> str:
+        """Turn our own drain, by its id and `order.nonce`, into one that ends the running jobs now, each with the time
+        that its worker gives it to stop. It carries `nonce`; returns its request id. PoolRefused where ours is not.
+        """
+        ...
+
     def look(self, machine: str, address: str) -> Machine:
         """Ask the startd itself, not the collector. PoolAway when it does not answer, or another machine does."""
         ...

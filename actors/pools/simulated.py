@@ -80,6 +80,10 @@ class Simulated:
     def cancel(self, order: Drain, request_id: str) -> None:
         self._ask("cancel", machine=order.machine, address=order.address, nonce=order.nonce, request_id=request_id)
 
+    def evict(self, order: Drain, request_id: str, nonce: str) -> str:
+        told = {"instance_id": order.instance_id, "nonce": order.nonce, "request_id": request_id, "new_nonce": nonce}
+        return str(self._ask("evict", machine=order.machine, address=order.address, **told))
+
     def look(self, machine: str, address: str) -> Machine:
         return machine_of((tuple(self._ask("machine", machine=machine, address=address)),))
 

@@ -35,6 +35,7 @@ class TwinPool:
         self.schedds_away = False
         self.drains: list[str] = []
         self.cancels: list[str] = []
+        self.evicts: list[str] = []
 
     def jobs(self, now: float) -> JobsSeen:
         raise NotImplementedError
@@ -63,6 +64,12 @@ class TwinPool:
     def cancel(self, order: Drain, request_id: str) -> None:
         self.cancels.append(order.nonce)
         self.show(order.machine, draining=False, drain_reason="")
+
+    def evict(self, order: Drain, request_id: str, nonce: str) -> str:
+        self.evicts.append(nonce)
+        changes = {"state": "Drained", "activity": "Idle", "children": 0}
+        self.show(order.machine, drain_reason=drain_reason(nonce), request_id="2", **changes)
+        return "2"
 
     def look(self, machine: str, address: str) -> Machine:
         if machine in self.silent or machine not in self.machines:

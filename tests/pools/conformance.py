@@ -26,6 +26,8 @@ __all__ = [
     "test_a_drain_where_jobs_would_be_evicted_is_refused",
     "test_a_look_at_another_machine_is_no_look",
     "test_a_machine_shows_its_instance_its_queue_and_its_room",
+    "test_an_eviction_ends_the_job_in_our_drains_place",
+    "test_an_eviction_with_a_foreign_nonce_is_refused",
     "test_an_idle_machine_drains_at_once_and_says_for_whom",
     "test_asking_again_with_the_same_nonce_is_one_drain",
     "test_closing_twice_is_harmless",
@@ -164,6 +166,23 @@ def test_a_cancel_with_a_stale_id_or_a_foreign_nonce_is_refused(site: Site) -> N
     with pytest.raises(PoolRefused):
         site.pool.cancel(order(machine, "n-2"), request_id)
     assert looked(site, machine).draining_for("n-1")
+
+
+def test_an_eviction_ends_the_job_in_our_drains_place(site: Site) -> None:
+    machine = busy(site)
+    request = site.pool.drain(order(machine, "n-1"))
+    second = site.pool.evict(order(machine, "n-1"), request, "n-2")
+    site.until(lambda: looked(site, machine).drained_for("n-2"), "its job is evicted")
+    assert site.pool.evict(order(machine, "n-1"), request, "n-2") == second, "asked twice is done once"
+
+
+def test_an_eviction_with_a_foreign_nonce_is_refused(site: Site) -> None:
+    machine = busy(site)
+    request = site.pool.drain(order(machine, "n-1"))
+    with pytest.raises(PoolRefused):
+        site.pool.evict(order(machine, "theirs"), request, "n-2")
+    assert looked(site, machine).draining_for("n-1")
+    assert looked(site, machine).busy
 
 
 def test_a_look_at_another_machine_is_no_look(site: Site) -> None:

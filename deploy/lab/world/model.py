@@ -166,6 +166,17 @@ class World:
             self._put_back(vm, now)
         return str(vm.requests)
 
+    def evict(self, now: float, vm: Vm, instance_id: str, nonce: str, request_id: str, new_nonce: str) -> str:
+        """A quick drain in the place of the one with `nonce`: its jobs go back to the queue."""
+        if vm.drain == new_nonce:
+            return str(vm.requests)
+        if vm.drain != nonce or str(vm.requests) != request_id or vm.id != instance_id:
+            raise Refusal("refused", f"startd {vm.name} does not show our drain {nonce} as request {request_id}")
+        vm.drain, vm.requests = new_nonce, vm.requests + 1
+        self.ledger.evictions_asked_for += len(vm.jobs)
+        self._put_back(vm, now)
+        return str(vm.requests)
+
     def cancel(self, now: float, vm: Vm, nonce: str, request_id: str) -> None:
         if vm.drain != nonce or str(vm.requests) != request_id:
             raise Refusal("refused", f"startd {vm.name} does not show our drain {nonce} as request {request_id}")

@@ -35,7 +35,7 @@ class Operations:
         self._known: dict[str, Callable[..., Any]] = {
             operation.__name__: operation
             for operation in (
-                self.submit, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.jobs_on,
+                self.submit, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.evict, self.jobs_on,
                 self.launch, self.find, self.listing, self.end, self.boot, self.power_off, self.ledger,
                 self.record, self.weather, self.clear, self.restart_startds, self.reclaim, self.stand, self.left,
             )
@@ -105,6 +105,11 @@ class Operations:
 
     def cancel(self, now: float, machine: str, address: str, nonce: str, request_id: str) -> None:
         self._world.cancel(now, self._startd(machine, address), nonce, request_id)
+
+    def evict(
+        self, now: float, machine: str, address: str, instance_id: str, nonce: str, request_id: str, new_nonce: str
+    ) -> str:
+        return self._world.evict(now, self._startd(machine, address), instance_id, nonce, request_id, new_nonce)
 
     def _startd(self, machine: str, address: str) -> Vm:
         vm = self._world.startd(machine, address)
@@ -231,6 +236,7 @@ class Operations:
             "done": sum(job.state == "done" for job in jobs),
             "started_twice": sum(job.starts > 1 for job in jobs),
             "evictions": truth.evictions,
+            "evictions_asked_for": truth.evictions_asked_for,
             "killed": truth.killed,
             "started": dict(Counter(vm.cloud for vm in vms)),
             "ended": dict(Counter(vm.cloud for vm in vms if vm.state == "terminated")),

@@ -110,6 +110,7 @@ class Ledger:
     """The truth that a test holds against what the factory believes."""
 
     evictions: int = 0
+    evictions_asked_for: int = 0  # by a quick drain
     killed: int = 0  # jobs that ran when their VM was ended
     ends: list[str] = field(default_factory=list)  # clouds, in the order in which VMs were ended
     ended: Counter[str] = field(default_factory=Counter)  # VMs by reason
