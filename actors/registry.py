@@ -149,7 +149,10 @@ class Registry:
         """
         with self._lock:
             now = [after for before, after in pairs if self._vms.get(before.id) is before and after != before]
-            self._write(term, now, [intent for intent in intents if intent.id in self._intents], because)
+            first = max(0, len(now) - 1) // WRITTEN_AT_ONCE * WRITTEN_AT_ONCE  # of the last write, the intents' too
+            for start in range(0, first, WRITTEN_AT_ONCE):
+                self._write(term, now[start : start + WRITTEN_AT_ONCE], [], because)
+            self._write(term, now[first:], [intent for intent in intents if intent.id in self._intents], because)
         return now
 
     def adopt(self, term: Term, vms: Iterable[Vm]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.fleet.adoption import orphans
 from actors.fleet.seen import Instance, Listed
@@ -46,3 +47,17 @@ def test_an_answer_to_a_launch_whose_rows_were_lost_writes_nothing(stage: Stage)
     lost = Intent(id="x", cloud="private", queue="atlas", count=1, token="t", request="{}", written=stage.now)
     stage.registry.change(stage.term, [], [replace(lost, state=Launch.SENT, tries=1)])
     assert stage.registry.intents() == []
+
+
+def test_as_many_as_ten_thousand_vms_are_adopted_and_changed_in_pieces(stage: Stage) -> None:
+    """More rows than one call to Redis takes, and with a line of history each."""
+    registry, many = stage.registry, 10_100
+    instances = tuple(Instance(id=f"i-{n}", state="running", intent=f"x{n}", index=0) for n in range(many))
+    listed = Listed(source="cloud/private", at=stage.now, instances=instances)
+    with capture_logs() as logs:
+        registry.adopt(stage.term, orphans([], listed, "private", 0.0))
+        pairs = [(vm, replace(vm, state=State.READY, reason="joined")) for vm in registry.vms()]
+        assert len(registry.change(stage.term, pairs)) == many
+    assert {vm.state for vm in registry.vms()} == {State.READY}
+    assert len(stage.table.read("vm", "cloud/private")) == many
+    assert len(logs) == 2 * many
