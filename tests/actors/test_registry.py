@@ -1,5 +1,6 @@
 """The rows of one cloud as its holder keeps them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -51,13 +52,13 @@ def test_an_answer_to_a_launch_whose_rows_were_lost_writes_nothing(stage: Stage)
 
 def test_as_many_as_ten_thousand_vms_are_adopted_and_changed_in_pieces(stage: Stage) -> None:
     """More rows than one call to Redis takes, and with a line of history each."""
-    registry, many = stage.registry, 10_100
+    registry, many = stage.registry, 10_001
     instances = tuple(Instance(id=f"i-{n}", state="running", intent=f"x{n}", index=0) for n in range(many))
     listed = Listed(source="cloud/private", at=stage.now, instances=instances)
     with capture_logs() as logs:
         registry.adopt(stage.term, orphans([], listed, "private", 0.0))
-        pairs = [(vm, replace(vm, state=State.READY, reason="joined")) for vm in registry.vms()]
-        assert len(registry.change(stage.term, pairs)) == many
-    assert {vm.state for vm in registry.vms()} == {State.READY}
+        pairs = [(vm, replace(vm, state=State.READY, reason="joined")) for vm in registry.vms()[:2_100]]
+        assert len(registry.change(stage.term, pairs)) == len(pairs)
+    assert Counter(vm.state for vm in registry.vms()) == {State.READY: len(pairs), State.BOOTING: many - len(pairs)}
     assert len(stage.table.read("vm", "cloud/private")) == many
-    assert len(logs) == 2 * many
+    assert len(logs) == many + len(pairs)
