@@ -1,11 +1,15 @@
 """A small campaign: every kind of fault once, on three hosts and 200 VMs. `make campaign` plays the large ones."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.factory_process import ROOT
 from tests.world_campaign.faults import KINDS, Fault, Scene, plain, plan, read
+from tests.world_campaign.guards_off import GUARDS, OFF
 from tests.world_campaign.run import Settings, run
 from tests.world_campaign.shrink import minimal
 
@@ -44,3 +48,11 @@ def test_a_failing_list_is_shrunk_to_what_makes_it_fail() -> None:
     assert minimal(faults, fails, runs=100) == guilty
     assert len(asked) <= 100
     assert all(fault in minimal(faults, fails, runs=3) for fault in guilty)
+
+
+def test_each_guard_can_still_be_switched_off() -> None:
+    """In a process of its own: what is replaced stays so."""
+    code = "from tests.world_campaign.guards_off import OFF\nfor off in OFF.values(): off()\nprint(len(OFF))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, str(len(OFF))), done.stderr
+    assert {kind for guard in GUARDS.values() for kind in guard.kinds} <= set(KINDS)

@@ -33,23 +33,28 @@ class Guard:
     vms: int = 60
 
 
+def _replace(owner: Any, name: str, other: Any) -> None:
+    """Raises AttributeError where there is nothing to replace any more: then the guard has another name now."""
+    getattr(owner, name)
+    setattr(owner, name, other)
+
+
 def _drained() -> None:
-    Machine.drained_for = lambda self, nonce: (
-        bool(self.slots)
-        and all(  # type: ignore[method-assign]
-            slot.state == "Drained" for slot in self.slots
-        )
-    )
+    def drained_for(self: Machine, nonce: str) -> bool:
+        return bool(self.slots) and all(slot.state == "Drained" for slot in self.slots)
+
+    _replace(Machine, "drained_for", drained_for)
 
 
 def _last_look() -> None:
-    retiring.verify = lambda pool, vm: Verified(verdict=Verdict.EMPTY, why="not looked")  # type: ignore[assignment]
+    _replace(retiring, "verify", lambda pool, vm: Verified(verdict=Verdict.EMPTY, why="not looked"))
 
 
 def _schedds() -> None:
-    retiring._ask_schedds = lambda pool, vm, away: Verified(  # type: ignore[assignment]
-        verdict=Verdict.EMPTY, why="nobody was asked"
-    )
+    def nobody(pool: Any, vm: Any, away: str) -> Verified:
+        return Verified(verdict=Verdict.EMPTY, why="nobody was asked")
+
+    _replace(retiring, "_ask_schedds", nobody)
 
 
 def _unjoined_look() -> None:
@@ -57,7 +62,7 @@ def _unjoined_look() -> None:
         allowed()
         return {}, cloud.end([vm.instance_id for vm in vms])
 
-    retiring.end_unjoined = end_unjoined
+    _replace(retiring, "end_unjoined", end_unjoined)
 
 
 def _doubtful() -> None:
@@ -66,8 +71,8 @@ def _doubtful() -> None:
         found = {by_instance[one.instance_id]: one for one in machines if one.instance_id in by_instance}
         return Matched(machines=found, doubtful={}, strays=match(machines, vms, identities).strays)
 
-    sightings.match = last_wins  # type: ignore[attr-defined]
-    retiring.match = last_wins  # type: ignore[attr-defined]
+    _replace(sightings, "match", last_wins)
+    _replace(retiring, "match", last_wins)
 
 
 def _healthy_source() -> None:
@@ -75,7 +80,7 @@ def _healthy_source() -> None:
         at = getattr(reading, "at", before.read_at)
         return replace(before, since=before.since or at, read_at=at, why="")
 
-    sightings.judge = judge  # type: ignore[attr-defined]
+    _replace(sightings, "judge", judge)
 
 
 def _token() -> None:
@@ -85,20 +90,20 @@ def _token() -> None:
         facts = json.loads(request)
         return launch(self, json.dumps({**facts, "token": uuid.uuid4().hex}, sort_keys=True))
 
-    Simulated.launch = with_new_token  # type: ignore[method-assign]
+    _replace(Simulated, "launch", with_new_token)
 
 
 def _limit() -> None:
-    submitter.room = lambda *_: 1_000_000  # type: ignore[attr-defined]
-    noticeboard.room = lambda *_: 1_000_000
+    _replace(submitter, "room", lambda *_: 1_000_000)
+    _replace(noticeboard, "room", lambda *_: 1_000_000)
 
 
 def _adopted() -> None:
-    sightings.orphans = lambda *_: []  # type: ignore[attr-defined]
+    _replace(sightings, "orphans", lambda *_: [])
 
 
 def _asked_again() -> None:
-    reconcile.ASK_AGAIN_S = 1e9
+    _replace(reconcile, "ASK_AGAIN_S", 1e9)
 
 
 OF_STARTDS = ("throttling", "startd-restarts")

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.world_campaign.guards_off import GUARDS
 from tests.world_campaign.run import Settings, run
@@ -39,6 +40,7 @@ def settings_of(name: str, seed: int, off: bool = True) -> Settings:
         off=name if off else "",
         quiet=True,
         impatient=True,
+        out=Path(".campaign"),
     )
 
 
