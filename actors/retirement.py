@@ -98,10 +98,11 @@ class Retirement(Serving):
         after = self._advance(seat, vms, now)
         wishes = read_wishes(self._table, now)
         self._heed(seat, term, registry, wishes)
-        if not self._shadow:
-            self._follow_wants(seat, registry, after, wishes, now)
+        cancels = [] if self._shadow else self._follow_wants(seat, registry, after, wishes, now)
         changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
         registry.change(term, changed, because=self._because(seat, changed, now))
+        for vm in (vm for vm in cancels if registry.vm(vm.id) is vm):
+            self._cancel(seat, vm)
         if any(vm.notice and not before.notice for before, vm in changed):
             self._board.wake_submitter(registry)
         registry.withheld = withheld(registry.vms(), wishes)
@@ -130,7 +131,8 @@ class Retirement(Serving):
 
     def _follow_wants(
         self, seat: Seat, registry: Registry, after: dict[str, Vm], wishes: tuple[Wish, ...], now: float
-    ) -> None:
+    ) -> list[Vm]:
+        """Changes `after`; returns those of it whose drain is to be taken back, once that is written down."""
         queues = self._config.queues_of(seat.name)
         stand = wants_of_cloud(self._table, seat.name, queues)
         wants = {queue: want.n for queue, want in stand.items()}
@@ -157,8 +159,10 @@ class Retirement(Serving):
             after.update(evictions(after.values(), self._deadlines, now))
         late = sum(overdue(vm, self._deadlines, now) is not None for vm in after.values()) if self._deadlines else 0
         self._gauges.drains(registry.cloud, sum(bool(vm.drain_waits) for vm in after.values()), late)
-        for vm in changes.cancel if not registry.stopped else ():
-            self._cancel(seat, vm)
+        back = [] if registry.stopped else [vm for vm in changes.cancel if not self.calls.under_way(f"vm {vm.id}")]
+        cancels = [replace(after[vm.id], cancel_unknown=now) for vm in back]
+        after.update({vm.id: vm for vm in cancels})
+        return cancels
 
     def _black_holes(self, seat: Seat, queues: Iterable[str], vms: Collection[Vm], now: float) -> Mapping[str, str]:
         sightings: Sightings = seat.state.sightings
@@ -290,14 +294,16 @@ class Retirement(Serving):
 
         Without an answer, the request may be carried out late: until it cannot any more, the VM is not ended.
         """
+        known = replace(vm, cancel_unknown=0.0)
         if got is None:
-            back = move(vm, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
+            back = move(known, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
             self._change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
         elif isinstance(got, PoolRefused):
-            self._change(seat, vm, replace(vm, drain_for="policy, final"))
+            self._change(seat, vm, replace(known, drain_for="policy, final"))
         elif isinstance(got, PoolError):
-            self._change(seat, vm, replace(vm, drain_for="policy, final", cancel_unknown=self._now()))
+            self._change(seat, vm, replace(vm, drain_for="policy, final"))
         elif isinstance(got, FrozenHere):
+            self._change(seat, vm, known)
             self._pause(seat, vm, got)
         else:
             raise got

@@ -51,7 +51,7 @@ class Vm:
     nonce: str = ""  # of the drain that is ours; a new one for each request
     drain_for: str = ""  # "policy", "wish:<id>", "spot", ...: what may be taken back, and what not
     drain_asked: float = 0.0  # when the request with `nonce` was accepted by the startd; 0: not yet
-    cancel_unknown: float = 0.0  # when a request to take the drain back got no answer: it may work yet; 0: none
+    cancel_unknown: float = 0.0  # when its drain was asked to be taken back, until an answer is known; 0: not
     request_id: str = ""  # of the accepted request, to cancel by
     drains: int = 0  # how many drain requests were written down for it: part of the next nonce
     drain_begun: float = 0.0  # when its last drain was decided, even if that was taken back

@@ -81,6 +81,24 @@ def test_a_drain_that_cannot_be_taken_back_is_final_and_another_vm_is_bought(sta
     assert stage.cloud.launches == 2
 
 
+def test_a_cancel_is_written_down_before_it_is_sent(stage: RetirementStage) -> None:
+    """Its answer may be lost with this host, or come when the row has moved on."""
+    stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.step()
+    rows = []
+    cancel = stage.pool.cancel
+    stage.pool.cancel = lambda *asked: (rows.append(stage.vms()[0].cancel_unknown), cancel(*asked))[1]  # type: ignore[method-assign,func-returns-value]
+    stage.want(1)
+    stage.look()
+    stage.step()
+    assert len(rows) == 1
+    assert rows[0] > 0
+    assert stage.states() == ["ready"]
+    assert stage.vms()[0].cancel_unknown == 0
+
+
 def test_a_vm_whose_cancel_may_come_late_is_ended_only_when_it_cannot_come_any_more(stage: RetirementStage) -> None:
     (vm,) = stage.started(1, BUSY)
     stage.want(0)
