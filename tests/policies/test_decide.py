@@ -314,3 +314,21 @@ def test_an_unchanged_want_is_the_same_row() -> None:
 def test_held_jobs_count_only_where_the_queue_says_so() -> None:
     site = cascade()
     assert numbers(site.decide(demand(jobs(0, held=2))))["private"] == 0
+
+
+def test_a_breaker_sends_the_jobs_to_the_next_tier_at_once_and_why_says_so() -> None:
+    told = "breaker open until 14:03:22 UTC: 3 of 3 VMs with image ami-1 never joined"
+    first, second = cloud("private"), cloud("spot")
+    site = Site(((first,), (second,)))
+    site.views = {"private": CloudView(cloud="private", at=NOW, room=0, closed=told, breaker=told, full=told)}
+    decision = site.decide(demand(jobs(4)))
+    assert numbers(decision) == {"private": 0, "spot": 4}
+    assert f"private: full: {told}" in decision.why
+
+
+def test_a_half_open_breaker_gets_one_vm_and_the_others_go_to_the_next_tier() -> None:
+    told = "breaker half-open: one VM may try, and has to join first; it opened because NoCapacity: full"
+    first, second = cloud("private"), cloud("spot")
+    site = Site(((first,), (second,)))
+    site.views = {"private": CloudView(cloud="private", at=NOW, room=1, breaker=told, full=told)}
+    assert numbers(site.decide(demand(jobs(4)))) == {"private": 1, "spot": 3}
