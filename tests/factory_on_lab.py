@@ -322,7 +322,7 @@ def configuration(site: Site, redis: EmbeddedServer, name: str) -> dict[str, Any
                 "pool": "local",
                 "jobs": f'MATCH_APF_QUEUE == "{QUEUE}"',
                 "cascade": [["private"], ["spot"]],
-                "release_after_s": 1.0,
+                "release_after_s": 2.0,
             }
         },
     }

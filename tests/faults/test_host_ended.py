@@ -78,7 +78,7 @@ def test_a_host_that_slept_for_three_ttls_is_refused_and_goes_on_in_the_new_orde
 
 def test_two_factories_on_one_account_and_pool_leave_each_other_alone(make_factory: MakeFactory) -> None:
     """Clouds of the same names, in the same account; startds in the same pool; queues of different jobs."""
-    first = make_factory(name="first")
+    first = make_factory(name="first", queues={"atlas": {"release_after_s": 5.0}})  # none is given up too early
     other_queue = {"atlas": None, "cms": {**first.config.queues["atlas"].model_dump(mode="json", exclude_none=True)}}
     other_queue["cms"]["jobs"] = 'MATCH_APF_QUEUE == "cms"'
     types = {"private": {"instance_type": "m5.xlarge"}, "spot": {"instance_type": "c5.xlarge"}}
