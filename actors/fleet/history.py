@@ -96,10 +96,16 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
         yield f"killed by wish {after.killed}"
     if after.drain_waits and after.drain_waits != before.drain_waits:
         yield f"its drain waits: {after.drain_waits}"
-    if after.nonce != before.nonce and after.state is State.DRAINING:
+    if after.nonce != before.nonce and after.state is State.DRAINING and not after.evict_asked:
         yield f"{after.reason} (drain {after.drains})"
-    if after.drain_asked and after.drain_asked != before.drain_asked:
+    if after.evicted and not before.evicted:
+        yield "its drain deadline is over: the jobs that still run are to be evicted"
+    if after.evict_asked and after.evict_asked != before.evict_asked:
+        yield f"its startd took the request to evict its jobs, {after.request_id or '(not said)'}"
+    elif after.drain_asked and after.drain_asked != before.drain_asked:
         yield f"its startd took drain {after.drains} as request {after.request_id or '(not said)'}"
+    if after.cancel_unknown and not before.cancel_unknown:
+        yield "its drain was asked to be taken back"
     if after.drain_for != before.drain_for and after.state is State.DRAINING:
         yield f"the drain is now for {after.drain_for}"
     if after.state is State.ENDING and after.since != before.since:

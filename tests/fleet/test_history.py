@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from actors.fleet.evidence import Health
 from actors.fleet.history import MOST_EVIDENCE, MOST_TEXT, Because, Moment, asked_by, evidence, moment
+from actors.fleet.reconcile import evicting
 from actors.fleet.vm import State, Vm
 from actors.packing import unpack
 from tests.fleet.made import NOW, drained_slot, instance, listed, machine, vm, world
@@ -29,6 +30,17 @@ DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain
         (READY, replace(READY, machine_address="<10.0.0.9:1>"), "its startd answers at <10.0.0.9:1> now"),
         (replace(DRAINING, drain_asked=0.0), DRAINING, "its startd took drain 1 as request 1"),
         (DRAINING, replace(DRAINING, drain_for="policy, final"), "the drain is now for policy, final"),
+        (
+            DRAINING,
+            replace(DRAINING, evicted=NOW),
+            "its drain deadline is over: the jobs that still run are to be evicted",
+        ),
+        (
+            replace(DRAINING, evicted=NOW),
+            evicting(replace(DRAINING, evicted=NOW), NOW, "2"),
+            "its startd took the request to evict its jobs, 2",
+        ),
+        (DRAINING, replace(DRAINING, cancel_unknown=NOW), "its drain was asked to be taken back"),
         (vm(State.ENDING), vm(State.ENDING, end_asked=NOW), "the cloud accepted the call to end it"),
     ],
 )
