@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.policies.budget import Budget
-from actors.policies.cascade import Settled, settle
+from actors.policies.cascade import Settled, add, settle, take_free, tiers, unneeded
 from actors.policies.limits import NO_LIMIT
 from actors.policies.need import Load
 from actors.policies.standing import Standing
+from actors.policies.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,11 @@ def asking(
     """`budget`: the room that this queue's share of the factory's limits leaves, `alone`: the room without them, None
     where there are none. `settled`: what the jobs have now.
     """
-    of_cloud = {
-        cloud.name: _alone_on(cloud, standings, load, matched, budget, alone is None, settled)
-        for cloud in standings
-        if cloud.rules.shared and not cloud.kept
-    }
+    shared = [cloud for cloud in standings if cloud.rules.shared and not cloud.kept]
+    if alone is None and not any(_short(cloud, settled) for cloud in shared):
+        of_cloud = {cloud.name: _has(cloud, settled) for cloud in shared}
+    else:
+        of_cloud = _alone_on_each(standings, load, matched, budget.at_most())
     if alone is None:
         return Asked(of_cloud=of_cloud, of_factory={})
     free = settle([_with_room(cloud) for cloud in standings], load, matched, alone.at_most())
@@ -62,21 +63,24 @@ def more(asked: Asked, wants: Mapping[str, int]) -> Asked:
     )
 
 
-def _alone_on(
-    cloud: Standing,
-    standings: Sequence[Standing],
-    load: Load,
-    matched: int,
-    budget: Budget,
-    unlimited: bool,
-    settled: Settled,
-) -> int:
-    enough = not cloud.over and (cloud.closed or settled.places.new[cloud.name] < cloud.room)
-    if enough and unlimited:
-        return _has(cloud, settled)
-    whole = _with_room(replace(cloud, share=NO_LIMIT))
-    others = [whole if one.name == cloud.name else one for one in standings]
-    return _has(whole, settle(others, load, matched, budget.at_most()))
+def _short(cloud: Standing, settled: Settled) -> bool:
+    return cloud.over > 0 or (not cloud.closed and settled.places.new[cloud.name] >= cloud.room)
+
+
+def _alone_on_each(standings: Sequence[Standing], load: Load, matched: int, budget: Budget) -> dict[str, int]:
+    """Tier by tier as the jobs are placed; in each, once more for every cloud of it that others want too."""
+    waiting = Waiting(load)
+    waiting.forget(matched)
+    places, asked = take_free(standings, waiting), {}
+    for tier in tiers(standings):
+        jobs, left = waiting.copy(), budget.at_most()
+        add(tier, waiting, places.new, budget)
+        for cloud in (cloud for cloud in tier if cloud.rules.shared and not cloud.kept):
+            whole = _with_room(replace(cloud, share=NO_LIMIT))
+            new = dict.fromkeys(places.new, 0)
+            add([whole if one is cloud else one for one in tier], jobs.copy(), new, left.at_most())
+            asked[cloud.name] = cloud.supply - unneeded(cloud, places) + new[cloud.name]
+    return asked
 
 
 def _with_room(cloud: Standing) -> Standing:

@@ -64,6 +64,20 @@ def settle(standings: Sequence[Standing], load: Load, matched: int, budget: Budg
 
 def place(standings: Sequence[Standing], waiting: Waiting, budget: Budget) -> Places:
     """Give waiting jobs the capacity there is, then new VMs within `budget`. What is left in `waiting` has no place."""
+    places = take_free(standings, waiting)
+    for tier in tiers(standings):
+        add(tier, waiting, places.new, budget)
+    return places
+
+
+def tiers(standings: Sequence[Standing]) -> list[list[Standing]]:
+    """The clouds by tier, the cheapest first."""
+    numbers = sorted({cloud.tier for cloud in standings})
+    return [[cloud for cloud in standings if cloud.tier == number] for number in numbers]
+
+
+def take_free(standings: Sequence[Standing], waiting: Waiting) -> Places:
+    """Give waiting jobs the capacity there is: the rest of busy VMs first."""
     places = Places()
     for cloud in standings:
         slots = waiting.take_slots(cloud.name, cloud.slots_of_busy, single=cloud.rules.static)
@@ -73,10 +87,13 @@ def place(standings: Sequence[Standing], waiting: Waiting, budget: Budget) -> Pl
         places.idle[cloud.name] = min(-(-slots // cloud.rules.slots), cloud.idle)
         places.flight[cloud.name] = _take_vms(cloud, waiting, cloud.flight)
     places.new = dict.fromkeys((cloud.name for cloud in standings), 0)
-    for tier in sorted({cloud.tier for cloud in standings}):
-        for best in (True, False) if waiting.choosy else (False,):
-            _add([cloud for cloud in standings if cloud.tier == tier], waiting, places.new, budget, best)
     return places
+
+
+def add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget) -> None:
+    """Give waiting jobs new VMs of one tier, counted in `new`: by their Rank first, where they have one."""
+    for best in (True, False) if waiting.choosy else (False,):
+        _add(tier, waiting, new, budget, best)
 
 
 def _take_vms(cloud: Standing, waiting: Waiting, vms: int, *, best: bool = False) -> int:
@@ -115,10 +132,13 @@ def take_away(standings: Sequence[Standing], load: Load, waiting: Waiting, place
 
 def _spare(cloud: Standing, places: Places) -> int:
     """VMs that are idle or under way, and that no waiting job needs. Held ones stay."""
-    if cloud.kept:
-        return 0
+    return 0 if cloud.kept else max(unneeded(cloud, places), cloud.over)
+
+
+def unneeded(cloud: Standing, places: Places) -> int:
+    """Without those that are held."""
     unused = cloud.idle + cloud.flight - places.idle[cloud.name] - places.flight[cloud.name]
-    return max(0, min(max(unused, cloud.over), cloud.supply - cloud.held))
+    return max(0, min(unused, cloud.supply - cloud.held))
 
 
 def _exchange(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
+from copy import copy
 
 from actors.policies.need import Load, Size
 
@@ -25,6 +26,12 @@ class Waiting:
         self._suits, self._prefers = load.suits, load.prefers
         self._cpus, self._bits = load.cpus, load.bits
         self.classes = sum(1 << i for i, n in enumerate(self._left) if n)  # a bit for each class with jobs left
+
+    def copy(self) -> Waiting:
+        """The same jobs once more."""
+        other = copy(self)
+        other._left = list(self._left)
+        return other
 
     @property
     def jobs(self) -> int:
