@@ -45,6 +45,7 @@ from broker.leases import Term
 from broker.table import Table
 
 LOOK_S = 5.0
+QUIET_LOOK_S = 10.0  # no VM lives here: what changes that comes with mail
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)  # after a call about one VM that did not work
 END_BATCH = 100
 
@@ -55,6 +56,7 @@ log = structlog.get_logger("retirement")
 class CloudSeat:
     sightings: Sightings
     still: Still = field(default_factory=Still)
+    quiet: bool = False
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
@@ -84,7 +86,7 @@ class Retirement(Serving):
         self._shadow = config.factory.shadow  # it only looks on: rows show what others do
 
     def interval_s(self, seat: Seat) -> float:
-        return LOOK_S
+        return QUIET_LOOK_S if seat.state and seat.state.quiet else LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> CloudSeat:
         began = self._now() - self.terms.age_s(term)
@@ -110,6 +112,7 @@ class Retirement(Serving):
             self._do(seat, registry, now)
         registry.forget(term, now)
         self._board.show(term, registry)
+        seat.state.quiet = not any(vm.alive for vm in registry.vms())
 
     # --- what follows
 

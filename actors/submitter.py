@@ -44,6 +44,7 @@ from broker.leases import Term
 from broker.table import Table
 
 LOOK_S = 5.0
+QUIET_LOOK_S = 10.0  # no VM lives on an open cloud: what changes that comes with mail
 AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between tries of one launch
 PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
@@ -59,6 +60,7 @@ log = structlog.get_logger("submitter")
 class CloudSeat:
     began: float  # when the term began: a listing asked for since then shows all that a former holder started
     listed: Listed | None = None
+    quiet: bool = False
     recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
 
 
@@ -86,7 +88,7 @@ class Submitter(Serving):
         self._freeze = FreezeFile.of(config)
 
     def interval_s(self, seat: Seat) -> float:
-        return LOOK_S
+        return QUIET_LOOK_S if seat.state and seat.state.quiet else LOOK_S
 
     def begin(self, seat: Seat, term: Term) -> CloudSeat:
         self._board.recall(self._registries.of(term))
@@ -101,6 +103,7 @@ class Submitter(Serving):
         if not self._config.factory.shadow:
             self._act(seat, term, registry, lost, now)
         self._board.show(term, registry, lost)
+        seat.state.quiet = not registry.closed.why and not any(vm.alive for vm in registry.vms())
 
     def _act(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
         """All that mints tokens, writes intents or sends launches: what a shadow does not do."""

@@ -160,6 +160,9 @@ class Stage:
         self.now += later_s
         self._submitter.look(self._seat, self.term)
 
+    def interval_s(self) -> float:
+        return self._submitter.interval_s(self._seat)
+
     def vms(self) -> list[Vm]:
         return sorted(self.registry.vms(), key=lambda vm: vm.id)
 

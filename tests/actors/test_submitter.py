@@ -183,3 +183,12 @@ def test_an_instance_that_nobody_remembers_takes_room(stage: Stage) -> None:
     stage.want(4)
     stage.look()
     assert len(stage.vms()) == 1
+
+
+def test_a_cloud_where_no_vm_lives_is_looked_at_less_often(stage: Stage) -> None:
+    stage.list_cloud()
+    stage.look()
+    quiet_s = stage.interval_s()
+    stage.want(1)
+    stage.look()
+    assert stage.interval_s() < quiet_s

@@ -1,4 +1,4 @@
-"""Speed beside the raw calls: python -m tests.benchmarks [mail] [reading] [rounds] [launch] [idle] [hosts]
+"""Speed beside the raw calls: python -m tests.benchmarks [mail] [reading] [rounds] [launch] [idle] [hosts] [celery]
 
 Each part prints what it found out on the way; at the end all figures stand in one table, on a terminal and as
 Markdown. Exit status 1: a goal was missed. All of it takes some eleven minutes on two cores.
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import hosts, idle, launch, mail, reading, rounds
+from tests.benchmarks import beside_celery, hosts, idle, launch, mail, reading, rounds
 from tests.benchmarks.figures import Figure, show
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "launch": launch.figures,
     "idle": idle.figures,
     "hosts": hosts.figures,
+    "celery": beside_celery.figures,
 }
 
 
