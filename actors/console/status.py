@@ -162,6 +162,7 @@ class Reader:
             frozen=view.frozen,
             listing_short=view.listing_short,
             breaker=view.breaker,
+            full=view.full,
             usd_per_hour=config.usd_per_hour,
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
             drains_wait=tuple(drains_wait(alive)),

@@ -65,9 +65,10 @@ class QueueStatus(Part):
 
 class CloudStatus(Part):
     """A cloud. `vms`: rows by state, those that hold quota first. `closed`: why nothing may be started, `frozen`: why
-    nothing is released, `breaker`: how its breaker stands while it is not closed, `drains_wait`: how many drains the
-    disruption budget holds back, and why. `left_out`: hosts serve it, the file at hand does not name it.
-    `usd_per_hour_now` is what all its VMs that are not ended cost."""
+    nothing is released, `breaker`: how its breaker stands while it is not closed, `full`: what limits `room`
+    beside `max_vms` (its breaker, its account's quota), `drains_wait`: how many drains the disruption budget
+    holds back, and why. `left_out`: hosts serve it, the file at hand does not name it. `usd_per_hour_now` is
+    what all its VMs that are not ended cost."""
 
     name: str
     max_vms: int
@@ -77,6 +78,7 @@ class CloudStatus(Part):
     closed_until: float
     frozen: str
     breaker: str = ""
+    full: str = ""
     usd_per_hour: float
     usd_per_hour_now: float
     drains_wait: tuple[str, ...] = ()

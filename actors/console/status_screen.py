@@ -87,7 +87,7 @@ def _clouds(status: Status) -> Table:
             str(cloud.room),
             f"{cloud.usd_per_hour:.2f}",
             f"{cloud.usd_per_hour_now:.2f}",
-            Text("; ".join(filter(None, (note.strip(), cloud.breaker))), style="yellow"),
+            Text("; ".join(filter(None, (note.strip(), cloud.full))), style="yellow"),
         )
     return table
 

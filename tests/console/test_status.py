@@ -113,6 +113,12 @@ def test_a_breaker_is_shown_beside_its_cloud_and_among_the_troubles_with_what_cl
     assert " ".join(shown(status).split()).count("3 of 3 VMs with image ami-1 never joined") == 2
 
 
+def test_a_quota_that_leaves_no_room_is_shown_beside_its_cloud(config: Config, healthy: Rows) -> None:
+    told = "account amazon has at most 6 VMs, in use: 6 VMs"
+    healthy.write("fleet", "cloud/spot", HEAD, CloudView(cloud="spot", at=healthy.now(), room=0, full=told))
+    assert told in " ".join(shown(read(config)).split())
+
+
 def test_every_vm_is_listed_when_asked_for(config: Config, healthy: Rows) -> None:
     vm = healthy.vm("private", State.READY, held="asked to by an operator")
     assert vm.instance_id not in shown(read(config))
