@@ -185,9 +185,8 @@ class Retirement(Serving):
         }
 
     def _heed(self, seat: Seat, term: Term, registry: Registry, wishes: tuple[Wish, ...]) -> None:
-        """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all.
-
-        Nor anywhere, while this host's freeze file is there.
+        """A cloud that an operator drains is closed for buying; on one that is frozen nothing is done at all, nor
+        anywhere while this host's freeze file is there.
         """
         drained, frozen = for_cloud(wishes, "drain", registry.cloud), for_cloud(wishes, "freeze", registry.cloud)
         stopped = self._freeze.told() or (told(frozen) if frozen else "")
@@ -200,11 +199,9 @@ class Retirement(Serving):
         registry.closed_for = {q for q in queues if for_queue(wishes, "freeze", registry.cloud, q)}
 
     def _heed_thaw(self, seat: Seat, term: Term, registry: Registry, thaw: Wish | None) -> None:
-        """An operator who thaws a cloud closes its breaker too: what made it open is mended. And what readings miss
-        since before that is gone.
-        """
+        """An operator's thaw closes the breaker too, and what readings miss since before it counts as gone."""
         if thaw:
-            seat.state.sightings.thaw(registry, thaw.at)
+            seat.state.sightings.thaw(thaw.at)
         if thaw and registry.breaker.why and thaw.at >= registry.breaker.opened:
             registry.reset_breaker(term)
 

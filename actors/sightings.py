@@ -70,7 +70,7 @@ class Sightings:
         pools = {seen.health.source: seen.health.trouble(now) for seen in self._pools.values()}
         return {**pools, self._listing.source: "" if self.listed is None else self._listing.trouble(self.listed.at)}
 
-    def thaw(self, registry: Registry, at: float) -> None:
+    def thaw(self, at: float) -> None:
         """An operator said at `at` that what is missing is gone: it is no longer expected, until it is seen again."""
         for seen in self._pools.values():
             after = thawed(seen.health, at)

@@ -75,6 +75,8 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
 
 
 def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: Budget) -> None:
+    if not budget.waiting and not any(vm.drain_waits for vm in vms):
+        return
     for vm in vms:
         after = changes.rows.get(vm.id, vm)
         why = budget.waiting.get(vm.id, "")
