@@ -13,6 +13,7 @@ from deploy.lab.world.things import INSIDE, OWNER, SPOT, BusyEnd
 from deploy.lab.world.weather import OUR_IDENTITY, Weather
 
 _DEAD_SHOWN_S = 3600.0
+_LAST_LOOK_S = 5.0
 _OF_JOB = ("id", "queue", "state", "starts", "evictions", "submitted", "started", "done", "ran_on")
 _OF_VM = ("id", "name", "cloud", "intent", "decision", "token", "usd_per_hour", "launched", "state", "reason", "ended",
           "index", "factory", "joined")  # fmt: skip
@@ -97,8 +98,10 @@ class Operations:
         here = (vm for of_cloud in self._world.of_cloud.values() for vm in of_cloud.values() if vm.here)
         return self._weather.ads(now, {vm.id: _row(vm) for vm in here})
 
-    def machine(self, _: float, machine: str, address: str) -> list[Any]:
-        return _row(self._startd(machine, address))
+    def machine(self, now: float, machine: str, address: str) -> list[Any]:
+        vm = self._startd(machine, address)
+        vm.looked_at = now
+        return _row(vm)
 
     def drain(self, now: float, machine: str, address: str, instance_id: str, nonce: str, min_retirement_s: int) -> str:
         return self._world.drain(now, self._startd(machine, address), instance_id, nonce, min_retirement_s)
@@ -193,9 +196,10 @@ class Operations:
         self._weather.end(now)
 
     def restart_startds(self, now: float, share: float, seed: int) -> int:
-        """How many. Spared are those whose end is under way: between the last look and an end that comes late a startd
-        that restarts would take a job, and no factory can help that."""
-        chosen = [vm for vm in self._some(share, seed, list(self._world.of_cloud)) if not vm.leaving]
+        """How many. Spared are those whose end is under way, or that were empty when they were asked directly, seconds
+        ago: between that last look and the end a startd that restarts would take a job, and no factory can help it."""
+        some = self._some(share, seed, list(self._world.of_cloud))
+        chosen = [vm for vm in some if not (vm.leaving or (vm.drain and now - vm.looked_at < _LAST_LOOK_S))]
         for vm in chosen:
             self._world.restart_startd(now, vm)
         return len(chosen)

@@ -66,6 +66,7 @@ class Vm:
     was_busy: bool = False
     lives: int = 0  # of its startd: each has a port of its own
     leaving: bool = False  # an end call for it is under way
+    looked_at: float = -1e9  # when its startd was asked directly, last
     unclaimed: float = 0.0  # since when, as its dead man's switch counts
     stuck_until: float = 0.0  # an end was accepted and does not work before this
     paid_usd: float = 0.0  # until `paid_to`
