@@ -15,7 +15,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from actors.cli import app
+from actors.config_file import load
 from actors.console.status_model import Status, VmStatus
+from actors.posts import posts_of
 from broker.embedded import EmbeddedServer
 from deploy.lab import keeper, processes
 from deploy.lab.demo_simulated import SimulatedStage
@@ -67,8 +69,9 @@ class Factory:
         self.stage = stage
         self.config = folder / "apf.toml"
         self.config.write_text(stage.config(folder).replace("cascade =", f"steps = {steps}\ncascade ="))
+        self.posts = len(posts_of(load(self.config)))
         self.host = RunningHost(self.config, folder / "host.log")
-        until(lambda: self.host.log.read_text().count('"post taken"') == 4, "the host holds its posts")
+        until(lambda: self.host.log.read_text().count('"post taken"') == self.posts, "the host holds its posts")
 
     def status(self) -> Status:
         result = apf("status", self.config, "--json")
@@ -143,9 +146,12 @@ def test_a_shadow_wants_and_starts_nothing_and_sees_what_the_factory_beside_it_d
 
     shadow = RunningHost(config, tmp_path / "shadow.log", "--shadow")
     try:
-        until(lambda: shadow.log.read_text().count('"post taken"') == 4, "the shadow holds its posts")
+        until(
+            lambda: shadow.log.read_text().count('"post taken"') == len(posts_of(load(config))),
+            "the shadow holds its posts",
+        )
         stage.submit([60.0])
-        until(lambda: [want.vms for want in shadows().queues[0].wants] == [1, 0], "it wants a VM")
+        until(lambda: [want.vms for want in shadows().queues[0].wants][:1] == [1], "it wants a VM")
         assert "wants 1 of private" in said(apf("why", config, "atlas", "--shadow"))
         assert stage.lives() == ()
         assert apf("status", config).exit_code == 1
@@ -226,7 +232,7 @@ def test_the_status_of_a_running_factory_is_whole(factory: Factory) -> None:
     factory.stage.submit([5.0])
     vm = factory.ready_vm()
     status = factory.status()
-    assert [post.holder[:5] for post in status.posts] == ["here#"] * 4
+    assert [post.holder[:5] for post in status.posts] == ["here#"] * factory.posts
     assert [want.cloud for want in status.queues[0].wants][:1] == ["private"]
     assert all(source.read_age_s is not None for source in status.sources)
     text = said(apf("status", factory.config, "--vms"))
