@@ -91,6 +91,7 @@ def _token() -> None:
         return launch(self, json.dumps({**facts, "token": uuid.uuid4().hex}, sort_keys=True))
 
     _replace(Simulated, "launch", with_new_token)
+    _replace(Simulated, "find", lambda self, intent, token: ())
 
 
 def _limit() -> None:
@@ -137,9 +138,9 @@ GUARDS: Mapping[str, Guard] = {
         kinds=("collector-restart", "cut"),
     ),
     "token": Guard(
-        says="a launch without an answer goes out again with the same token",
+        says="a launch without an answer is looked up by token and tag, and goes out again with the same token",
         off=_token,
-        kinds=("late-calls",),
+        kinds=("late-calls", "lost-answers"),
     ),
     "limit": Guard(
         says="rows and orphans together never pass a cloud's limit",
