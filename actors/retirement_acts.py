@@ -1,0 +1,279 @@
+"""What retirement asks of the world for a VM (drain, evict, cancel, verify, end), and what it makes of the answers.
+
+The row says first what is to be done; the call goes out in a bounded lane, with the term and the freeze file checked
+right before each send; its answer becomes the row's next state, unless the row moved on meanwhile. **Here, and nowhere
+else, a VM is ended.**
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from actors import retiring
+from actors.calls import Calls
+from actors.clouds.port import Cloud, CloudError
+from actors.config import Config
+from actors.fleet.history import Because
+from actors.fleet.lifecycle import Event, move
+from actors.fleet.notice import urgent
+from actors.fleet.reconcile import Act, act, ask_again, evicting, next_nonce
+from actors.fleet.seen import Machine
+from actors.fleet.still import Still
+from actors.fleet.vm import State, Vm
+from actors.freeze_file import FreezeFile, FrozenHere
+from actors.gauges import Gauges
+from actors.noticeboard import Noticeboard
+from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
+from actors.registry import Registries, Registry
+from actors.retiring import Verdict, Verified
+from actors.rules import deadlines_of
+from actors.serving import Seat, Serving, Terms
+from actors.sightings import Sightings
+from broker.table import Table
+
+PAUSES_S = (2.0, 5.0, 15.0, 60.0)  # after a call about one VM that did not work
+END_BATCH = 100
+
+log = structlog.get_logger("retirement")
+
+
+@dataclass(slots=True, kw_only=True)
+class CloudSeat:
+    sightings: Sightings
+    still: Still = field(default_factory=Still)
+    quiet: bool = False
+    pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
+    decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
+
+
+class Acts(Serving):
+    """The acting half of `retirement.Retirement`."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        calls: Calls,
+        config: Config,
+        table: Table,
+        registries: Registries,
+        board: Noticeboard,
+        pools: Mapping[str, Pool],
+        clouds: Mapping[str, Cloud],
+        now: Callable[[], float],
+        gauges: Gauges,
+    ) -> None:
+        super().__init__(terms, calls, gauges)
+        self._config, self._table, self._registries, self._board = config, table, registries, board
+        self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
+        self._freeze = FreezeFile.of(config)
+        self._deadlines = deadlines_of(config)
+        self._notices_come = any(getattr(cloud, "notices_queue", None) for cloud in config.clouds.values())
+        self._shadow = config.factory.shadow  # it only looks on: rows show what others do
+
+    def _do(self, seat: Seat, registry: Registry, now: float) -> None:
+        ends: list[Vm] = []
+        unjoined: list[Vm] = []
+        for vm in sorted(registry.vms(), key=urgent, reverse=True):
+            what = act(vm, now)
+            if what is Act.END:
+                ends.append(vm)
+            elif what is Act.END_UNJOINED:
+                unjoined.append(vm)
+            elif what is not None and self._may_try(seat, vm):
+                {Act.DRAIN: self._drain, Act.EVICT: self._evict, Act.VERIFY: self._verify}[what](seat, vm)
+        self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
+        self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])
+
+    def _pool(self, seat: Seat, vm: Vm) -> Pool:
+        return self._pools[seat.state.sightings.pool_of(vm)]
+
+    def _may_try(self, seat: Seat, vm: Vm) -> bool:
+        """Not in a pause after a call that did not work. A VM of no queue's pool cannot be asked: it waits for one."""
+        if seat.state.sightings.pool_of(vm) not in self._pools:
+            return False
+        not_before: float = seat.state.pauses.get(vm.id, (0.0, 0))[0]
+        return time.monotonic() >= not_before
+
+    def _pause(self, seat: Seat, vm: Vm, why: Exception) -> None:
+        tries = seat.state.pauses.get(vm.id, (0.0, 0))[1]
+        wait = PAUSES_S[min(tries, len(PAUSES_S) - 1)]
+        seat.state.pauses[vm.id] = (time.monotonic() + wait, tries + 1)
+        if tries == 0:
+            log.warning("call failed", vm=vm.id, state=vm.state.value, why=f"{type(why).__name__}: {why}")
+
+    def _drain(self, seat: Seat, vm: Vm) -> None:
+        pool, allowed = self._pool(seat, vm), self._allowed(seat)
+        self.call(
+            seat,
+            "urgent" if urgent(vm) else "drain",
+            f"vm {vm.id}",
+            lambda: retiring.drain(pool, vm, allowed),
+            lambda got: self._drain_answered(seat, vm, got),
+        )
+
+    def _drain_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
+        now = self._now()
+        match got:
+            case str():
+                self._change(seat, vm, replace(vm, drain_asked=now, request_id=got))
+            case PoolRefused():
+                self._gauges.drains_refused.labels(vm.cloud).inc()
+                log.warning("drain refused", vm=vm.id, machine=vm.machine, why=str(got))
+                declined = move(vm, Event.DECLINED, now, f"not drained: {got}", drain_refused=str(got), refused_at=now)
+                self._change(seat, vm, replace(declined, nonce="", drain_for=""))
+            case _:
+                self._failed(seat, vm, got)
+
+    def _evict(self, seat: Seat, vm: Vm) -> None:
+        pool, allowed, nonce = self._pool(seat, vm), self._allowed(seat), next_nonce(vm)
+        self.call(
+            seat,
+            "drain",
+            f"vm {vm.id}",
+            lambda: retiring.evict(pool, vm, nonce, allowed),
+            lambda got: self._evict_answered(seat, vm, got),
+        )
+
+    def _evict_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
+        if not isinstance(got, str):
+            self._failed(seat, vm, got)
+            return
+        self._gauges.evictions.labels(vm.cloud).inc()
+        log.warning("jobs evicted: the drain deadline of its tier is over", vm=vm.id, machine=vm.machine)
+        self._change(seat, vm, evicting(vm, self._now(), got))
+
+    def _cancel(self, seat: Seat, vm: Vm) -> None:
+        pool, allowed = self._pool(seat, vm), self._allowed(seat)
+        self.call(
+            seat,
+            "drain",
+            f"vm {vm.id}",
+            lambda: retiring.cancel(pool, vm, allowed),
+            lambda got: self._cancel_answered(seat, vm, got),
+        )
+
+    def _cancel_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
+        """A drain that could not be taken back is final, so that the submitter buys instead of waiting for it.
+
+        Without an answer, the request may be carried out late: until it cannot any more, the VM is not ended.
+        """
+        known = replace(vm, cancel_unknown=0.0)
+        if got is None:
+            back = move(known, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
+            self._change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
+        elif isinstance(got, PoolRefused):
+            self._change(seat, vm, replace(known, drain_for="policy, final"))
+        elif isinstance(got, PoolError):
+            self._change(seat, vm, replace(vm, drain_for="policy, final"))
+        elif isinstance(got, FrozenHere):
+            self._change(seat, vm, known)
+            self._pause(seat, vm, got)
+        else:
+            raise got
+
+    def _verify(self, seat: Seat, vm: Vm) -> None:
+        pool = self._pool(seat, vm)
+        self.call(
+            seat,
+            "drain",
+            f"vm {vm.id}",
+            lambda: retiring.verify(pool, vm),
+            lambda got: self._verify_answered(seat, vm, got),
+        )
+
+    def _verify_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
+        now = self._now()
+        if not isinstance(got, Verified):
+            self._failed(seat, vm, got)
+        elif got.verdict is Verdict.WAIT:
+            self._pause(seat, vm, PoolAway(got.why))
+        elif got.verdict is Verdict.FORGOT:
+            drain_again = ask_again(move(vm, Event.FORGOT, now, got.why, drain_for="policy, final"), got.why)
+            self._change(seat, vm, drain_again, got.saw)
+        elif vm.state is State.ENDING:
+            self._change(seat, vm, replace(vm, since=now, reason=got.why), got.saw)
+        else:
+            self._change(seat, vm, move(vm, Event.VERIFIED, now, got.why), got.saw)
+
+    def _end(self, seat: Seat, vms: list[Vm]) -> None:
+        if not vms:
+            return
+        cloud, allowed = self._clouds[seat.name], self._allowed(seat)
+        ids = [vm.instance_id for vm in vms]
+        self.call(
+            seat,
+            "end",
+            f"end {seat.name}",
+            lambda: retiring.end(cloud, ids, allowed),
+            lambda got: self._ended(seat, vms, got),
+        )
+
+    def _end_unjoined(self, seat: Seat, vms: list[Vm]) -> None:
+        for pool in dict.fromkeys(seat.state.sightings.pool_of(vm) for vm in vms):
+            of_pool = [vm for vm in vms if seat.state.sightings.pool_of(vm) == pool]
+            self._end_unjoined_of(seat, pool, of_pool)
+
+    def _end_unjoined_of(self, seat: Seat, name: str, vms: list[Vm]) -> None:
+        pool, cloud, allowed, now = self._pools[name], self._clouds[seat.name], self._allowed(seat), self._now()
+        identities = seat.state.sightings.identities(name)
+
+        def then(got: Any) -> None:
+            if isinstance(got, tuple):
+                there, ended = got
+                for vm in vms:
+                    if vm.id in there:
+                        self._joined_after_all(seat, vm, there[vm.id])
+                self._ended(seat, [vm for vm in vms if vm.id not in there], ended)
+            else:
+                self._ended(seat, vms, got)
+
+        call = lambda: retiring.end_unjoined(pool, cloud, vms, identities, now, allowed)  # noqa: E731
+        self.call(seat, "end", f"end unjoined {seat.name} {name}", call, then)
+
+    def _joined_after_all(self, seat: Seat, vm: Vm, machine: Machine) -> None:
+        now = self._now()
+        why = f"startd {machine.name} joined before the end call"
+        joined = move(vm, Event.JOINED, now, why, machine=machine.name, machine_address=machine.address, joined=now)
+        self._change(seat, vm, joined)
+
+    def _ended(self, seat: Seat, vms: Iterable[Vm], got: Any) -> None:
+        """The cloud accepted some ends. Only a listing begun after this says that they are over."""
+        now = self._now()
+        for vm in vms:
+            if isinstance(got, tuple) and vm.instance_id in got:
+                self._change(seat, vm, replace(vm, end_asked=now))
+            else:
+                self._failed(seat, vm, CloudError("not accepted") if isinstance(got, tuple) else got)
+
+    def _failed(self, seat: Seat, vm: Vm, error: Any) -> None:
+        if isinstance(error, PoolDenied):
+            log.error("pool denies us", vm=vm.id, why=str(error))
+        if isinstance(error, CloudError):
+            self._gauges.errors.labels(vm.cloud, type(error).__name__).inc()
+        if not isinstance(error, (PoolError, CloudError, FrozenHere)):
+            raise error
+        self._pause(seat, vm, error)
+
+    def _change(self, seat: Seat, before: Vm, after: Vm, saw: str = "") -> None:
+        """An answer about a VM, and what was seen in it. If its row moved on meanwhile, the next look decides anew."""
+        term = self.terms.need(seat.post)
+        seat.state.pauses.pop(before.id, None)
+        because = {after.id: Because(evidence=(saw,))} if saw else {}
+        self._registries.of(term).change(term, [(before, after)], because=because)
+
+    def _allowed(self, seat: Seat) -> Callable[[], object]:
+        """Checked right before each call that changes the world: a stale holder or a former term sends nothing, nor
+        does a host whose freeze file is there.
+        """
+        term = self.terms.need(seat.post)
+
+        def allowed() -> None:
+            self.terms.still(term)
+            self._freeze.check()
+
+        return allowed
