@@ -20,12 +20,10 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Two rounds, so that the real daemons of the second have the machine to themselves, one test at a time.
-# A test that fails is run up to twice more, and the summary says RERUN: a noisy machine can make
-# a daemon late, and a person should see where.
+# Four at a time: most of a daemon's test is waiting. A test that fails is run up to twice more, and the summary says
+# RERUN: a noisy machine can make a daemon late, and a person should see where.
 test: install
-	$(BIN)/pytest -n 3 --dist worksteal --reruns 2 -m 'not lab'
-	$(BIN)/pytest --reruns 2 -m lab
+	$(BIN)/pytest -n 4 --dist load --maxschedchunk 1 --reruns 2 --durations 15
 
 demo: install
 	$(BIN)/apf demo
