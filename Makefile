@@ -1,6 +1,6 @@
 # make install   .venv with apf in it            make demo    the main job on a real HTCondor pool
 # make test      the whole suite                  make bench   speed beside the raw calls
-# make lint      ruff, mypy --strict, import contracts make demo-ha three hosts, one killed, one frozen
+# make lint      ruff, mypy, import contracts     make demo-ha three hosts, one killed, one frozen
 # make faults    random faults on many hosts, SEED=n repeats a run
 # make campaign  VMS=10000 SEED=n: every kind of fault on a fleet; campaign-guards: each guard switched off in turn
 PYTHON ?= python3

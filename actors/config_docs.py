@@ -24,9 +24,13 @@ BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One key of one table: its default as TOML writes it ("" when it must be said), its range, what it is for."""
+    """One key of one table: its default as TOML writes it ("" when it must be said), its range, what it is for.
+
+    `kind` is what the table's `kind` says, where there are several.
+    """
 
     table: str
+    kind: str
     name: str
     default: str
     allowed: str
@@ -38,21 +42,38 @@ def keys() -> Iterator[Key]:
     told: set[tuple[str, str]] = set()
     for table, model in tables():
         words = _words(model)
+        kind = _kind(model)
         for name, field in model.model_fields.items():
             if table and (table, name) not in told:
                 told.add((table, name))
                 default, allowed = _default(field), _allowed(field)
-                yield Key(table=table, name=name, default=default, allowed=allowed, words=words.get(name, ""))
+                yield Key(
+                    table=table, kind=kind, name=name, default=default, allowed=allowed, words=words.get(name, "")
+                )
+
+
+def _kind(model: type[BaseModel]) -> str:
+    """What the `kind` of such a table says, empty where it may be any."""
+    field = model.model_fields.get("kind")
+    return str(*get_args(field.annotation)[:1]) if field else ""
 
 
 def markdown() -> str:
     """The keys as Markdown tables, one for each table of the configuration."""
     lines: list[str] = []
-    table = ""
+    table, headed = ("", ""), set[str]()
     for key in keys():
-        if key.table != table:
-            table = key.table
-            lines += ["", f"#### `[{table}]`", "", "| key | default | allowed | |", "| --- | --- | --- | --- |"]
+        if (key.table, key.kind) != table:
+            table = (key.table, key.kind)
+            also = f', the keys of `kind = "{key.kind}"`' if key.table in headed else ""
+            headed.add(key.table)
+            lines += [
+                "",
+                f"#### `[{key.table}]`{also}",
+                "",
+                "| key | default | allowed | |",
+                "| --- | --- | --- | --- |",
+            ]
         default = f"`{key.default}`" if key.default else "must be said"
         lines.append(f"| `{key.name}` | {default} | {key.allowed} | {key.words.replace('|', chr(92) + '|')} |")
     return "\n".join(lines).strip() + "\n"

@@ -1,8 +1,8 @@
 """What retirement asks of the world for a VM (drain, evict, cancel, verify, end), and what it makes of the answers.
 
 The row says first what is to be done; the call goes out in a bounded lane, with the term and the freeze file checked
-right before each send; its answer becomes the row's next state, unless the row moved on meanwhile. **Here, and nowhere
-else, a VM is ended.**
+right before each send; its answer becomes the row's next state, unless the row moved on meanwhile. Every end of a VM
+goes through here; the calls themselves are in `retiring`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ def known_commands() -> dict[str, Any]:
 
 def _arguments(command: Any) -> str:
     return "".join(
-        f" {(one.metavar or one.name).upper()}" for one in command.params if one.param_type_name == "argument"
+        " " + (one.metavar or one.name).upper().replace("|", "\\|")
+        for one in command.params
+        if one.param_type_name == "argument"
     )
 
 

@@ -43,3 +43,18 @@ def test_the_example_configuration_is_right(tmp_path: Path) -> None:
 def test_every_file_that_it_points_to_is_there() -> None:
     for place in re.findall(r"\]\((?!http|#)([^)#]+)", TEXT):
         assert (ROOT / place).exists(), place
+
+
+def test_every_command_that_a_trouble_or_an_alert_advises_is_one_that_the_command_takes() -> None:
+    """An operator types what is advised, at night: a missing option there is a fault."""
+    advice = (ROOT / "actors/console/troubles.py").read_text() + (ROOT / "deploy/prometheus/alerts.yml").read_text()
+    lines = re.findall(r"apf ((?:thaw|release|dead|why|run|check) [A-Z][^\"`;\n]*)", advice)
+    assert len(lines) >= 5
+    commands = known_commands()
+    for line in lines:
+        name, *rest = line.rstrip(".").split()
+        params = commands[name].params
+        needed = {one.opts[-1] for one in params if one.required and one.param_type_name == "option"}
+        known = {option for one in params for option in (*one.opts, *one.secondary_opts)}
+        used = {word for word in rest if word.startswith("--")}
+        assert needed <= used <= known, f"apf {line}"

@@ -17,8 +17,8 @@ from actors.policies.deadlines import overdue, told
 from actors.rules import deadlines_of
 
 OLD_READINGS = 4  # a reading older than so many of its intervals is late
-THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {}"
-LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {}"
+THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
+LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -31,7 +31,9 @@ def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterabl
     if config.factory.shadow:
         found.append(_odd("this is a shadow: it starts, drains and ends nothing, whatever it wants"))
     if status.dead_letters:
-        found.append(_odd(f"{status.dead_letters} mails could not be read and were put aside", "see the dead letters"))
+        found.append(
+            _odd(f"{status.dead_letters} mails could not be read and were put aside", "see them: apf dead CONFIG list")
+        )
     return tuple(sorted(found, key=lambda one: one.weight != "bad"))
 
 
@@ -74,7 +76,7 @@ def _clouds(status: Status) -> Iterator[Trouble]:
             todo = THAW if cloud.closed == cloud.breaker else ""
             yield _odd(f"nothing is started on {cloud.name}{until}: {cloud.closed}", todo.format(cloud.name))
         if cloud.frozen:
-            thaw = f"it thaws by itself; if what is missing is gone: apf thaw CONFIG --cloud {cloud.name}"
+            thaw = f"it thaws by itself; if what is missing is gone: apf thaw CONFIG --cloud {cloud.name} --reason WHY"
             yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}", thaw * (" shows " in cloud.frozen))
         if cloud.listing_short:
             yield _odd(f"no VM of {cloud.name} counts as ended by its listing: {cloud.listing_short}")
@@ -93,7 +95,9 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
         if vm.held_for == HELD_FOR and vm.alive:
             yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {vm.held}", LOOK.format(vm.id))
         if deadline := overdue(vm, deadlines, now):
-            yield _odd(f"VM {vm.id} on {vm.cloud} drains too long: {told(vm, deadline, now)}", "see `apf why --vm`")
+            yield _odd(
+                f"VM {vm.id} on {vm.cloud} drains too long: {told(vm, deadline, now)}", f"see: apf why CONFIG {vm.id}"
+            )
         if vm.drain_refused and vm.alive:
             yield _odd(f"VM {vm.id} on {vm.cloud} refuses to drain: {vm.drain_refused}")
 

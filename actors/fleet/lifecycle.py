@@ -5,7 +5,8 @@ not know in a state is refused with what was seen and what was allowed; the call
 
 Two edges that are missing on purpose: nothing leads from `drained` back to `ready` (after Drained/Idle a slot keeps a
 retirement time of 0, so its next graceful drain would evict at once), and nothing leads to `ended` because something
-was not seen. Two that lead back from `ending` are for a host that died before it made the end call.
+was not seen, but for an instance whose end the cloud had accepted. Two that lead back from `ending` are for a host
+that died before it made the end call.
 """
 
 from __future__ import annotations

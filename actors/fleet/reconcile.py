@@ -4,7 +4,7 @@ Same VM, same world, same outcome. A step moves the VM along the lifecycle table
 for an act in the world (drain, verify, end). Acts are idempotent and are asked for again until a reading or an answer
 shows that they worked; so a host may die between any two lines of this, and the next one goes on from the rows.
 
-Three witnesses, never absence:
+Three witnesses, never absence alone:
 - `ended` needs the cloud: the listing shows the instance stopped or terminated, or, once the end call was accepted, a
   complete listing begun after that does not show it any more.
 - `drained` needs the startd: every slot Drained, Idle and with our nonce. Right before the end call it is asked again.

@@ -18,7 +18,7 @@ from actors.config_ec2 import OURS
 from tests.clouds.conformance import order
 from tests.clouds.conftest import ec2_config
 
-NAMES = {"apf:factory": "cern", "apf:cloud": "spot"}
+NAMES = {"apf:factory": "prod", "apf:cloud": "spot"}
 
 
 def frozen(wanted: Order | None = None, **config: object) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_instances_and_volumes_are_born_with_the_tags_that_find_them_again() -> 
         "apf:queue": "atlas",
         "apf:intent": "intent-3",
         "apf:decision": "decision-8",
-        "Name": "apf cern spot atlas",
+        "Name": "apf prod spot atlas",
         "team": "grid",
     }
     assert tags_of(request, "instance") == tags_of(request, "volume") == expected
@@ -66,7 +66,7 @@ def test_a_spot_request_is_tagged_too_and_an_on_demand_one_has_none() -> None:
 
 def test_an_operators_tags_may_change_the_name_but_not_ours() -> None:
     found = tags_of(frozen(tags={"Name": "mine", "apf:factory": "another"}), "instance")
-    assert (found["Name"], found["apf:factory"]) == ("mine", "cern")
+    assert (found["Name"], found["apf:factory"]) == ("mine", "prod")
 
 
 def test_a_long_decision_is_cut_to_what_a_tag_holds() -> None:

@@ -19,7 +19,7 @@ from actors.config import Config
 from deploy.lab.cloud_api import IMAGE
 
 WORKER = Worker(
-    factory="cern",
+    factory="prod",
     cloud="spot",
     queue="atlas",
     collector="cm.example.org:9618",
@@ -54,7 +54,7 @@ def test_the_token_is_in_a_file_of_its_own_that_only_root_reads() -> None:
 
 def test_the_worker_says_whose_it_is() -> None:
     found = settings()
-    assert (found["APFFactory"], found["APFCloud"], found["APFQueue"]) == ('"cern"', '"spot"', '"atlas"')
+    assert (found["APFFactory"], found["APFCloud"], found["APFQueue"]) == ('"prod"', '"spot"', '"atlas"')
     assert {"APFFactory", "APFCloud", "APFQueue"} <= set(found["STARTD_ATTRS"].split())
 
 
@@ -179,7 +179,7 @@ def test_a_worker_does_not_show_its_token() -> None:
 def test_a_worker_is_made_from_the_configuration() -> None:
     config = Config.model_validate(
         {
-            "factory": {"name": "cern"},
+            "factory": {"name": "prod"},
             "pools": {
                 "local": {
                     "kind": "htcondor",
@@ -206,7 +206,7 @@ def test_a_worker_is_made_from_the_configuration() -> None:
         }
     )
     assert worker(config, "spot", "atlas", "a.b.c") == Worker(
-        factory="cern",
+        factory="prod",
         cloud="spot",
         queue="atlas",
         collector="cm.public:9618",

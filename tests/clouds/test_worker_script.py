@@ -55,7 +55,7 @@ def test_a_worker_learns_its_name_from_a_service_that_wants_a_token(script: Path
         status, config = run(script, service.add("i-0abc", ANSWERS), tool)
     assert status == 0
     assert config["CloudInstanceID"] == '"i-0abc"'
-    assert config["NETWORK_HOSTNAME"] == "i-0abc.spot.cern"
+    assert config["NETWORK_HOSTNAME"] == "i-0abc.spot.prod"
     assert config["CloudInterruptible"] == "true"
     assert config["DAEMON_LIST"] == "MASTER, STARTD"
 
