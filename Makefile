@@ -20,10 +20,10 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Four at a time: most of a daemon's test is waiting. A test that fails is run up to twice more, and the summary says
+# Six at a time: most of a daemon's test is waiting. A test that fails is run up to twice more, and the summary says
 # RERUN: a noisy machine can make a daemon late, and a person should see where.
 test: install
-	$(BIN)/pytest -n 4 --dist load --maxschedchunk 1 --reruns 2 --durations 15
+	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 --reruns 2 --durations 15
 
 demo: install
 	$(BIN)/apf demo
