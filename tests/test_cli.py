@@ -191,7 +191,7 @@ def test_a_configuration_that_is_not_there_is_a_mistake_too(tmp_path: Path) -> N
 def test_a_right_configuration_is_said_to_be_so(config: Path) -> None:
     result = apf("check", config)
     assert result.exit_code == 0
-    assert "no mistakes; 1 pool, 2 clouds, 1 queue" in said(result)
+    assert "no mistakes; 1 pool, 4 clouds, 1 queue" in said(result)
 
 
 def test_a_live_check_asks_every_place(config: Path) -> None:
