@@ -41,7 +41,7 @@ class HistoryFile:
         self._broken = False
 
     def write(self, moments: Iterable[Moment]) -> None:
-        text = "".join(json.dumps(_plain(one), ensure_ascii=False) + "\n" for one in moments)
+        text = "".join(json.dumps(dataclasses.asdict(one), ensure_ascii=False) + "\n" for one in moments)
         with self._lock:
             try:
                 file = self._opened()
@@ -142,7 +142,3 @@ def _of_cloud(lines: Lines, cloud: str, name: str, since: float) -> Iterator[Mom
             told = unpack(Moment, line.body)
             if told.is_about(name):
                 yield told
-
-
-def _plain(one: Moment) -> dict[str, object]:
-    return dataclasses.asdict(one)

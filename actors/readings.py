@@ -34,6 +34,7 @@ from actors.packing_many import (
 from broker.leases import Term
 from broker.table import Put, Table
 
+OLD_READINGS = 4  # a reading older than so many of its source's intervals is late, and no longer known
 HEAD = "@"
 STRAYS = "-"
 ALL = "all"

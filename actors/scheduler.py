@@ -23,7 +23,7 @@ from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS
 from actors.policies.steps import Counts
 from actors.post_office import PostOffice
-from actors.readings import read_demand
+from actors.readings import OLD_READINGS, read_demand
 from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import read_view_of
@@ -35,7 +35,6 @@ LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
 QUIET_LOOK_S = 30.0  # no jobs and no VMs wanted: what changes that comes with mail
 FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
-OLD_READINGS = 4  # demand older than so many of its pool's intervals is not known any more
 
 log = structlog.get_logger("scheduler")
 

@@ -19,12 +19,10 @@ from actors.fleet.matching import Matched, match
 from actors.fleet.reconcile import World
 from actors.fleet.seen import Failed, Listed, Machine
 from actors.fleet.vm import Vm
-from actors.readings import Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
+from actors.readings import OLD_READINGS, Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
 from actors.registry import Registry
 from broker.leases import Term
 from broker.table import Table
-
-OLD_READINGS = 4  # intervals
 
 log = structlog.get_logger("retirement")
 
@@ -63,12 +61,15 @@ class Sightings:
         registry.seen = frozenset(self.machines())
         registry.looked = registry.looked or self._looked()
         _note_frozen(registry, "; ".join(filter(None, (seen.health.trouble(now) for seen in self._pools.values()))))
-        registry.listing_short = "" if self.listed is None else self._listing.trouble(self.listed.at)
+        registry.listing_short = self._listing_trouble()
 
     def troubles(self, now: float) -> dict[str, str]:
         """By source, why it cannot be trusted now; empty where it can."""
         pools = {seen.health.source: seen.health.trouble(now) for seen in self._pools.values()}
-        return {**pools, self._listing.source: "" if self.listed is None else self._listing.trouble(self.listed.at)}
+        return {**pools, self._listing.source: self._listing_trouble()}
+
+    def _listing_trouble(self) -> str:
+        return "" if self.listed is None else self._listing.trouble(self.listed.at)
 
     def thaw(self, at: float) -> None:
         """An operator said at `at` that what is missing is gone: it is no longer expected, until it is seen again."""
@@ -102,7 +103,7 @@ class Sightings:
                 boot_deadline_s=self._config.clouds[self._cloud].boot_deadline_s,
                 listed=self.listed,
                 instances=instances,
-                listing_short="" if self.listed is None else self._listing.trouble(self.listed.at),
+                listing_short=self._listing_trouble(),
                 matched=seen.matched,
                 read_at=seen.read_at,
                 health=seen.health,

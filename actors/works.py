@@ -94,13 +94,16 @@ class Works:
             self._desk.take(message)
             return
         title, _, post = mailbox.partition("@")
-        if self.supervisor:
-            self.supervisor.tell(title, post, Wake(post=post, message=message))
+        self._wake(title, post, message)
 
     def hand_over(self, mailbox: str, message: Message) -> bool:
         """Wake an actor of this host, if it holds the actor's post for sure (no other host can hold it then)."""
         title, _, post = mailbox.partition("@")
-        if self.supervisor is None or self._terms.get(post) is None:
+        return self._terms.get(post) is not None and self._wake(title, post, message)
+
+    def _wake(self, title: str, post: str, message: Message) -> bool:
+        """Whether there is an actor to wake: not where this host serves nothing."""
+        if self.supervisor is None:
             return False
         self.supervisor.tell(title, post, Wake(post=post, message=message))
         return True

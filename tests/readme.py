@@ -16,8 +16,8 @@ from typing import Any, get_args
 import typer
 
 from actors import cli, config_docs
+from actors.console import metric_names
 from actors.fleet.lifecycle import TABLE
-from actors.gauges import Gauges
 from actors.messages import OperatorWish
 from actors.policies.steps import STATUS, STEPS, asks
 
@@ -69,10 +69,7 @@ def _first_line(text: str | None) -> str:
 
 
 def metrics() -> str:
-    rows = []
-    for metric in Gauges().registry.collect():
-        name = metric.name + ("_total" if metric.type == "counter" else "")
-        rows.append(f"| `{name}` | {metric.type} | {metric.documentation} |")
+    rows = [f"| `{metric.name}` | {metric.kind} | {metric.text} |" for metric in metric_names.metrics()]
     return "\n".join(["| metric | kind | what it says |", "| --- | --- | --- |", *sorted(rows)])
 
 

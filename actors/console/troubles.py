@@ -14,9 +14,9 @@ from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.policies.black_hole import HELD_FOR
 from actors.policies.deadlines import overdue, told
+from actors.readings import OLD_READINGS
 from actors.rules import deadlines_of
 
-OLD_READINGS = 4  # a reading older than so many of its intervals is late
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
 LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then

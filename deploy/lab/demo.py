@@ -107,7 +107,7 @@ class Demo:
             seconds or SECONDS,
             seen,
         )
-        self._waits: list[float] = []  # jobs that have not come yet
+        self._waits = list(self._seconds)  # of the jobs that have not come yet
         self._said: list[Said] = []
         self._explained: set[str] = set()
         self._drained: list[str] = []
@@ -122,7 +122,6 @@ class Demo:
         config.write_text(self._stage.config(self._folder))
         with self._host(config) as host:
             reader = _up(host, config)
-            self._waits = list(self._seconds)
             self._arrive(0)
             visible_at = time.time()
             self._watch(host, reader, visible_at)
@@ -175,8 +174,8 @@ class Demo:
     def _arrive(self, after_s: float) -> None:
         """The next jobs come when it is their time."""
         come = len(self._seconds) - len(self._waits)
-        wave, over = divmod(come, WAVE)
-        if self._waits and not over and after_s >= wave * WAVE_S:
+        wave = come // WAVE
+        if self._waits and after_s >= wave * WAVE_S:
             count = WAVE if wave < WAVES else len(self._waits)
             self._stage.submit(self._waits[:count])
             del self._waits[:count]
