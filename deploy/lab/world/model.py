@@ -88,9 +88,10 @@ class World:
     # --- instances
 
     def start(self, now: float, **facts: object) -> Vm:
-        """One more instance; see Vm for the facts."""
+        """One more instance; see Vm for the facts. Without an `id` it gets one."""
         number = next(self._numbers)
-        vm = Vm(id=f"i-{number:017x}", number=number, launched=now, paid_to=now, **facts)  # type: ignore[arg-type]
+        named = {"id": f"i-{number:017x}", **facts}
+        vm = Vm(number=number, launched=now, paid_to=now, **named)  # type: ignore[arg-type]
         self.vms[vm.id] = self.of_cloud[vm.cloud][vm.id] = self._named[vm.name] = vm
         self.of_intent[vm.intent].append(vm)
         self.alive[vm.cloud] += 1

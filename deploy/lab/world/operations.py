@@ -180,9 +180,10 @@ class Operations:
 
     # --- the test's side
 
-    def boot(self, now: float, queue: str, cpus: int, retirement_s: int) -> str:
-        """A worker of no factory, there at once: its instance id."""
-        vm = self._world.start(now, cloud="", queue=queue, cpus=cpus, memory_mib=cpus * 4096, retirement_s=retirement_s)
+    def boot(self, now: float, queue: str, cpus: int, retirement_s: int, **facts: str) -> str:
+        """A worker that none of these clouds started: its instance id. `facts`: `id`, for one of a cloud elsewhere."""
+        facts = {"cloud": "", **facts}
+        vm = self._world.start(now, queue=queue, cpus=cpus, memory_mib=cpus * 4096, retirement_s=retirement_s, **facts)
         return vm.id
 
     def power_off(self, now: float, id: str) -> None:
