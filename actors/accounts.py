@@ -13,17 +13,19 @@ count as VMs and, where the cloud tells it, as cores.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.config import Config, Ec2Account
 from actors.fleet.seen import Listed
 from actors.fleet.vm import Vm
 from actors.rules import limit_of
-from broker.allotments import MOST, Allotments, Ask
+from broker.allotments import MOST, Allotments, Ask, Share, total
 from broker.leases import Term
 
 MICRO = 1_000_000  # money is counted in whole millionths of a dollar an hour
+KINDS = 3  # of amounts: VMs, cores, money
+NOTHING = Share(own=(), outside=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,21 @@ class Allowed:
     room: int = MOST
     used: tuple[float, ...] = ()
     why: str = ""  # it has no room: which limit, or whose use is not known
+    account: str = ""  # its name; empty where nothing is limited
+    limits: tuple[float | None, ...] = ()  # of it, in the same three; None: no limit
 
 
 UNLIMITED = Allowed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What all clouds of an account have, with foreign VMs, as far as they said it. `unknown`: clouds that did not."""
+
+    vms: int
+    cores: int
+    usd_per_hour: float
+    unknown: tuple[str, ...] = ()
 
 
 class Accounts:
@@ -72,7 +86,29 @@ class Accounts:
         vms_used, cores, money = got.totals
         left = got.room - got.n
         used = () if got.unknown else (vms_used, cores, money / MICRO)
-        return Allowed(vms=got.n, room=left, used=used, why="" if left else _why(name, account, got.unknown, used))
+        return Allowed(
+            vms=got.n,
+            room=left,
+            used=used,
+            why="" if left else _why(name, account, got.unknown, used),
+            account=name,
+            limits=(account.max_vms, account.max_cores, account.max_cost_usd_per_hour),
+        )
+
+
+def use_of(config: Config, name: str, said: Mapping[str, Share], vms: Iterable[Vm]) -> Use:
+    """`said`: by post, of the account's pot. Without a limit nobody says anything: then the rows of its `vms` count."""
+    clouds = config.clouds_of(name)
+    if not limit_of(config.accounts[name]):
+        alive = [vm for vm in vms if vm.alive and vm.cloud in clouds]
+        cores = sum(config.clouds[vm.cloud].shape.cpus for vm in alive)
+        return Use(vms=len(alive), cores=cores, usd_per_hour=sum(vm.usd_per_hour for vm in alive))
+    shares = {
+        cloud: said[f"cloud/{cloud}"] for cloud in clouds if len(said.get(f"cloud/{cloud}", NOTHING).own) == KINDS
+    }
+    used, cores, money = total(shares.values(), KINDS)
+    unknown = tuple(cloud for cloud in clouds if cloud not in shares)
+    return Use(vms=used, cores=cores, usd_per_hour=money / MICRO, unknown=unknown)
 
 
 def micro(usd: float) -> int:

@@ -6,13 +6,15 @@ hosts. Ages are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, FleetView, Want
+
+ACCOUNT_KINDS = ("vms", "cores", "usd_per_hour")
 
 
 class Gauges:
@@ -29,6 +31,24 @@ class Gauges:
         self.closed = self._gauge("apf_cloud_closed", "1 while nothing may be started on a cloud", "cloud")
         self.breaker = self._gauge("apf_cloud_breaker", "A cloud's breaker: 0 closed, 1 half-open, 2 open", "cloud")
         self.frozen = self._gauge("apf_cloud_frozen", "1 while nothing is released on a cloud", "cloud")
+        self.account_used = self._gauge(
+            "apf_account_used",
+            "What an account's clouds have together, with VMs of others (kind: vms, cores, usd_per_hour); each cloud's"
+            " holder says it: max by (account, kind)",
+            *("account", "cloud", "kind"),
+        )
+        self.account_limit = self._gauge(
+            "apf_account_limit",
+            "What an account's clouds may have together, where that is limited",
+            "account",
+            "cloud",
+            "kind",
+        )
+        self.account_unknown = self._gauge(
+            "apf_account_unknown",
+            "1 while a cloud of the account did not say what it has: nothing is bought",
+            *("account", "cloud"),
+        )
         self.waiting = self._gauge("apf_jobs_without_room", "Jobs that a cloud could run, had it room", "queue")
         self.unmet = self._gauge("apf_jobs_unrunnable", "Jobs that no cloud of their queue can run", "queue")
         self.clamps = self._counter("apf_clamps", "Decisions in which limits left jobs without a place", "queue")
@@ -79,6 +99,15 @@ class Gauges:
         self.breaker.labels(view.cloud).set(_breaker(view.breaker))
         self.frozen.labels(view.cloud).set(bool(view.frozen))
 
+    def account(self, cloud: str, account: str, used: Sequence[float], limits: Sequence[float | None]) -> None:
+        """`used` and `limits` in VMs, cores and US$/h; `used` empty: not known."""
+        self.account_unknown.labels(account, cloud).set(not used)
+        for kind, amount in zip(ACCOUNT_KINDS, used, strict=False):
+            self.account_used.labels(account, cloud, kind).set(amount)
+        for kind, limit in zip(ACCOUNT_KINDS, limits, strict=True):
+            if limit is not None:
+                self.account_limit.labels(account, cloud, kind).set(limit)
+
     def drains(self, cloud: str, waiting: int, late: int) -> None:
         """Drains that the disruption budget holds back, and those that take longer than their tier allows."""
         self.drains_waiting.labels(cloud).set(waiting)
@@ -103,6 +132,9 @@ class Gauges:
                 self.drains_waiting,
                 self.source_frozen,
                 self.drains_overdue,
+                self.account_used,
+                self.account_limit,
+                self.account_unknown,
             ),
         }
         for gauge in of_kind.get(kind, ()):

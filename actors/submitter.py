@@ -141,6 +141,8 @@ class Submitter(Serving):
         left = min(left, sum(missing.values()), left if admitted is None else admitted)
         allowed = self._accounts.claim(term, seat.name, registry.vms(), lost, seat.state.listed, left)
         registry.account = allowed
+        if allowed.account:
+            self._gauges.account(seat.name, allowed.account, allowed.used, allowed.limits)
         planned: list[Planned] = []
         for queue, vms in divided(self._config, min(left, allowed.vms), missing).items():
             user_data = str(self._user_data(seat, queue, now))

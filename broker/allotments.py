@@ -20,9 +20,8 @@ Kept in one hash, `{prefix}allotments:{pot}`: member (a post) -> "own amounts, o
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +123,15 @@ class Granted:
     unknown: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """What a member last said: what it has, and what it saw outside of all members in its place."""
+
+    own: Amounts
+    outside: Amounts
+    place: str = ""
+
+
 class Allotments:
     """Thread-safe. Every method may raise Unreachable."""
 
@@ -148,11 +156,12 @@ class Allotments:
         _, granted, room, unknown, totals = answer
         return Granted(n=granted, room=room, totals=tuple(totals), unknown=unknown.decode())
 
-    def read(self, pot: str) -> Mapping[str, Amounts]:
-        """What each member has, by its post."""
+    def read(self, pot: str) -> Mapping[str, Share]:
+        """What each member said, by its post. What cannot be read was not said."""
         with reaching():
             rows: Any = self._client.hgetall(self._key(pot))
-        return {member.decode(): _own(row) for member, row in rows.items()}
+        said = ((member.decode(), _share(row)) for member, row in rows.items())
+        return {member: share for member, share in said if share}
 
     def _key(self, pot: str) -> str:
         return self._site.key("allotments", pot)
@@ -162,6 +171,20 @@ def _text(amounts: Any) -> str:
     return " ".join(str(int(amount)) for amount in amounts)
 
 
-def _own(row: bytes) -> Amounts:
-    amounts = tuple(int(number) for number in row.partition(b",")[0].split())
-    return amounts[: math.ceil(len(amounts) / 2)]
+def total(shares: Iterable[Share], kinds: int) -> Amounts:
+    """What they all have, of so many kinds of amounts, added up as the script does."""
+    own, places = [0] * kinds, dict[str, Amounts]()
+    for share in shares:
+        own = [has + more for has, more in zip(own, share.own, strict=True)]
+        most = places.get(share.place, (0,) * kinds)
+        places[share.place] = tuple(map(max, most, share.outside))
+    return tuple(has + sum(most[kind] for most in places.values()) for kind, has in enumerate(own))
+
+
+def _share(row: bytes) -> Share | None:
+    text, _, place = row.decode(errors="replace").partition(",")
+    if not text.replace(" ", "").isdigit() or len(text.split()) % 2:
+        return None
+    amounts = tuple(int(number) for number in text.split())
+    half = len(amounts) // 2
+    return Share(own=amounts[:half], outside=amounts[half:], place=place)

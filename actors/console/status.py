@@ -7,12 +7,14 @@ to the answer, and `troubles` weighs them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from actors import applying
+from actors.accounts import use_of
 from actors.config import Config
 from actors.console.status_model import (
+    AccountStatus,
     CloudStatus,
     HostStatus,
     PostStatus,
@@ -35,6 +37,7 @@ from actors.registry import read_vms
 from actors.views import read_views
 from actors.wants import Standing, read_standing, read_wants, read_wishes
 from actors.where import site_of
+from broker.allotments import Allotments, Share
 from broker.clock import RedisClock
 from broker.dead_letters import DeadLetters
 from broker.document import Document
@@ -60,6 +63,7 @@ class Reader:
         self._hosts = Hosts(self._client, site)
         self._leases = Leases(self._client, site, _LOOKER, config.factory.ttl_s)
         self._dead = DeadLetters(self._client, site)
+        self._allotments = Allotments(self._client, site)
         self._document = Document(self._client, site, applying.NAME)
 
     def close(self) -> None:
@@ -85,6 +89,7 @@ class Reader:
             ),
             vms=tuple(_vm(vm, now) for vm in vms),
             dead_letters=self._dead.count(),
+            accounts=tuple(self._account(name, vms) for name in config.accounts),
         )
         return status.model_copy(
             update={"troubles": troubles(status, config, [*vms, *self._unknown()], self._intents())}
@@ -168,6 +173,27 @@ class Reader:
             drains_wait=tuple(drains_wait(alive)),
             left_out=name not in self._file.clouds,
         )
+
+    def _account(self, name: str, vms: list[Vm]) -> AccountStatus:
+        limits, use = self._config.accounts[name], use_of(self._config, name, self._said(name), vms)
+        return AccountStatus(
+            name=name,
+            clouds=self._config.clouds_of(name),
+            vms=use.vms,
+            max_vms=limits.max_vms,
+            cores=use.cores,
+            max_cores=limits.max_cores,
+            usd_per_hour=use.usd_per_hour,
+            max_usd_per_hour=limits.max_cost_usd_per_hour,
+            unknown=use.unknown,
+        )
+
+    def _said(self, account: str) -> Mapping[str, Share]:
+        """Nothing for a user of Redis who may not read it, by rights older than this: then no use is known."""
+        try:
+            return self._allotments.read(account)
+        except Refused:
+            return {}
 
     def _sources(self, now: float) -> Iterator[SourceStatus]:
         for name, pool in self._config.pools.items():

@@ -86,6 +86,23 @@ class CloudStatus(Part):
     left_out: bool = False
 
 
+class AccountStatus(Part):
+    """What all clouds of an account have together, with VMs of others in it; a `max_` of None is no limit.
+
+    `unknown`: clouds of it that did not say yet what they have. The counts are without those, and nothing is bought.
+    """
+
+    name: str
+    clouds: tuple[str, ...]
+    vms: int
+    max_vms: int | None
+    cores: int
+    max_cores: int | None
+    usd_per_hour: float
+    max_usd_per_hour: float | None
+    unknown: tuple[str, ...]
+
+
 class SourceStatus(Part):
     """One thing that is read: "pool/NAME jobs", "pool/NAME startds", "cloud/NAME listing".
 
@@ -151,6 +168,7 @@ class Status(Part):
     wishes: tuple[WishStatus, ...]
     vms: tuple[VmStatus, ...]
     dead_letters: int
+    accounts: tuple[AccountStatus, ...] = ()
 
     @property
     def usd_per_hour(self) -> float:

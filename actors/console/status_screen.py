@@ -33,6 +33,7 @@ def screen(status: Status, with_vms: bool = False) -> RenderableType:
         *_queues(status),
         _clouds(status),
         *(Text(f"  {cloud.name}: {line}", style="dim") for cloud in status.clouds for line in cloud.drains_wait),
+        *_accounts(status),
         _running(status),
         _sources(status),
     ]
@@ -90,6 +91,27 @@ def _clouds(status: Status) -> Table:
             Text("; ".join(filter(None, (note.strip(), cloud.full))), style="yellow"),
         )
     return table
+
+
+def _accounts(status: Status) -> Iterator[Table]:
+    """Used, and of how much: over all clouds, queues and hosts, with VMs of others."""
+    table = _table("account", "VMs", "cores", "$/h", "clouds", "")
+    for one in status.accounts:
+        unknown = f"not known: {', '.join(one.unknown)}; nothing is bought" if one.unknown else ""
+        table.add_row(
+            one.name,
+            _of(one.vms, one.max_vms, "d"),
+            _of(one.cores, one.max_cores, "d"),
+            _of(one.usd_per_hour, one.max_usd_per_hour, ".2f"),
+            ", ".join(one.clouds),
+            Text(unknown, style="yellow"),
+        )
+    if status.accounts:
+        yield table
+
+
+def _of(used: float, limit: float | None, form: str) -> str:
+    return f"{used:{form}}" if limit is None else f"{used:{form}} of {limit:{form}}"
 
 
 def _states(cloud: CloudStatus) -> Text:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from actors.accounts import use_of
 from actors.clouds.port import Unknown
 from actors.config import Config
 from actors.fleet.lifecycle import Event, move
+from broker.allotments import Allotments
 from broker.connect import Site
 from tests.actors.stage import Stage
 
@@ -69,6 +71,36 @@ def test_together_they_have_no_more_than_the_account_may(two: Two) -> None:
     assert two.spot.view().room == 0
     assert two.spot.view().full == "account amazon has at most 6 VMs, in use: 6 VMs"
     assert two.spot.view().account_used == pytest.approx((6, 24, 1.2))
+
+
+def test_metrics_and_the_pot_tell_the_same_use(site: Site, two: Two) -> None:
+    two.private.want(4)
+    two.spot.want(1)
+    two.look()
+    two.look()
+    said = {kind: told(two.spot, "used", kind=kind) for kind in ("vms", "cores", "usd_per_hour")}
+    assert said == pytest.approx({"vms": 5, "cores": 16, "usd_per_hour": 0.8})
+    assert [told(two.spot, "limit", kind=kind) for kind in ("vms", "cores")] == [6, None]
+    use = use_of(config(max_vms=6), "amazon", Allotments(site.client(), site).read("amazon"), ())
+    assert (use.vms, use.cores, use.usd_per_hour, use.unknown) == (5, 16, pytest.approx(0.8), ())
+
+
+def test_metrics_say_while_a_clouds_use_is_not_known_and_stop_with_its_post(site: Site) -> None:
+    two = Two(site, max_vms=6)
+    two.private.look()
+    assert (told(two.private, "unknown"), told(two.private, "used", kind="vms")) == (1, None)
+    two.spot.look()
+    two.private.look()
+    assert (told(two.private, "unknown"), told(two.private, "used", kind="vms")) == (0, 0)
+    two.private._gauges.forget("cloud/private")
+    assert told(two.private, "used", kind="vms") is None
+    two.close()
+
+
+def told(stage: Stage, what: str, **labels: str) -> float | None:
+    """A metric of the account, as the cloud's holder tells it."""
+    labels = {"account": "amazon", "cloud": stage.name, **labels}
+    return stage._gauges.registry.get_sample_value(f"apf_account_{what}", labels)
 
 
 def test_asked_at_the_same_moment_too(two: Two) -> None:

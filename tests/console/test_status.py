@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from actors.applying import NAME, activate
-from actors.config import Config
+from actors.config import Config, Ec2Account
 from actors.console.status import Reader
 from actors.console.status_model import Status
 from actors.console.status_screen import screen
@@ -20,6 +20,7 @@ from actors.fleet.wish import Wish
 from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
 from actors.wants import Standing, accept
 from actors.where import NotRunning
+from broker.allotments import Allotments, Ask
 from broker.connect import Site
 from broker.document import Document
 from tests.console.factory_rows import Rows
@@ -117,6 +118,50 @@ def test_a_quota_that_leaves_no_room_is_shown_beside_its_cloud(config: Config, h
     told = "account amazon has at most 6 VMs, in use: 6 VMs"
     healthy.write("fleet", "cloud/spot", HEAD, CloudView(cloud="spot", at=healthy.now(), room=0, full=told))
     assert told in " ".join(shown(read(config)).split())
+
+
+def with_account(config: Config, **limits: float) -> Config:
+    """Both clouds share an account."""
+    clouds = {name: cloud.model_copy(update={"account": "amazon"}) for name, cloud in config.clouds.items()}
+    accounts = {"amazon": Ec2Account.model_validate(limits)}
+    return config.model_copy(update={"clouds": clouds, "accounts": accounts})
+
+
+def says(rows: Rows, site: Site, cloud: str, own: tuple[int, int, int], outside: tuple[int, int, int]) -> None:
+    """A cloud's holder says what it has, in VMs, cores and millionths of a dollar, and what others have beside it."""
+    ask = Ask(own=own, each=(1, 1, 0), limits=(None,) * 3, members=(), outside=outside, place="one-region")
+    Allotments(site.client(), site).claim(rows.term(f"cloud/{cloud}"), "amazon", ask)
+
+
+def test_an_accounts_use_is_shown_beside_its_limits_with_vms_of_others_in_it(
+    config: Config, site: Site, healthy: Rows
+) -> None:
+    config = with_account(config, max_vms=20, max_cost_usd_per_hour=4.5)
+    says(healthy, site, "private", (2, 8, 0), (3, 6, 0))
+    says(healthy, site, "spot", (5, 20, 1_250_000), (4, 6, 0))
+    status = read(config)
+    (account,) = status.accounts
+    assert (account.vms, account.max_vms, account.cores, account.max_cores) == (2 + 5 + 4, 20, 8 + 20 + 6, None)
+    assert (account.usd_per_hour, account.max_usd_per_hour, account.unknown) == (1.25, 4.5, ())
+    assert "amazon 11 of 20 34 1.25 of 4.50 private, spot" in " ".join(shown(status).split())
+    assert Status.model_validate_json(status.model_dump_json()) == status
+
+
+def test_who_of_an_account_did_not_say_what_it_has_is_named(config: Config, site: Site, healthy: Rows) -> None:
+    config = with_account(config, max_vms=20)
+    says(healthy, site, "private", (2, 8, 0), (0, 0, 0))
+    site.client().hset(site.key("allotments", "amazon"), "cloud/spot", "not numbers")
+    (account,) = read(config).accounts
+    assert (account.vms, account.unknown) == (2, ("spot",))
+    assert "not known: spot; nothing is bought" in shown(read(config))
+
+
+def test_an_account_without_a_limit_shows_what_its_rows_use(config: Config, healthy: Rows) -> None:
+    healthy.vm("spot", State.READY, usd_per_hour=0.5)
+    healthy.vm("spot", State.ENDED, usd_per_hour=0.5)
+    (account,) = read(with_account(config)).accounts
+    assert (account.vms, account.max_vms, account.cores, account.usd_per_hour) == (1, None, 1, 0.5)
+    assert account.unknown == ()
 
 
 def test_every_vm_is_listed_when_asked_for(config: Config, healthy: Rows) -> None:

@@ -22,6 +22,9 @@ ttl_s = {ttl_s}
 tick_s = {tick_s}
 console = {{ port = 0 }}
 {world}
+[accounts.amazon]
+max_vms = 50
+
 [queues.atlas]
 pool = "local"
 jobs = 'MATCH_APF_QUEUE == "atlas"'
