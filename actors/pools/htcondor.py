@@ -81,7 +81,7 @@ class Htcondor:
 
     def startds(self, now: float) -> StartdsSeen:
         with self._one_reading, _remedied("startds"):
-            machines = self._memory.reading(self._collector_lane.stream("startds"))
+            machines = self._memory.reading(self._collector_lane.stream("startds", self._memory.last))
         return StartdsSeen(source=self.name, at=now, machines=machines)
 
     def drain(self, order: Drain) -> str:

@@ -1,36 +1,72 @@
 """Rows of slots (from a child) become the machines of a reading.
 
-Most of 10,000 machines are as they were in the reading before. Such a machine *is* the object of the reading before: a
-look-up instead of 40 us of building, and no memory for copies.
+Most of 10,000 machines are as they were in the reading before. Of those the child sends only the place that their ad
+had in it, and such a machine *is* the object of the reading before: no building, and no memory for copies. A reading
+that broke off is none: the next one asks for the changes since the last whole one, and the child, which has another
+now, sends all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from actors.fleet.seen import Machine, Slot
 from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row
+Entry = Row | int  # see condor_startds.Entry
 _NAME, _ADDRESS, _RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 0, 1, 6, 7, 8, 20, 21
 
 
 class MachineMemory:
-    """The machines of the last reading, by their rows. For one reading at a time."""
+    """The machines of the last whole reading. For one reading at a time.
+
+    `last`: its name; empty when there is none.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Row, ...], Machine] = {}
+        self.last = ""
+        self._rows: list[Row] = []  # by place
+        self._machines: list[Machine | None] = []  # by place
 
-    def reading(self, parts: Iterable[list[Row]]) -> tuple[Machine, ...]:
-        """The machines of all rows. The slots of one startd may be in any parts."""
-        slots: dict[tuple[str, str], list[Row]] = {}
-        for part in parts:
-            for row in part:
-                slots.setdefault((row[_NAME], row[_ADDRESS]), []).append(row)
-        known = {rows: self._known.get(rows) or machine(rows) for rows in map(_in_order, slots.values())}
-        self._known = known
-        return tuple(known.values())
+    def reading(self, answers: Iterator[Any]) -> tuple[Machine, ...]:
+        """The machines of all entries: `answers` are the reading's name, and lists of entries.
+
+        The slots of one startd may be in any lists. Whatever `answers` raises leaves the last reading as it was.
+        """
+        name = str(next(answers))
+        rows, machines = self._places(answers)
+        found = [self._one(rows, machines, places) for places in _by_startd(rows)]
+        self.last, self._rows, self._machines = name, rows, machines
+        return tuple(found)
+
+    def _places(self, lists: Iterable[list[Entry]]) -> tuple[list[Row], list[Machine | None]]:
+        """By place: the row, and the machine that it was in the last reading."""
+        rows: list[Row] = []
+        machines: list[Machine | None] = []
+        for entries in lists:
+            rows += [self._rows[entry] if isinstance(entry, int) else entry for entry in entries]
+            machines += [self._machines[entry] if isinstance(entry, int) else None for entry in entries]
+        return rows, machines
+
+    @staticmethod
+    def _one(rows: list[Row], machines: list[Machine | None], places: list[int]) -> Machine:
+        """The machine of these places: the one of the last reading, where it had all these slots and no other."""
+        found = machines[places[0]]
+        if found is None or len(found.slots) != len(places) or any(machines[place] is not found for place in places):
+            found = machine(_in_order([rows[place] for place in places]))
+            for place in places:
+                machines[place] = found
+        return found
+
+
+def _by_startd(rows: list[Row]) -> Iterable[list[int]]:
+    """The places of each startd's slots."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault((row[_NAME], row[_ADDRESS]), []).append(place)
+    return places.values()
 
 
 def _in_order(rows: list[Row]) -> tuple[Row, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from actors.fleet.seen import Machine
-from actors.pools.children import Lane
+from actors.pools.children import ChildFailed, Lane
 from actors.pools.machines import MachineMemory, machine
 
 SLOT = 'Name = "slot1@w.lab"; MyAddress = "<1.2.3.4:9618>"; State = "Unclaimed"; Activity = "Idle"; '
@@ -62,26 +63,59 @@ def test_the_smallest_retirement_time_of_a_machines_slots_counts(lane: Lane) -> 
     assert machine(rows).max_retirement_s == 3
 
 
+def reading(memory: MachineMemory, *lists: list[Any], name: str = "first") -> dict[str, Machine]:
+    return {found.name: found for found in memory.reading(iter([name, *lists]))}
+
+
+def slot(lane: Lane, name: str, address: str, state: str = "Unclaimed") -> tuple[object, ...]:
+    return tuple(lane.call("row", f'[ Name = "{name}"; MyAddress = "<{address}>"; State = "{state}" ]'))
+
+
 def test_a_machine_that_did_not_change_is_the_same_object_in_the_next_reading(lane: Lane) -> None:
-    def row(name: str, state: str) -> tuple[object, ...]:
-        return tuple(lane.call("row", f'[ Name = "slot1@{name}"; MyAddress = "<{name}>"; State = "{state}" ]'))
+    memory = MachineMemory()
+    first = reading(memory, [slot(lane, "slot1@a", "a")], [slot(lane, "slot1@b", "b")])
+    second = reading(memory, [slot(lane, "slot1@b", "b", "Claimed"), 0], name="second")
+    assert second["a"] is first["a"]
+    assert (first["b"].slots[0].state, second["b"].slots[0].state) == ("Unclaimed", "Claimed")
+    assert memory.last == "second"
+
+
+def test_a_machine_of_several_slots_is_the_same_object_as_long_as_none_of_them_changes_comes_or_goes(
+    lane: Lane,
+) -> None:
+    memory = MachineMemory()
+    first = reading(memory, [slot(lane, "slot1@a", "a"), slot(lane, "slot2@a", "a")])
+    same = reading(memory, [1], [0])
+    fewer = reading(memory, [0])
+    more = reading(memory, [0, slot(lane, "slot2@a", "a")])
+    changed = reading(memory, [0, slot(lane, "slot2@a", "a", "Claimed")])
+    assert same["a"] is first["a"]
+    assert [len(found["a"].slots) for found in (fewer, more, changed)] == [1, 2, 2]
+    assert [one.state for one in changed["a"].slots] == ["Unclaimed", "Claimed"]
+
+
+def test_a_reading_that_broke_off_leaves_the_last_whole_one(lane: Lane) -> None:
+    def broken() -> Iterator[Any]:
+        yield "broken"
+        yield [slot(lane, "slot1@b", "b")]
+        raise ChildFailed("killed")
 
     memory = MachineMemory()
-    first = {m.name: m for m in memory.reading([[row("a", "Unclaimed")], [row("b", "Unclaimed")]])}
-    second = {m.name: m for m in memory.reading([[row("b", "Claimed"), row("a", "Unclaimed")]])}
-    assert second["a"] is first["a"]
-    assert second["b"] is not first["b"]
+    first = reading(memory, [slot(lane, "slot1@a", "a")])
+    with pytest.raises(ChildFailed):
+        memory.reading(broken())
+    assert memory.last == "first"
+    assert reading(memory, [0], name="third")["a"] is first["a"]
 
 
 def test_slots_of_one_startd_are_one_machine_in_whatever_parts_they_come(lane: Lane) -> None:
-    rows = [tuple(lane.call("row", f'[ Name = "slot{n}@a"; MyAddress = "<a>" ]')) for n in (2, 1)]
-    (found,) = MachineMemory().reading([[rows[0]], [rows[1]]])
-    assert [slot.name for slot in found.slots] == ["slot1@a", "slot2@a"]
+    found = reading(MachineMemory(), [slot(lane, "slot2@a", "a")], [slot(lane, "slot1@a", "a")])
+    assert [slot.name for slot in found["a"].slots] == ["slot1@a", "slot2@a"]
 
 
 def test_two_startds_of_one_name_at_two_addresses_are_two_machines(lane: Lane) -> None:
-    rows = [tuple(lane.call("row", f'[ Name = "slot1@a"; MyAddress = "<{n}>" ]')) for n in (1, 2)]
-    assert len(MachineMemory().reading([rows])) == 2
+    rows = [slot(lane, "slot1@a", "1"), slot(lane, "slot1@a", "2")]
+    assert len(MachineMemory().reading(iter(["first", rows]))) == 2
 
 
 JOB = "RequestCpus = 2; RequestMemory = 1.5; RequestDisk = DiskUsage * 2; DiskUsage = 1000; "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from actors.clouds import user_data
 from actors.config import HtcondorPool
+from actors.fleet.seen import Machine, StartdsSeen
 from actors.pools.htcondor import Htcondor
 from actors.pools.port import PoolAway, PoolDenied, PoolError, PoolRefused
 from deploy.lab import processes, tokens
@@ -215,6 +217,29 @@ def test_a_frozen_startd_is_away_within_the_limit_and_others_are_served(site: Co
     assert site.pool.startds(1.0).machines
     processes.send(pid, signal.SIGCONT)
     until(lambda: looked(site, frozen).name == frozen.name, "the thawed one answers")
+
+
+def test_a_reading_says_the_same_whether_its_child_remembers_the_last_one_or_is_new(site: CondorSite) -> None:
+    joined(site, site.boot())
+    first = site.pool.startds(1.0).machines
+    second = site.pool.startds(2.0).machines
+    for pid in site.pool.pids():
+        os.kill(pid, signal.SIGKILL)
+    third = _readable(lambda: site.pool.startds(3.0)).machines
+    assert first
+    assert _names(first) == _names(second) == _names(third)
+
+
+def _readable(read: Callable[[], StartdsSeen]) -> StartdsSeen:
+    """A child that died is noticed by the reading that asks it."""
+    try:
+        return read()
+    except PoolAway:
+        return read()
+
+
+def _names(machines: Sequence[Machine]) -> dict[str, tuple[str, int]]:
+    return {one.name: (one.instance_id, len(one.slots)) for one in machines}
 
 
 def test_a_dead_startd_is_away_though_its_ad_is_still_there(site: CondorSite) -> None:
