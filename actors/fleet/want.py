@@ -60,6 +60,7 @@ class FleetView:
     claims: int = 0  # claims on ready VMs: dynamic slots, and static slots that are busy
     joined_recently: int = 0
     share: int = -1  # VMs of this cloud that are its queue's part, where all its queues want too much; -1: what it asks
+    family_share: int = -1  # the same of all shapes of the cloud that this is a shape of
 
     @property
     def supply(self) -> int:
@@ -80,3 +81,4 @@ class CloudView:
     breaker: str = ""  # the breaker's sentence, open or half-open
     full: str = ""  # why there is no more room than this
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit
+    family_used: int = 0  # VMs of all shapes of the cloud that this is a shape of, as far as it is known

@@ -18,6 +18,7 @@ from actors.policies.budget import Budget
 from actors.policies.cascade import Settled, add, settle, take_free, tiers, unneeded
 from actors.policies.limits import NO_LIMIT
 from actors.policies.need import Load
+from actors.policies.shapes import families
 from actors.policies.standing import Standing
 from actors.policies.waiting import Waiting
 
@@ -64,22 +65,28 @@ def more(asked: Asked, wants: Mapping[str, int]) -> Asked:
 
 
 def _short(cloud: Standing, settled: Settled) -> bool:
+    if cloud.rules.family and (cloud.family_share < NO_LIMIT or not settled.budget.room(cloud.rules)):
+        return True
     return cloud.over > 0 or (not cloud.closed and settled.places.new[cloud.name] >= cloud.room)
 
 
 def _alone_on_each(standings: Sequence[Standing], load: Load, matched: int, budget: Budget) -> dict[str, int]:
-    """Tier by tier as the jobs are placed; in each, once more for every cloud of it that others want too."""
+    """Tier by tier as the jobs are placed; in each, once more for every cloud of it that others want too.
+
+    The shapes of one cloud share a limit, so they are asked for together.
+    """
     waiting = Waiting(load)
     waiting.forget(matched)
-    places, asked = take_free(standings, waiting), {}
+    places = take_free(standings, waiting)
+    asked: dict[str, int] = {}
     for tier in tiers(standings):
         jobs, left = waiting.copy(), budget.at_most()
         add(tier, waiting, places.new, budget)
-        for cloud in (cloud for cloud in tier if cloud.rules.shared and not cloud.kept):
-            whole = _with_room(replace(cloud, share=NO_LIMIT))
+        for shapes in families([cloud for cloud in tier if cloud.rules.shared and not cloud.kept]):
+            whole = {cloud.name: _with_room(replace(cloud, share=NO_LIMIT)) for cloud in shapes}
             new = dict.fromkeys(places.new, 0)
-            add([whole if one is cloud else one for one in tier], jobs.copy(), new, left.at_most())
-            asked[cloud.name] = cloud.supply - unneeded(cloud, places) + new[cloud.name]
+            add([whole.get(one.name, one) for one in tier], jobs.copy(), new, left.alone())
+            asked |= {cloud.name: cloud.supply - unneeded(cloud, places) + new[cloud.name] for cloud in shapes}
     return asked
 
 

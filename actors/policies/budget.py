@@ -1,16 +1,17 @@
 """How many VMs the limits of a queue leave room for: its own, its tiers', and the factory's.
 
-An account's use is what its clouds' holders last said, of which what this queue has there is taken out. The factory's
-limit and an account's stop growth only. Two queues that decide at the same moment may pass it together by what they add
-in that moment; none of them gives anything up for it, since both would, and both would take it back. Where several
-queues want more than the factory allows, each has a share of it (see `sharing`), and what is beyond that is given back.
-A share in cores or money seldom is a whole number of VMs, so a queue may pass its own by less than one VM: else room
-for one would stay empty. The factory's limit itself is not passed by this.
+An account's use is what its clouds' holders last said, of which what this queue has there is taken out; so is that of a
+cloud of several shapes. This queue's own VMs of all shapes never pass that cloud's limit. The factory's limit, an
+account's, and a cloud's over all queues and shapes stop growth only. Two queues that decide at the same moment may pass
+it together by what they add in that moment; none of them gives anything up for it, since both would, and both would
+take it back. Where several queues want more than the factory, or a cloud of several shapes, allows, each has a share of
+it (see `sharing`), and what is beyond that is given back. A share in cores or money seldom is a whole number of VMs, so
+a queue may pass its own by less than one VM: else room for one would stay empty. The limit is not passed by this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.policies.limits import NO_LIMIT, NO_LIMITS, NOTHING_SPENT, Limit, Spent, excess, loosened, room
@@ -30,6 +31,7 @@ class Scope:
     elsewhere: Spent = NOTHING_SPENT
     binding: bool = True  # what is over it is lowered
     rounded_up: bool = False  # the last VM may stand over the edge
+    of_others: bool = False  # it is there only because other queues have, or want, VMs of the same cloud
 
 
 def scopes(
@@ -46,7 +48,32 @@ def scopes(
     share = Scope(name=SHARE, limit=factory_share, clouds=clouds, binding=False, rounded_up=True)
     accounts = [_account(account, standings) for account in queue.accounts]
     of_queue = Scope(name="this queue", limit=own, clouds=clouds)
-    return tuple(scope for scope in (*tiers, of_queue, *accounts, factory, share) if scope.limit)
+    of_shapes = list(_families(standings))
+    return tuple(scope for scope in (*tiers, of_queue, *of_shapes, *accounts, factory, share) if scope.limit)
+
+
+def _families(standings: Sequence[Standing]) -> Iterator[Scope]:
+    """The limits of clouds of several shapes: over this queue's VMs, and over those of all queues."""
+    for name in dict.fromkeys(one.rules.family for one in standings if one.rules.family):
+        inside = [one for one in standings if one.rules.family == name]
+        shapes, limit = frozenset(one.name for one in inside), Limit(vms=inside[0].rules.family_max_vms)
+        others = max(one.family_used for one in inside) - sum(one.supply - one.unseen for one in inside)
+        yield Scope(name=f"cloud {name}", limit=limit, clouds=shapes)
+        if others > 0:
+            elsewhere = Spent(vms=others)
+            yield Scope(
+                name=f"cloud {name}", limit=limit, clouds=shapes, elsewhere=elsewhere, binding=False, of_others=True
+            )
+        share = min(one.family_share for one in inside)
+        if share < NO_LIMIT:
+            yield Scope(
+                name=f"this queue's share of cloud {name}",
+                limit=Limit(vms=share),
+                clouds=shapes,
+                binding=False,
+                rounded_up=True,
+                of_others=True,
+            )
 
 
 def _account(account: AccountRules, standings: Sequence[Standing]) -> Scope:
@@ -56,9 +83,10 @@ def _account(account: AccountRules, standings: Sequence[Standing]) -> Scope:
         max((one.account_used[kind] for one in inside if one.account_used), default=0.0) for kind in range(3)
     )
     for one in inside:
-        vms -= one.supply
-        cores -= one.supply * one.rules.cores
-        usd_per_hour -= one.supply * one.rules.usd_per_hour
+        seen = one.supply - one.unseen
+        vms -= seen
+        cores -= seen * one.rules.cores
+        usd_per_hour -= seen * one.rules.usd_per_hour
     others = Spent(vms=max(0, int(vms)), cores=max(0, int(cores)), usd_per_hour=max(0.0, usd_per_hour))
     return Scope(
         name=f"account {account.name}", limit=account.limit, clouds=account.clouds, elsewhere=others, binding=False
@@ -78,6 +106,21 @@ class Budget:
         other = Budget((), {}, {})
         other._scopes, other._spent, other._left = self._scopes, list(self._spent), min(self._left, vms)
         return other
+
+    def alone(self) -> Budget:
+        """The same room, were no other queue on the clouds of several shapes."""
+        other = Budget((), {}, {})
+        kept = [(scope, used) for scope, used in zip(self._scopes, self._spent, strict=True) if not scope.of_others]
+        other._scopes, other._spent, other._left = [one for one, _ in kept], [used for _, used in kept], self._left
+        return other
+
+    def vms_left(self, clouds: Iterable[str]) -> int:
+        """How many VMs the limits in VMs that hold for all of `clouds` leave to them together."""
+        left, names = self._left, frozenset(clouds)
+        for scope, used in zip(self._scopes, self._spent, strict=True):
+            if scope.limit.vms is not None and names <= scope.clouds:
+                left = min(left, scope.limit.vms - used.vms)
+        return left
 
     def room(self, cloud: CloudRules) -> int:
         left = self._left

@@ -1,7 +1,8 @@
 """The cascade: where VMs are added, and where they are taken away.
 
 Adding: the cheapest tier with room, inside it where the jobs' Rank is highest, and among those so that the clouds' VMs
-stand as their weights; what finds no room there goes to the next tier at once. Taking away: a VM that no job needs
+stand as their weights (the shapes of one cloud count as one, and `shapes` chooses among them); what finds no room there
+goes to the next tier at once. Taking away: a VM that no job needs
 goes; but where a dearer cloud has a busy VM that could go in its stead, that one goes (it takes no new jobs, its
 running ones end in peace) and the cheap one stays. A dear busy VM is never given up for a cheap one that would first
 have to be bought: by attrition only.
@@ -15,12 +16,13 @@ that the dearer one suits still waits without a place, and the VM is not held.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.policies.budget import Budget
 from actors.policies.limits import NO_LIMIT
 from actors.policies.need import Load
+from actors.policies.shapes import families, pick
 from actors.policies.standing import Standing
 from actors.policies.waiting import Waiting
 
@@ -82,10 +84,11 @@ def take_free(standings: Sequence[Standing], waiting: Waiting) -> Places:
     for cloud in standings:
         slots = waiting.take_slots(cloud.name, cloud.slots_of_busy, single=cloud.rules.static)
         places.filled[cloud.name] = min(slots, cloud.busy)
-    for cloud in standings:
-        slots = waiting.take_slots(cloud.name, cloud.slots_of_idle, single=cloud.rules.static)
-        places.idle[cloud.name] = min(-(-slots // cloud.rules.slots), cloud.idle)
-        places.flight[cloud.name] = _take_vms(cloud, waiting, cloud.flight)
+    for shapes in families(standings):
+        for cloud in shapes:
+            slots = waiting.take_slots(cloud.name, cloud.slots_of_idle, single=cloud.rules.static)
+            places.idle[cloud.name] = min(-(-slots // cloud.rules.slots), cloud.idle)
+        places.flight |= _take_flight(shapes, waiting)
     places.new = dict.fromkeys((cloud.name for cloud in standings), 0)
     return places
 
@@ -102,23 +105,58 @@ def _take_vms(cloud: Standing, waiting: Waiting, vms: int, *, best: bool = False
     return -(-slots // rules.slots)
 
 
+def _take_flight(shapes: Sequence[Standing], waiting: Waiting) -> dict[str, int]:
+    """VMs under way that are used. Among shapes in the order in which they were bought, so that they go on to do."""
+    if len(shapes) == 1:
+        return {shapes[0].name: _take_vms(shapes[0], waiting, shapes[0].flight)}
+    left = {cloud.name: cloud.flight for cloud in shapes}
+    while picked := pick(shapes, left, NO_LIMIT, waiting):
+        waiting.take_filling(picked.filling, picked.vms)
+        left[picked.cloud.name] -= picked.vms
+    return {cloud.name: cloud.flight - left[cloud.name] for cloud in shapes}
+
+
+def _take_new(
+    shapes: Sequence[Standing], rooms: dict[str, int], most: int, waiting: Waiting, budget: Budget, best: bool
+) -> tuple[Standing, int]:
+    """At most `most` new VMs, all of one shape."""
+    if not shapes[0].rules.family:
+        (cloud,) = shapes
+        return cloud, _take_vms(cloud, waiting, min(most, rooms[cloud.name]), best=best)
+    together = budget.vms_left([cloud.name for cloud in shapes])
+    picked = pick(shapes, rooms, together, waiting, best=best)
+    assert picked is not None  # each of them has room, and jobs that it suits
+    vms = min(most, picked.vms)
+    waiting.take_filling(picked.filling, vms)
+    return picked.cloud, vms
+
+
 def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget, best: bool) -> None:
     """Add VMs in one tier, as many as its clouds' room, `budget` and the waiting jobs allow.
 
     `best`: for those jobs only that rank no other cloud of the tier higher.
     """
-    added = 0
+    added, places = 0, families(tier)
     while True:
         rooms = {cloud.name: min(cloud.room - new[cloud.name], budget.room(cloud.rules)) for cloud in tier}
-        open_ = [cloud for cloud in tier if rooms[cloud.name] > 0 and waiting.wants(cloud.name, best=best)]
+        open_ = [
+            (shapes, with_room)
+            for shapes in places
+            if (with_room := [c for c in shapes if rooms[c.name] > 0 and waiting.wants(c.name, best=best)])
+        ]
         if not open_:
             return
-        cloud = min(open_, key=lambda c: (c.supply + new[c.name] + 1) / c.rules.weight)
+        _, shapes = min(open_, key=lambda place: _next(place[0], new))
         most = NO_LIMIT if len(open_) == 1 else max(1, added // 16)  # small steps keep the weights
-        taken = _take_vms(cloud, waiting, min(most, rooms[cloud.name]), best=best)
+        cloud, taken = _take_new(shapes, rooms, most, waiting, budget, best)
         budget.take(cloud.rules, taken)
         new[cloud.name] += taken
         added += taken
+
+
+def _next(shapes: Sequence[Standing], new: Mapping[str, int]) -> float:
+    """How far a cloud would stand, by its weight, with one VM more."""
+    return (sum(cloud.supply + new[cloud.name] for cloud in shapes) + 1) / shapes[0].rules.weight
 
 
 def take_away(standings: Sequence[Standing], load: Load, waiting: Waiting, places: Places) -> dict[str, int]:

@@ -178,7 +178,7 @@ def _shared(
     if not queue.factory_limit or not queue.factory_shared:
         return None, None
     own = [limit for limit in limits if limit.binding]
-    share = [limit for limit in limits if limit.rounded_up]
+    share = [limit for limit in limits if limit.rounded_up and not limit.of_others]
     return _budget([*own, *share], standing, complete), _budget(own, standing, complete)
 
 

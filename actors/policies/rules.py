@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.fleet.shape import Shape
-from actors.policies.limits import NO_LIMITS, Limit
+from actors.policies.limits import NO_LIMIT, NO_LIMITS, Limit
 from actors.policies.steps import Step
 
 CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements
@@ -36,6 +36,8 @@ class CloudRules:
     weight: float = 1.0
     boot_deadline_s: float = 900.0
     shared: bool = False  # other queues may want it too
+    family: str = ""  # the cloud that it is a shape of
+    family_max_vms: int = NO_LIMIT  # of all its shapes together
 
     @property
     def cores(self) -> int:
@@ -90,6 +92,8 @@ def cloud_rules(
     weight: float = 1.0,
     boot_deadline_s: float = 900.0,
     shared: bool = False,
+    family: str = "",
+    family_max_vms: int = NO_LIMIT,
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
@@ -105,6 +109,8 @@ def cloud_rules(
         weight=weight,
         boot_deadline_s=boot_deadline_s,
         shared=shared,
+        family=family,
+        family_max_vms=family_max_vms,
     )
 
 

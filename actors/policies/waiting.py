@@ -16,6 +16,8 @@ from copy import copy
 
 from actors.policies.need import Load, Size
 
+Filling = list[tuple[int, int]]  # (class, jobs of it), each class once
+
 
 class Waiting:
     """The jobs that still have no place. `take` gives them places and counts them off."""
@@ -77,12 +79,55 @@ class Waiting:
         sizes = sorted(Counter(slots).items())
         return sum(self.take(cloud, size, places, single=single) for size, places in sizes if size[0] > 0)
 
+    def left(self, i: int) -> int:
+        """Jobs of a class."""
+        return self._left[i]
+
+    def bits(self, clouds: Iterable[str], *, best: bool = False) -> int:
+        """The classes with jobs left that one of `clouds` suits."""
+        found = 0
+        for cloud in clouds:
+            found |= self._of(cloud, best)
+        return found
+
+    def count(self, classes: int) -> int:
+        """Jobs left of some classes, given as bits."""
+        return sum(n for i, n in enumerate(self._left) if classes >> i & 1)
+
+    def of_one(self, cloud: str, size: Size, slots: int, *, single: bool, best: bool = False) -> Filling:
+        """What one new VM of `slots` slots of `size` would take; each slot one job if `single`."""
+        classes = self._of(cloud, best)
+        return self._singles(classes, size, slots) if single else self._filling(classes, size, single=False)
+
+    def takes_all(self, filling: Filling, classes: int) -> bool:
+        """Whether `filling` has every job that is left of `classes`."""
+        for i, n in filling:
+            if n < self._left[i]:
+                return False
+            classes &= ~(1 << i)
+        return not classes
+
+    def take_filling(self, filling: Filling, vms: int) -> None:
+        """Count off what so many VMs take, each of them the same."""
+        for i, n in filling:
+            self._count_off(i, n * vms)
+
     def _count_off(self, i: int, jobs: int) -> None:
         self._left[i] -= jobs
         if not self._left[i]:
             self.classes &= ~(1 << i)
 
-    def _filling(self, classes: int, size: Size, single: bool) -> list[tuple[int, int]]:
+    def _singles(self, classes: int, size: Size, slots: int) -> Filling:
+        """What `slots` slots take that hold one job each."""
+        filling = []
+        while slots and (one := self._filling(classes, size, single=True)):
+            ((i, _),) = one
+            n = min(slots, self._left[i])
+            filling.append((i, n))
+            slots, classes = slots - n, classes & ~(1 << i)
+        return filling
+
+    def _filling(self, classes: int, size: Size, single: bool) -> Filling:
         """What one place of `size` takes: (class, jobs). `classes` are bits; the lowest is the first to be packed."""
         cpus, memory_mib, disk_mib, gpus = size
         filling = []
