@@ -8,14 +8,18 @@ their wants inside it; but what they know is seconds old, and it is here that th
 
 Cores and prices of our VMs are those of the cloud's shape and price now. Of foreign VMs nobody knows the price, so they
 count as VMs and, where the cloud tells it, as cores.
+
+The shapes of one cloud share its limit in the same way (`families`). A launch needs both: what the account does not
+grant is given back to the other shapes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from actors import families
 from actors.config import Config, Ec2Account
 from actors.fleet.seen import Listed
 from actors.fleet.vm import Vm
@@ -30,7 +34,7 @@ NOTHING = Share(own=(), outside=())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What the account still allows a cloud: `vms` granted now, `room` for more after that.
+    """What its account, and the limit of all its shapes, allow a cloud: `vms` granted now, `room` for more after that.
 
     `used`: VMs, cores and US$/h of all its clouds, with foreign ones; empty where nothing is limited or known.
     """
@@ -41,6 +45,7 @@ class Allowed:
     why: str = ""  # it has no room: which limit, or whose use is not known
     account: str = ""  # its name; empty where nothing is limited
     limits: tuple[float | None, ...] = ()  # of it, in the same three; None: no limit
+    family_used: int = 0  # VMs of all shapes of its cloud
 
 
 UNLIMITED = Allowed()
@@ -64,13 +69,28 @@ class Accounts:
 
     def claim(self, term: Term, cloud: str, vms: Iterable[Vm], lost: int, listed: Listed, more: int) -> Allowed:
         """Say what the cloud has (its rows, `lost` instances without one), and ask for `more` VMs."""
+        alive = [vm for vm in vms if vm.alive]
+        have = len(alive) + lost
+        shapes = families.claim(self._config, self._allotments, term, cloud, have, more)
+        allowed = self._of_account(term, cloud, alive, lost, listed, min(more, shapes.vms))
+        if allowed.vms < shapes.vms < MOST:
+            back = families.claim(self._config, self._allotments, term, cloud, have + allowed.vms, 0)
+            shapes = replace(back, vms=allowed.vms)
+        return replace(
+            allowed,
+            vms=min(allowed.vms, shapes.vms),
+            room=min(allowed.room, shapes.room),
+            why=allowed.why or shapes.why,
+            family_used=shapes.used,
+        )
+
+    def _of_account(self, term: Term, cloud: str, alive: list[Vm], lost: int, listed: Listed, more: int) -> Allowed:
         settings = self._config.clouds[cloud]
         name = settings.account or ""
         account = self._config.accounts.get(name)
         if account is None or not limit_of(account):
             return UNLIMITED
         each = (1, settings.shape.cpus, micro(settings.usd_per_hour))
-        alive = [vm for vm in vms if vm.alive]
         have = len(alive) + lost
         money = sum(micro(vm.usd_per_hour) for vm in alive) + lost * each[2]
         ask = Ask(

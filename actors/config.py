@@ -194,12 +194,22 @@ class ShapeOf(Section):
     gpus: Count = 0  # devices
 
 
+class Family(Section):
+    """The cloud that one is a shape of, and how many VMs all its shapes may have together."""
+
+    name: Name
+    max_vms: Count
+
+
+MADE = frozenset({"family"})  # never written in a file: `config_shapes` makes it
+
+
 class AnyCloud(Watched):
-    """What every kind of cloud has."""
+    """What every kind of cloud has. `family` is there where it was made of a shape of several."""
 
     kind: str  # what answers there
     shape: ShapeOf  # what jobs find on one VM
-    max_vms: Count  # of this cloud, over all queues and hosts
+    max_vms: Count  # of this cloud, over all queues, hosts and shapes
     account: Name | None = None  # whose credentials and limits; none: no limits, and boto3's own chain
     usd_per_hour: Annotated[float, Field(ge=0)] = 0.0  # the price of a VM
     weight: Annotated[float, Field(gt=0)] = 1.0  # share inside its tier
@@ -219,6 +229,9 @@ class AnyCloud(Watched):
     user_data: str | None = None  # path of a template of your own instead of the one that comes along
     tags: dict[str, str] = {}  # on every VM, beside ours
     drains: Drains = Drains()  # of all its VMs: how many may be away by drains at once, how fast, and when
+    # VMs of several shapes: of each what differs, like shape, instance_type, usd_per_hour; the rest is as said above
+    shapes: dict[str, dict[str, object]] = {}
+    family: Family | None = None
     retired: bool = False  # nothing is started here any more, what runs is drained; `apf apply` sets it
 
     @property
@@ -353,6 +366,15 @@ class Config(Section):
     def clouds_of(self, account: str) -> tuple[str, ...]:
         """The clouds that name this account."""
         return tuple(name for name, cloud in self.clouds.items() if cloud.account == account)
+
+    @property
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """By cloud of several shapes, the clouds that these are."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, cloud in self.clouds.items():
+            if cloud.family:
+                found[cloud.family.name] = (*found.get(cloud.family.name, ()), name)
+        return found
 
     def queues_of(self, cloud: str) -> tuple[str, ...]:
         """The queues whose cascade names this cloud, in the file's order."""

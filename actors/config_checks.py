@@ -17,13 +17,21 @@ from actors.config import Factory
 from actors.config_ec2 import ec2_cloud
 from actors.config_lines import Path, line_of
 from actors.config_mistakes import Mistake, did_you_mean, place_of, shown
+from actors.config_shapes import Expanded, mistakes_in_shapes
 
 Raw = Mapping[str, Any]
 
 
-def checks(raw: Raw, places: Mapping[Path, int]) -> Iterator[Mistake]:
-    """All mistakes that the schema cannot see."""
-    for path, said, hint in (*_numbers(raw, ()), *_factory(raw), *_clouds(raw), *_queues(raw)):
+def checks(raw: Raw, whole: Expanded, places: Mapping[Path, int]) -> Iterator[Mistake]:
+    """All mistakes that the schema cannot see. `whole`: `raw` with a cloud for each shape."""
+    of_clouds = ((whole.origin(path), said, hint) for path, said, hint in _clouds(whole.raw))
+    for path, said, hint in (
+        *_numbers(raw, ()),
+        *_factory(raw),
+        *mistakes_in_shapes(raw),
+        *of_clouds,
+        *_queues(raw, whole),
+    ):
         yield Mistake(line=line_of(places, path), place=place_of(path), said=said, hint=hint)
 
 
@@ -77,7 +85,7 @@ def _clouds(raw: Raw) -> Iterator[Found]:
             yield from _expression((*path, "attributes", key), text)
 
 
-def _queues(raw: Raw) -> Iterator[Found]:
+def _queues(raw: Raw, whole: Expanded) -> Iterator[Found]:
     for name, queue in _table(raw, "queues").items():
         path: Path = ("queues", name)
         if not isinstance(queue, dict):
@@ -93,7 +101,8 @@ def _queues(raw: Raw) -> Iterator[Found]:
             if isinstance(tiers, list) and isinstance(of_tiers, list) and len(of_tiers) > len(tiers):
                 what = key.split("_")[1]
                 yield (*path, key), f"{len(of_tiers)} {what} for {len(tiers)} tiers", "one for each tier at most"
-        yield from _cascade((*path, "cascade"), queue.get("cascade"), _table(raw, "clouds"))
+        clouds = {**dict.fromkeys(whole.shapes), **_table(whole.raw, "clouds")}
+        yield from _cascade((*path, "cascade"), queue.get("cascade"), clouds, whole.shapes)
 
 
 def _named(path: Path, what: str, name: Any, known: Raw) -> Iterator[Found]:
@@ -101,7 +110,7 @@ def _named(path: Path, what: str, name: Any, known: Raw) -> Iterator[Found]:
         yield path, f"there is no {what} {name!r}", did_you_mean(name, known) or f"no [{what}s.NAME] is in the file"
 
 
-def _cascade(path: Path, cascade: Any, clouds: Raw) -> Iterator[Found]:
+def _cascade(path: Path, cascade: Any, clouds: Raw, shapes: Mapping[str, tuple[str, ...]]) -> Iterator[Found]:
     if not isinstance(cascade, list):
         return
     if not cascade:
@@ -115,10 +124,11 @@ def _cascade(path: Path, cascade: Any, clouds: Raw) -> Iterator[Found]:
         for at, name in enumerate(names if isinstance(names, list) else []):
             here: Path = (*path, tier, at)
             yield from _named(here, "cloud", name, clouds)
-            if isinstance(name, str) and name in first:
-                yield here, f"{name!r} is in this cascade already, at {place_of(first[name])}", "name each cloud once"
-            elif isinstance(name, str):
-                first[name] = here
+            for one in shapes.get(name, (name,)) if isinstance(name, str) else ():
+                if one in first:
+                    what = f"{one!r}" if one == name else f"{one!r}, a shape of {name!r},"
+                    yield here, f"{what} is in this cascade already, at {place_of(first[one])}", "name each cloud once"
+                first.setdefault(one, here)
 
 
 def _expression(path: Path, text: Any) -> Iterator[Found]:

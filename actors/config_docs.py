@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from actors.config import Secret
+from actors.config import MADE, Secret
 from actors.config_schema import tables
 
 FIELD = re.compile(r"^    (\w+): .*?(?:\s{2}#\s*(.*))?$")
@@ -44,7 +44,7 @@ def keys() -> Iterator[Key]:
         words = _words(model)
         kind = _kind(model)
         for name, field in model.model_fields.items():
-            if table and (table, name) not in told:
+            if table and name not in MADE and (table, name) not in told:
                 told.add((table, name))
                 default, allowed = _default(field), _allowed(field)
                 yield Key(

@@ -19,6 +19,7 @@ from actors.config_checks import checks
 from actors.config_lines import Path, lines_of
 from actors.config_mistakes import MISSING, BadConfig, Mistake
 from actors.config_schema import flat, mistake_of
+from actors.config_shapes import expanded
 from actors.secrets_file import NoSecret, secret
 
 DEFAULT_KINDS = {"pools": "htcondor", "accounts": "ec2", "clouds": "ec2"}
@@ -38,12 +39,13 @@ def parse(text: str, name: str = "configuration") -> Config:
     except tomllib.TOMLDecodeError as wrong:
         raise BadConfig(name, [_syntax(str(wrong), text)]) from wrong
     places = lines_of(text)
-    mistakes = list(checks(raw, places))
-    raw = _with_kinds(raw)
+    whole = expanded(raw)
+    mistakes = list(checks(raw, whole, places))
+    raw = _with_kinds(whole.raw)
     try:
         config = Config.model_validate(raw)
     except ValidationError as wrong:
-        found = [mistake_of(error, raw, places) for error in flat(wrong.errors(include_url=False))]
+        found = [mistake_of(error, raw, places, whole.origin) for error in flat(wrong.errors(include_url=False))]
         raise BadConfig(name, _once(mistakes, found)) from None  # pydantic's own text would show secrets
     if mistakes:
         raise BadConfig(name, mistakes)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from actors.config import OF_PLUGIN, Config
+from actors.config import MADE, OF_PLUGIN, Config
 from actors.config_lines import Path, line_of
 from actors.config_mistakes import MISSING, Mistake, did_you_mean, place_of, shown, unit_hint
 from actors.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds
@@ -37,11 +37,14 @@ IN_PLAIN = (
 )
 
 
-def mistake_of(error: ErrorDetails, raw: Mapping[str, Any], places: Mapping[Path, int]) -> Mistake:
-    """One of pydantic's errors as a mistake with its place in the file."""
+def mistake_of(
+    error: ErrorDetails, raw: Mapping[str, Any], places: Mapping[Path, int], origin: Callable[[Path], Path]
+) -> Mistake:
+    """One of pydantic's errors as a mistake with its place in the file: `origin` of its place in `raw`."""
     path = real_path(error["loc"], raw)
     said, hint = _said(error, path, raw)
-    return Mistake(line=line_of(places, path), place=place_of(path), said=said, hint=hint)
+    written = origin(path)
+    return Mistake(line=line_of(places, written), place=place_of(written), said=said, hint=hint)
 
 
 def flat(errors: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -125,7 +128,7 @@ def keys_at(path: Path, raw: Any) -> Iterator[str]:
         raw = raw.get(part) if isinstance(raw, dict) else None
         kind = _inside(kind, part, raw)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield from kind.model_fields
+        yield from (name for name in kind.model_fields if name not in MADE)
 
 
 def _inside(kind: Any, part: str | int, raw: Any) -> Any:
@@ -175,6 +178,8 @@ def tables() -> Iterator[tuple[str, type[BaseModel]]]:
 def _tables(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     yield name, model
     for key, field in model.model_fields.items():
+        if key in MADE:
+            continue
         below = f"{name}.{key}" if name else key
         yield from _tables_of(below, field.annotation)
 
@@ -193,4 +198,4 @@ def _tables_of(name: str, kind: Any) -> Iterator[tuple[str, type[BaseModel]]]:
 
 ALL_KEYS: dict[str, set[str]] = {}
 for _table, _model in tables():
-    ALL_KEYS.setdefault(_table or "the file", set()).update(_model.model_fields)
+    ALL_KEYS.setdefault(_table or "the file", set()).update(_model.model_fields.keys() - MADE)

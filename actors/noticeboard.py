@@ -83,6 +83,7 @@ class Noticeboard:
             breaker=told,
             full=told or registry.account.why,
             account_used=registry.account.used,
+            family_used=registry.account.family_used,
         )
 
     def _forget_old(self, registry: Registry, now: float) -> None:

@@ -56,7 +56,7 @@ class OperatorDesk:
     def _wish(self, mail: OperatorWish, now: float) -> Wish:
         """So many VMs of a queue are chosen now, so that the wish names them and a repeat chooses no others."""
         chosen = mail.count is not None
-        names = tuple(self._choose(mail.name, mail.count)) if mail.count else (mail.name,) if mail.name else ()
+        names = tuple(self._choose(mail.name, mail.count)) if mail.count else self._named(mail)
         return Wish(
             id=mail.id,
             verb=mail.verb,
@@ -68,6 +68,13 @@ class OperatorDesk:
             ends=now + mail.life_s,
             replace=mail.replace,
         )
+
+    def _named(self, mail: OperatorWish) -> tuple[str, ...]:
+        """A cloud of several shapes is all of them."""
+        if mail.selector != "cloud":
+            return (mail.name,) if mail.name else ()
+        itself = (mail.name,) if mail.name in self._config.clouds else ()
+        return (*itself, *self._config.families.get(mail.name, ()))
 
     def _choose(self, queue: str, count: int) -> list[str]:
         """The dearest first; among equals those that have not joined, then the youngest."""
@@ -95,7 +102,7 @@ class OperatorDesk:
 
     def _known(self, selector: str) -> list[str]:
         if selector == "cloud":
-            return list(self._config.clouds)
+            return [*self._config.clouds, *self._config.families]
         if selector == "queue":
             return list(self._config.queues)
         return [name for vm in self._vms() for name in (vm.id, vm.instance_id) if name]

@@ -18,8 +18,9 @@ from typing import Protocol, TypeVar
 
 from actors.clouds.port import CloudError
 from actors.config import Config
+from actors.families import parts
 from actors.fleet.matching import match
-from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
+from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.fleet.supply import view
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, FleetView, Want
@@ -124,10 +125,7 @@ class _Scene:
 
 def _scene(config: Config, queue: str, seen: Seen, now: float) -> _Scene:
     rules, pool = rules_of(config, queue), config.queues[queue].pool
-    views = {
-        cloud: _views(config, cloud, queue, seen.listings[cloud], seen.startds[pool], now)
-        for cloud in rules.queue.clouds
-    }
+    views = {cloud: _views(config, cloud, queue, seen, pool, now) for cloud in rules.queue.clouds}
     return _Scene(
         queue=queue,
         rules=replace(rules, queue=replace(rules.queue, release_after_s=0.0)),
@@ -157,22 +155,37 @@ def _parts(config: Config, wants: Wants) -> Parts:
     for queue, of_queue in wants.items():
         for cloud, want in of_queue.items():
             by_cloud[cloud][queue] = want
-    return {cloud: shares(config, cloud, of_cloud) for cloud, of_cloud in by_cloud.items()}
+    parts = {cloud: shares(config, cloud, of_cloud) for cloud, of_cloud in by_cloud.items()}
+    return parts | {_all_of(name): _family_parts(config, shapes, by_cloud) for name, shapes in config.families.items()}
+
+
+def _all_of(family: str) -> str:
+    """The key of all shapes of a cloud together; no cloud has such a name."""
+    return f"{family}-*"
+
+
+def _family_parts(
+    config: Config, shapes: tuple[str, ...], by_cloud: Mapping[str, Mapping[str, Want]]
+) -> dict[str, int]:
+    asked: Counter[str] = Counter()
+    for shape in shapes:
+        asked.update({queue: want.asks for queue, want in by_cloud[shape].items() if queue in config.queues})
+    family = config.clouds[shapes[0]].family
+    return parts(config, family.max_vms, asked) if family else {}
 
 
 def _decided(
-    config: Config, scene: _Scene, parts: Parts, wants: Wants, taken: Mapping[str, int], now: float
+    config: Config, scene: _Scene, given: Parts, wants: Wants, taken: Mapping[str, int], now: float
 ) -> Decision:
     everything = [want for of_queue in wants.values() for want in of_queue.values()]
     limited = scene.rules.look_elsewhere
     fleet = {
-        cloud: replace(view, share=parts[cloud].get(scene.queue, -1)) if view else None
+        cloud: replace(view, share=given[cloud].get(scene.queue, -1), family_share=_family_share(scene, cloud, given))
+        if view
+        else None
         for cloud, view in scene.fleet.items()
     }
-    views = {
-        cloud: replace(view, room=max(0, view.room - taken.get(cloud, 0))) if view else None
-        for cloud, view in scene.views.items()
-    }
+    views = {cloud: _with_taken(config, view, taken) if view else None for cloud, view in scene.views.items()}
     return decide(
         scene.rules.queue,
         scene.jobs,
@@ -187,6 +200,18 @@ def _decided(
     )
 
 
+def _family_share(scene: _Scene, cloud: str, given: Parts) -> int:
+    family = scene.rules.clouds[cloud].family
+    return given[_all_of(family)].get(scene.queue, -1) if family else -1
+
+
+def _with_taken(config: Config, view: CloudView, taken: Mapping[str, int]) -> CloudView:
+    """With what queues that were planned before took of it, and of its sibling shapes."""
+    family = config.clouds[view.cloud].family
+    used = view.family_used + sum(taken.get(one, 0) for one in config.families[family.name]) if family else 0
+    return replace(view, room=max(0, view.room - taken.get(view.cloud, 0)), family_used=used)
+
+
 def _of(seen: JobsSeen | Failed, queue: str) -> JobsSeen | Failed:
     if isinstance(seen, Failed):
         return seen
@@ -194,8 +219,9 @@ def _of(seen: JobsSeen | Failed, queue: str) -> JobsSeen | Failed:
 
 
 def _views(
-    config: Config, cloud: str, queue: str, listing: Listed | Failed, startds: StartdsSeen | Failed, now: float
+    config: Config, cloud: str, queue: str, seen: Seen, pool: str, now: float
 ) -> tuple[FleetView | None, CloudView | None]:
+    listing, startds = seen.listings[cloud], seen.startds[pool]
     if isinstance(listing, Failed) or isinstance(startds, Failed):
         return None, None
     booting = [
@@ -209,11 +235,27 @@ def _views(
             reason="listed",
             instance_id=instance.id,
         )
-        for instance in listing.instances
-        if instance.state in ("pending", "running")
+        for instance in _living(listing)
     ]
     machines = match(startds.machines, booting).machines
     vms = [replace(vm, state=State.READY) if vm.id in machines else vm for vm in booting if vm.queue == queue]
     room = max(0, config.clouds[cloud].max_vms - len(booting))
     fleet = view(cloud, queue, vms, machines, frozenset(machines), now)
-    return fleet, CloudView(cloud=cloud, at=now, room=room)
+    return fleet, _with_siblings(config, CloudView(cloud=cloud, at=now, room=room), seen)
+
+
+def _with_siblings(config: Config, view: CloudView, seen: Seen) -> CloudView:
+    """With what all shapes of its cloud have. While one of them is not known, nothing is bought of any, as in life."""
+    family = config.clouds[view.cloud].family
+    if not family:
+        return view
+    listings = {shape: seen.listings[shape] for shape in config.families[family.name]}
+    away = [shape for shape, listing in listings.items() if isinstance(listing, Failed)]
+    if away:
+        return replace(view, room=0, full=f"what cloud/{away[0]} has of cloud {family.name} is not known")
+    used = sum(len(_living(listing)) for listing in listings.values() if isinstance(listing, Listed))
+    return replace(view, room=max(0, min(view.room, family.max_vms - used)), family_used=used)
+
+
+def _living(listing: Listed) -> list[Instance]:
+    return [instance for instance in listing.instances if instance.state in ("pending", "running")]

@@ -82,12 +82,13 @@ class Registry:
         self.listing_short = ""  # why nothing is taken as ended because the listing lacks it
         self.closed = Closed()
         self.closed_by = ""  # the operator's wish that closes this cloud for buying
-        self.account = UNLIMITED  # what its account still allows, as the submitter was last told
+        self.account = UNLIMITED  # what its account and its sibling shapes still allow, as the submitter was last told
         self.stopped = ""  # the operator's freeze: nothing is done here at all
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
         self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views
         self.shares: dict[str, int] = {}  # by queue: its part of this cloud, where all queues want too much
+        self.family_shares: dict[str, int] = {}  # the same of all shapes of the cloud that this is a shape of
         self.published: dict[str, FleetView | CloudView] = {}
         self._table, self._chronicle = table, chronicle
         self._rules, self._roll = rules, roll

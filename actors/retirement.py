@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import structlog
 
+from actors import families
 from actors.fleet.history import Because, asked_by, evidence
 from actors.fleet.lifecycle import NotAllowed
 from actors.fleet.reconcile import World, advance
@@ -95,6 +96,7 @@ class Retirement(Acts):
         stand = wants_of_cloud(self._table, seat.name, queues)
         wants = {queue: want.n for queue, want in stand.items()}
         registry.shares = shares(self._config, seat.name, stand)
+        registry.family_shares = families.shares(self._config, self._table, seat.name)
         gone = {vm.queue for vm in after.values()} - set(queues)
         seat.state.decisions = {queue: want.decision for queue, want in stand.items()}
         scene = Scene(

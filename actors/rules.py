@@ -13,7 +13,7 @@ from actors.plugins import step
 from actors.policies.black_hole import Rules as BlackHoleRules
 from actors.policies.deadlines import Deadline, Then
 from actors.policies.disruption import DrainRules
-from actors.policies.limits import NOTHING_SPENT, Limit, Spent
+from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
@@ -154,4 +154,6 @@ def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:
         weight=cloud.weight,
         boot_deadline_s=cloud.boot_deadline_s,
         shared=any(other is not queue and name in tier for other in config.queues.values() for tier in other.cascade),
+        family=cloud.family.name if cloud.family else "",
+        family_max_vms=cloud.family.max_vms if cloud.family else NO_LIMIT,
     )

@@ -36,8 +36,9 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float) -> list[F
         by_queue[vm.queue].append(vm)
     names = dict.fromkeys((*queues, *by_queue))
     views = [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts) for q in names]
-    shares = registry.shares
-    return [replace(one, share=shares[one.queue]) if one.queue in shares else one for one in views]
+    shares, of_all = registry.shares, registry.family_shares
+    shared = [replace(one, share=shares[one.queue]) if one.queue in shares else one for one in views]
+    return [replace(one, family_share=of_all[one.queue]) if one.queue in of_all else one for one in shared]
 
 
 def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, FleetView]]:

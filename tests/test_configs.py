@@ -33,6 +33,14 @@ def test_there_are_a_smallest_example_and_one_of_the_cascade() -> None:
     assert cascade == (("private",), ("academic",), ("spot",), ("on-demand",))
 
 
+def test_the_shapes_that_it_shows_as_an_example_can_be_taken_in() -> None:
+    text = (CONFIGS / "cascade.toml").read_text()
+    example = re.findall(r"^# (?=\[|instance_type|shape |usd_per_hour)(.+)$", text, re.MULTILINE)
+    config = parse("\n".join([text, *example]))
+    assert config.queues["atlas"].cascade[2] == ("spot-small", "spot-large")
+    assert config.clouds["spot-large"].shape.cpus == 16
+
+
 def test_every_key_that_the_cascade_leaves_out_can_be_taken_in_as_it_stands() -> None:
     text = (CONFIGS / "cascade.toml").read_text()
     left_out = list(LEFT_OUT.finditer(text))

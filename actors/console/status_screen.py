@@ -78,8 +78,12 @@ def _wants(queue: QueueStatus) -> str:
 
 def _clouds(status: Status) -> Table:
     table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", "", long="by state")
+    told = set[str]()
     for cloud in status.clouds:
-        alive = sum(count for state, count in cloud.vms.items() if state not in ("ended", "failed"))
+        if cloud.family and cloud.family not in told:
+            told.add(cloud.family)
+            table.add_row(*_all_shapes([one for one in status.clouds if one.family == cloud.family]))
+        alive = _alive(cloud)
         note = "CLOSED" * bool(cloud.closed) + " FROZEN" * bool(cloud.frozen) + " not in this file" * cloud.left_out
         table.add_row(
             cloud.name,
@@ -91,6 +95,24 @@ def _clouds(status: Status) -> Table:
             Text("; ".join(filter(None, (note.strip(), cloud.full))), style="yellow"),
         )
     return table
+
+
+def _all_shapes(shapes: list[CloudStatus]) -> tuple[str, ...]:
+    """A line for the cloud whose shapes they are."""
+    of_max = f"{sum(map(_alive, shapes))} of {shapes[0].family_max_vms}"
+    return (
+        f"{shapes[0].family}, all shapes",
+        of_max,
+        "",
+        "",
+        "",
+        f"{sum(one.usd_per_hour_now for one in shapes):.2f}",
+        "",
+    )
+
+
+def _alive(cloud: CloudStatus) -> int:
+    return sum(count for state, count in cloud.vms.items() if state not in ("ended", "failed"))
 
 
 def _accounts(status: Status) -> Iterator[Table]:

@@ -18,7 +18,7 @@ OPPOSITE = {"drain": "undrain", "hold": "release", "freeze": "thaw"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """`selector` is "vm" (each of `names`), "cloud", "queue" (one name) or "all". Times are Redis seconds.
+    """`selector` is "vm", "cloud" (each of `names`), "queue" (one name) or "all". Times are Redis seconds.
 
     Without effect after `ends`. `replace`: whether what it takes out of service may be bought anew.
     """

@@ -88,4 +88,4 @@ def fleet_view(world: World, cloud: str) -> FleetView:
 
 
 def cloud_view(world: World, cloud: str) -> CloudView:
-    return CloudView(cloud=cloud, at=world.env.now, room=world.clouds[cloud].rules.max_vms - len(world.machines[cloud]))
+    return CloudView(cloud=cloud, at=world.env.now, room=world.room(cloud), family_used=world.family_used(cloud))

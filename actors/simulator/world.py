@@ -144,9 +144,19 @@ class World:
             if machine.state is State.DRAINING:
                 machine.state = State.READY
                 self._reopen(machine)
-        room = self.clouds[cloud].rules.max_vms - len(mine)
-        for _ in range(min(missing - len(back), room)):
+        for _ in range(min(missing - len(back), self.room(cloud))):
             self._launch(self.clouds[cloud])
+
+    def room(self, cloud: str) -> int:
+        """VMs that may still be started on it."""
+        rules = self.clouds[cloud].rules
+        return min(rules.max_vms - len(self.machines[cloud]), rules.family_max_vms - self.family_used(cloud))
+
+    def family_used(self, cloud: str) -> int:
+        """VMs of all shapes of the cloud that this is a shape of; 0 where it is of none."""
+        family = self.clouds[cloud].rules.family
+        shapes = [name for name, one in self.clouds.items() if one.rules.family == family] if family else []
+        return sum(len(self.machines[name]) for name in shapes)
 
     def _launch(self, cloud: CloudModel) -> None:
         self._born += 1
