@@ -82,6 +82,7 @@ class Noticeboard:
             listing_short=registry.listing_short,
             breaker=told,
             full=told or registry.account.why,
+            unmarked=registry.unmarked,
             account_used=registry.account.used,
             family_used=registry.account.family_used,
         )

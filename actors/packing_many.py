@@ -208,11 +208,12 @@ def _of_instance(one: Instance) -> list[Any]:
         one.token,
         one.market,
         one.reason,
+        *((one.held,) if one.held else ()),
     ]
 
 
 def _instance(row: Sequence[Any]) -> Instance:
-    id_, state, launched_at, address, intent, queue, index, token, market, reason = row
+    id_, state, launched_at, address, intent, queue, index, token, market, reason, *held = row
     return Instance(
         id=id_,
         state=state,
@@ -224,4 +225,5 @@ def _instance(row: Sequence[Any]) -> Instance:
         token=token,
         market=market,
         reason=reason,
+        held=held[0] if held else "",
     )

@@ -84,6 +84,7 @@ class Registry:
         self.closed_by = ""  # the operator's wish that closes this cloud for buying
         self.account = UNLIMITED  # what its account and its sibling shapes still allow, as the submitter was last told
         self.stopped = ""  # the operator's freeze: nothing is done here at all
+        self.unmarked = ""  # why holds do not stand on their instances too
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
         self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views

@@ -14,6 +14,7 @@ import structlog
 
 from actors import families
 from actors.fleet.history import Because, asked_by, evidence
+from actors.fleet.holding import heeded, noted
 from actors.fleet.lifecycle import NotAllowed
 from actors.fleet.reconcile import World, advance
 from actors.fleet.still import Still
@@ -54,9 +55,12 @@ class Retirement(Acts):
         self._gauges.sources(registry.cloud, seat.state.sightings.troubles(now))
         vms = {vm.id: vm for vm in registry.vms()}
         after = self._advance(seat, vms, now)
+        self._heed_tags(seat, after, now)
         wishes = read_wishes(self._table, now)
         self._heed(seat, term, registry, wishes)
         cancels = [] if self._shadow else self._follow_wants(seat, registry, after, wishes, now)
+        if not self._shadow:
+            after.update({vm.id: noted(vm, now) for vm in after.values() if vm.held})
         changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
         registry.change(term, changed, because=self._because(seat, changed, now))
         for vm in (vm for vm in cancels if registry.vm(vm.id) is vm):
@@ -87,6 +91,13 @@ class Retirement(Acts):
             self._gauges.refusals.labels(vm.cloud).inc()
             log.warning("event refused", vm=vm.id, why=str(refusal))
             return vm
+
+    def _heed_tags(self, seat: Seat, after: dict[str, Vm], now: float) -> None:
+        """Holds that stand on instances, and that the rows do not know of."""
+        listed = seat.state.sightings.listed
+        tags = {one.id: one.held for one in listed.instances if one.held} if listed else {}
+        for vm in [vm for vm in after.values() if vm.instance_id in tags] if tags else ():
+            after[vm.id] = heeded(vm, tags[vm.instance_id], listed.at, now)
 
     def _follow_wants(
         self, seat: Seat, registry: Registry, after: dict[str, Vm], wishes: tuple[Wish, ...], now: float

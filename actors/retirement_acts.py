@@ -16,9 +16,10 @@ import structlog
 
 from actors import retiring
 from actors.calls import Calls
-from actors.clouds.port import Cloud, CloudError
+from actors.clouds.port import Cloud, CloudError, KeepsHolds
 from actors.config import Config
 from actors.fleet.history import Because
+from actors.fleet.holding import to_tag
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.notice import urgent
 from actors.fleet.reconcile import Act, act, ask_again, evicting, next_nonce
@@ -43,9 +44,20 @@ log = structlog.get_logger("retirement")
 
 
 @dataclass(slots=True, kw_only=True)
+class Marks:
+    """The tags that stand for holds: when each VM's was accepted (Redis seconds), and why the last one was not."""
+
+    asked: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
+    tries: int = 0
+    not_before: float = 0.0  # monotonic
+
+
+@dataclass(slots=True, kw_only=True)
 class CloudSeat:
     sightings: Sightings
     still: Still = field(default_factory=Still)
+    marks: Marks = field(default_factory=Marks)
     quiet: bool = False
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
@@ -88,6 +100,7 @@ class Acts(Serving):
                 {Act.DRAIN: self._drain, Act.EVICT: self._evict, Act.VERIFY: self._verify}[what](seat, vm)
         self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
         self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])
+        self._mark_holds(seat, registry)
 
     def _pool(self, seat: Seat, vm: Vm) -> Pool:
         return self._pools[seat.state.sightings.pool_of(vm)]
@@ -249,6 +262,45 @@ class Acts(Serving):
                 self._change(seat, vm, replace(vm, end_asked=now))
             else:
                 self._failed(seat, vm, CloudError("not accepted") if isinstance(got, tuple) else got)
+
+    def _mark_holds(self, seat: Seat, registry: Registry) -> None:
+        """Ask the cloud to keep holds as tags, and to drop those of released VMs, until its listing shows it so."""
+        cloud, marks, listed = self._clouds[seat.name], seat.state.marks, seat.state.sightings.listed
+        if isinstance(cloud, KeepsHolds):
+            wanted = to_tag(registry.vms(), listed.instances) if listed else {}
+            registry.unmarked = marks.failed if wanted else ""
+            for tag, vms in wanted.items() if time.monotonic() >= marks.not_before else ():
+                due = [vm for vm in vms if listed.at > marks.asked.get(vm.id, 0.0)]
+                self._mark(seat, cloud, tag, due[:END_BATCH])
+        elif any(vm.held and vm.alive for vm in registry.vms()):
+            self._unmarked(registry, f"clouds of kind {self._config.clouds[seat.name].kind} cannot keep them")
+        else:
+            registry.unmarked = ""
+
+    def _mark(self, seat: Seat, cloud: KeepsHolds, tag: str, vms: list[Vm]) -> None:
+        ids, allowed = [vm.instance_id for vm in vms], self._allowed(seat)
+        call = lambda: retiring.mark_held(cloud, ids, tag, allowed)  # noqa: E731
+        if vms:
+            self.call(seat, "end", f"tag {seat.name} {tag}", call, lambda got: self._marked(seat, vms, got))
+
+    def _marked(self, seat: Seat, vms: list[Vm], got: Any) -> None:
+        """Only a listing begun after this can show it. What failed is tried again, later each time."""
+        marks: Marks = seat.state.marks
+        if got is None:
+            marks.asked.update(dict.fromkeys((vm.id for vm in vms), self._now()))
+            marks.failed, marks.tries = "", 0
+        elif isinstance(got, CloudError):
+            marks.not_before = time.monotonic() + PAUSES_S[min(marks.tries, len(PAUSES_S) - 1)]
+            marks.failed, marks.tries = f"{type(got).__name__}: {got}", marks.tries + 1
+            self._gauges.errors.labels(seat.name, type(got).__name__).inc()
+            self._unmarked(self._registries.of(self.terms.need(seat.post)), marks.failed)
+        elif not isinstance(got, FrozenHere):
+            raise got
+
+    def _unmarked(self, registry: Registry, why: str) -> None:
+        if not registry.unmarked:
+            log.warning("holds stand in rows only", cloud=registry.cloud, why=why)
+        registry.unmarked = why
 
     def _failed(self, seat: Seat, vm: Vm, error: Any) -> None:
         if isinstance(error, PoolDenied):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from actors.clouds.port import Cloud
+from actors.clouds.port import Cloud, KeepsHolds
 from actors.fleet.history import shown
 from actors.fleet.matching import match
 from actors.fleet.seen import Machine
@@ -93,6 +93,11 @@ def _ask_schedds(pool: Pool, vm: Vm, away: str) -> Verified:
 def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:
     allowed()
     return cloud.end(ids)
+
+
+def mark_held(cloud: KeepsHolds, ids: Sequence[str], tag: str, allowed: Callable[[], object]) -> None:
+    allowed()
+    cloud.mark_held(ids, tag)
 
 
 def end_unjoined(

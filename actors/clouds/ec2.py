@@ -34,6 +34,8 @@ _PAGE = 1000  # instances a page: the most that EC2 gives
 _BATCH = 100  # instances an end call: EC2 asks for small ones
 _NEVER_SENT = (NoCredentialsError, PartialCredentialsError, ParamValidationError, ProfileNotFound)
 _DRY = "DryRunOperation"
+_HELD = "apf:held"
+_Send = Callable[["EC2Client", Sequence[str]], None]
 
 
 class Ec2:
@@ -96,12 +98,21 @@ class Ec2:
         failed: CloudError | None = None
         for start in range(0, len(ids), _BATCH):
             try:
-                self._end(ids[start : start + _BATCH], accepted)
+                self._each(ids[start : start + _BATCH], accepted, _terminate)
             except CloudError as error:
                 failed = error
         if failed and not accepted:
             raise failed
         return tuple(accepted)
+
+    def mark_held(self, ids: Sequence[str], words: str) -> None:
+        tag = {"Key": _HELD, **({"Value": words} if words else {})}
+
+        def send(client: EC2Client, some: Sequence[str]) -> None:
+            (client.create_tags if words else client.delete_tags)(Resources=some, Tags=[tag])  # type: ignore[list-item]
+
+        for start in range(0, len(ids), _BATCH):
+            self._each(ids[start : start + _BATCH], [], send)
 
     def close(self) -> None:
         if (client := self._forget()) is not None:
@@ -115,22 +126,22 @@ class Ec2:
         image = self._try("image", self._look_at_image)
         return listed, image, self._try_launch()
 
-    def _end(self, ids: Sequence[str], accepted: list[str]) -> None:
+    def _each(self, ids: Sequence[str], accepted: list[str], send: _Send) -> None:
         """EC2 refuses a whole call for one bad id, so a refused one is halved until that id stands alone."""
         try:
             with self._call() as client:
-                ec2_seen.required(client.terminate_instances(InstanceIds=ids), "TerminatingInstances")
+                send(client, ids)
         except Refused as error:
             if error.code not in ec2_errors.ONE_OF_MANY:
                 raise
-            self._end_halves(ids, accepted, error)
+            self._halves(ids, accepted, send, error)
             return
         accepted += ids
 
-    def _end_halves(self, ids: Sequence[str], accepted: list[str], error: Refused) -> None:
+    def _halves(self, ids: Sequence[str], accepted: list[str], send: _Send, error: Refused) -> None:
         if len(ids) > 1:
             middle = len(ids) // 2
-            failed = [why for half in (ids[:middle], ids[middle:]) if (why := self._end_quietly(half, accepted))]
+            failed = [why for half in (ids[:middle], ids[middle:]) if (why := self._quietly(half, accepted, send))]
             if failed:
                 raise failed[0]
         elif error.code == ec2_errors.GONE:
@@ -138,10 +149,10 @@ class Ec2:
         else:
             raise error
 
-    def _end_quietly(self, ids: Sequence[str], accepted: list[str]) -> CloudError | None:
+    def _quietly(self, ids: Sequence[str], accepted: list[str], send: _Send) -> CloudError | None:
         """The other half has to be asked for even if this one fails."""
         try:
-            self._end(ids, accepted)
+            self._each(ids, accepted, send)
         except CloudError as error:
             return error
         return None
@@ -255,3 +266,7 @@ class Ec2:
         made.meta.events.register("before-call.ec2.RunInstances", ec2_form.encode)
         made.meta.events.register("before-parse.ec2.DescribeInstances", ec2_pages.take_apart)
         return made
+
+
+def _terminate(client: EC2Client, ids: Sequence[str]) -> None:
+    ec2_seen.required(client.terminate_instances(InstanceIds=ids), "TerminatingInstances")

@@ -72,6 +72,7 @@ def instance(found: Mapping[str, Any]) -> Instance:
         token=found.get("ClientToken", ""),
         market="spot" if found.get("InstanceLifecycle") == "spot" else "on-demand",
         reason=_reason(found) if state in _STATES else f"its state {state!r} is not known",
+        held=tags.get("apf:held", ""),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from actors.fleet.seen import Instance, Listed
 
@@ -88,3 +88,17 @@ class Cloud(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class KeepsHolds(Protocol):
+    """What a cloud may do besides: keep the words of a hold with an instance, and show them as `Instance.held`.
+
+    Where it cannot, a hold is lost when Redis loses everything while no host runs; `apf status` says so.
+    """
+
+    def mark_held(self, ids: Sequence[str], words: str) -> None:
+        """Keep these words with these instances, in the place of others; "" takes them away. Safe to repeat; ids that
+        are gone do no harm. `words` have at most 200 characters of A-Z a-z 0-9 _ . : / = + @ - and single spaces.
+        """
+        ...

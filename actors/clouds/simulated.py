@@ -68,6 +68,10 @@ class Simulated:
     def end(self, ids: Sequence[str]) -> tuple[str, ...]:
         return tuple(self._ask("end", ids=list(ids))) if ids else ()
 
+    def mark_held(self, ids: Sequence[str], words: str) -> None:
+        if ids:
+            self._ask("mark_held", cloud=self.name, ids=list(ids), words=words)
+
     def check(self) -> tuple[Finding, ...]:
         try:
             there = len(self.listing(0.0).instances)

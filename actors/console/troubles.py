@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from actors.config import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
+from actors.fleet.holding import TAGGED
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.policies.black_hole import HELD_FOR
 from actors.policies.deadlines import overdue, told
@@ -19,6 +20,7 @@ from actors.rules import deadlines_of
 
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
 LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"
+RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -80,6 +82,9 @@ def _clouds(status: Status) -> Iterator[Trouble]:
             yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}", thaw * (" shows " in cloud.frozen))
         if cloud.listing_short:
             yield _odd(f"no VM of {cloud.name} counts as ended by its listing: {cloud.listing_short}")
+        if cloud.unmarked:
+            lost = "they are lost if Redis loses all while no host runs"
+            yield _odd(f"holds of {cloud.name}'s VMs do not stand on their instances too, {lost}: {cloud.unmarked}")
 
 
 def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
@@ -94,6 +99,8 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
         if vm.held_for == HELD_FOR and vm.alive:
             yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {vm.held}", LOOK.format(vm.id))
+        if vm.held_for == TAGGED and vm.alive:
+            yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud} is held: {vm.held}", RELEASE.format(vm.id))
         if deadline := overdue(vm, deadlines, now):
             yield _odd(
                 f"VM {vm.id} on {vm.cloud} drains too long: {told(vm, deadline, now)}", f"see: apf why CONFIG {vm.id}"

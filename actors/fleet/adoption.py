@@ -1,13 +1,15 @@
 """Instances with our tags and no row: found after rows were lost, or after a launch that nobody remembers.
 
-An adopted VM has the cloud's own launch time as its birth, so its boot deadline has been running all along. A listing
-older than the row it disagrees with proves nothing; and an instance whose launch is still being resolved has a row.
+An adopted VM has the cloud's own launch time as its birth, so its boot deadline has been running all along; and it is
+held, if its tag says so. A listing older than the row it disagrees with proves nothing; and an instance whose launch is
+still being resolved has a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from actors.fleet.holding import heeded
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.seen import Instance, Listed
 from actors.fleet.vm import State, Vm
@@ -61,7 +63,7 @@ def started(vm: Vm, instance: Instance, now: float) -> Vm:
 def _adopt(instance: Instance, now: float, cloud: str, usd_per_hour: float, rows: set[str]) -> Vm:
     """It gets the id of the row that was lost, so that an operator's wish for that row still is for this VM."""
     lost = row_id(instance)
-    return Vm(
+    vm = Vm(
         id=lost if instance.intent and lost not in rows else f"adopted-{instance.id}",
         cloud=cloud,
         queue=instance.queue,
@@ -75,3 +77,4 @@ def _adopt(instance: Instance, now: float, cloud: str, usd_per_hour: float, rows
         usd_per_hour=usd_per_hour,
         market=instance.market,
     )
+    return heeded(vm, instance.held, now, now)

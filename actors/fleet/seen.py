@@ -154,6 +154,7 @@ class Instance:
     token: str = ""  # the ClientToken it was started with
     market: str = ""  # spot or on-demand
     reason: str = ""  # why it stopped, in the cloud's words
+    held: str = ""  # its tag apf:held: see `holding`
 
     @property
     def dead(self) -> bool:

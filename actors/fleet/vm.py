@@ -44,8 +44,11 @@ class Vm:
     machine_address: str = ""  # its sinful string
     joined: float = 0.0
     held: str = ""  # an operator's hold, with its reason: no policy drains it, nothing ends it
-    held_for: str = ""  # the id of the wish that holds it; "black hole": policy holds it for a look
-    held_at: float = 0.0  # since when policy holds it
+    held_for: str = ""  # the id of the wish that holds it; "black hole": policy holds it for a look; "tag": a tag does
+    held_at: float = 0.0  # since when policy, or the tag on its instance, holds it
+    held_until: float = 0.0  # when the hold ends by itself; 0: when it is taken back
+    held_tag: str = ""  # the tag that its cloud was last asked to keep for a hold; stays when it is released
+    tagged: float = 0.0  # when that was decided
     killed: str = ""  # the id of the operator's kill: ended without a drain
     unwanted: float = 0.0  # since when: booting and not wanted any more, to be drained when it joins
     nonce: str = ""  # of the drain that is ours; a new one for each request

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from actors.fleet.holding import released
 from actors.fleet.lifecycle import KILLABLE, Event, move
 from actors.fleet.notice import Notice, noticed, urgent
 from actors.fleet.reconcile import drain
@@ -102,7 +103,8 @@ def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:
     kill = for_vm(scene.wishes, "kill", vm)
     if kill:
         return _killed(vm, kill, scene.now), False
-    vm = _held(looked_at(vm, for_vm(scene.wishes, "release", vm)), for_vm(scene.wishes, "hold", vm))
+    release = for_vm(scene.wishes, "release", vm)
+    vm = _held(released(looked_at(vm, release), release, scene.now), for_vm(scene.wishes, "hold", vm))
     if vm.notice:
         return _leaving(vm, scene.now, budget), False
     drain_wish = None if vm.held else for_vm(scene.wishes, "drain", vm)
@@ -128,9 +130,9 @@ def _eats_jobs(vm: Vm, scene: Scene, budget: Budget) -> Vm:
 
 def _held(vm: Vm, wish: Wish | None) -> Vm:
     if wish and vm.held_for != wish.id:
-        return replace(vm, held=told(wish), held_for=wish.id, held_at=0.0)
+        return replace(vm, held=told(wish), held_for=wish.id, held_at=0.0, held_until=wish.ends)
     if not wish and vm.held_for and not vm.held_at:
-        return replace(vm, held="", held_for="")
+        return replace(vm, held="", held_for="", held_until=0.0)
     return vm
 
 

@@ -58,6 +58,9 @@ class TwinCloud:
         self.room = 100
         self.ended: set[str] = set()
         self.foreign = 0
+        self.tags: dict[str, str] = {}  # instance id -> the words of its hold
+        self.marks: list[tuple[tuple[str, ...], str]] = []  # the calls
+        self.mark_error: CloudError | None = None
 
     def prepare(self, order: Order) -> str:
         return json.dumps({"token": order.token, "count": order.count, "intent": order.intent, "queue": order.queue})
@@ -83,7 +86,7 @@ class TwinCloud:
 
     def instances(self) -> tuple[Instance, ...]:
         """Ended ones are shown as terminated, as a cloud does for an hour."""
-        found = [one for batch in self.by_token.values() for one in batch]
+        found = [replace(one, held=self.tags.get(one.id, "")) for batch in self.by_token.values() for one in batch]
         return tuple(replace(one, state="terminated") if one.id in self.ended else one for one in found)
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:
@@ -95,6 +98,12 @@ class TwinCloud:
     def end(self, ids: Sequence[str]) -> tuple[str, ...]:
         self.ended.update(ids)
         return tuple(ids)
+
+    def mark_held(self, ids: Sequence[str], words: str) -> None:
+        self.marks.append((tuple(ids), words))
+        if self.mark_error:
+            raise self.mark_error
+        self.tags.update(dict.fromkeys(ids, words))
 
     def close(self) -> None: ...
 

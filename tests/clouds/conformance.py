@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.clouds.port import Cloud, CloudError, Order, Refused, Spent, Unknown
+from actors.clouds.port import Cloud, CloudError, KeepsHolds, Order, Refused, Spent, Unknown
 from actors.fleet.seen import Instance
 
 PowerOff = Callable[[str], object]
@@ -46,6 +46,10 @@ def within(limit_s: float, what: str, holds: Callable[[], bool]) -> None:
 
 def states(cloud: Cloud) -> dict[str, str]:
     return {one.id: one.state for one in cloud.listing(1.0).instances}
+
+
+def holds(cloud: Cloud) -> dict[str, str]:
+    return {one.id: one.held for one in cloud.listing(1.0).instances}
 
 
 class CloudConformance:
@@ -147,6 +151,26 @@ class CloudConformance:
     def test_an_order_that_cannot_be_sent_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(Refused):
             started(cloud, order(token="x" * 65))
+
+    def test_the_words_of_a_hold_stay_with_an_instance_and_are_listed_where_a_cloud_keeps_them(
+        self, cloud: Cloud
+    ) -> None:
+        first, second = started(cloud, order(count=2))
+        if not isinstance(cloud, KeepsHolds):
+            assert {one.held for one in cloud.listing(1.0).instances} == {""}
+            return
+        words = "1790000000 hold by me@here: kernel 6.1 = bad, see _it_".replace(",", "_")
+        for _ in range(2):
+            cloud.mark_held([NOBODY, first.id], words)
+        within(10, "the words are shown", lambda: holds(cloud) == {first.id: words, second.id: ""})
+        cloud.mark_held([first.id, second.id], "0 other words")
+        within(10, "other words are shown", lambda: set(holds(cloud).values()) == {"0 other words"})
+        for _ in range(2):
+            cloud.mark_held([first.id, NOBODY], "")
+        within(10, "they are taken away", lambda: holds(cloud) == {first.id: "", second.id: "0 other words"})
+        cloud.mark_held([], "0 nobody")
+        found = {one.id: one.held for one in cloud.find("intent-1", order(count=2).token)}
+        assert found == holds(cloud)
 
     def test_closing_twice_is_harmless(self, cloud: Cloud) -> None:
         cloud.close()

@@ -39,15 +39,21 @@ def test_it_allows_each_call_that_is_made_and_nothing_else() -> None:
     assert set(allowed()) == called() | BESIDE
 
 
+OURS = {"StringEquals": {"aws:ResourceTag/apf:factory": "FACTORY"}}
+HOLDS = {
+    **OURS,
+    "ForAllValues:StringEquals": {"aws:TagKeys": ["apf:held"]},
+    "Null": {"aws:TagKeys": "false"},  # a call that names no tag would take all away
+}
+NEW = {"StringEquals": {"ec2:CreateAction": "RunInstances"}}
+
+
 @pytest.mark.parametrize(
-    ("action", "condition"),
-    [
-        ("ec2:TerminateInstances", {"StringEquals": {"aws:ResourceTag/apf:factory": "FACTORY"}}),
-        ("ec2:CreateTags", {"StringEquals": {"ec2:CreateAction": "RunInstances"}}),
-    ],
+    ("action", "conditions"),
+    [("ec2:TerminateInstances", [OURS]), ("ec2:CreateTags", [NEW, HOLDS]), ("ec2:DeleteTags", [HOLDS])],
 )
-def test_it_ends_and_tags_only_what_is_the_factorys(action: str, condition: dict[str, object]) -> None:
-    assert [statement["Condition"] for statement in allowed()[action]] == [condition]
+def test_it_ends_and_tags_only_what_is_the_factorys(action: str, conditions: list[dict[str, object]]) -> None:
+    assert [statement["Condition"] for statement in allowed()[action]] == conditions
 
 
 def test_nothing_can_be_started_without_the_factorys_tag() -> None:

@@ -7,6 +7,7 @@ import pytest
 from actors.config import Config
 from actors.console.status import Reader
 from actors.console.status_model import Trouble
+from actors.fleet.holding import TAGGED
 from actors.fleet.seen import ScheddSeen
 from actors.fleet.vm import Intent, State
 from actors.fleet.want import CloudView
@@ -112,3 +113,18 @@ def test_a_launch_whose_answer_is_not_known_is_noted(config: Config, healthy: Ro
     )
     healthy.write("intent", "cloud/spot", intent.id, intent)
     assert "launch abc on spot worked is not known for 70 s: timed out" in only(config).what
+
+
+def test_a_vm_that_is_held_by_its_tag_alone_is_odd_and_says_how_to_release_it(config: Config, healthy: Rows) -> None:
+    vm = healthy.vm("spot", State.READY, held="hold by me: a look (as the tag on its instance says)", held_for=TAGGED)
+    trouble = only(config)
+    assert trouble.weight == "odd"
+    assert "hold by me: a look" in trouble.what
+    assert f"apf release CONFIG --vm {vm.id}" in trouble.todo
+
+
+def test_holds_that_a_cloud_cannot_keep_are_odd(config: Config, healthy: Rows) -> None:
+    told = "clouds of kind script cannot keep them"
+    healthy.write("fleet", "cloud/spot", "@", CloudView(cloud="spot", at=healthy.now(), room=1, unmarked=told))
+    trouble = only(config)
+    assert (trouble.weight, told in trouble.what) == ("odd", True)

@@ -1,6 +1,6 @@
 """Redis restarted, frozen, emptied, set back to an older copy of its data, while jobs run on all VMs.
 
-An operator holds one VM all the while: it must still be held afterwards.
+An operator holds one VM all the while: it must still be held afterwards, though every host was gone too.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.fleet.holding import TAGGED
 from tests.factory_in_a_world import TTL_S, Factory, MakeHosts
 
 JOBS, JOB_S = 5, 14
@@ -87,6 +88,29 @@ def test_no_job_is_killed_no_vm_bought_twice_and_what_is_held_stays_held_when_re
     factory.until(lambda: set(factory.jobs()) == {"done"}, "later jobs are done", 30)
     factory.until(lambda: set(factory.instances()) == {held}, "all but the held VM are ended", 40)
     factory.holds(lambda: held in factory.instances(), "it is held", 3.0)
+    factory.wish("release", "vm", held)
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_held_vm_is_still_held_though_redis_lost_everything_and_every_host_was_gone(make_hosts: MakeHosts) -> None:
+    factory = make_hosts()
+    hosts = factory.start(2)
+    factory.submit(2, seconds=JOB_S)
+    factory.until(lambda: len(factory.busy()) == 2, "both jobs run")
+    held, other = sorted(factory.instances())
+    assert factory.wish("hold", "vm", held).verdict == "accepted"
+    factory.until(lambda: "a test wishes it" in factory.world.vms[held].held, "the cloud keeps its hold")
+    for host in hosts:
+        host.kill()
+    factory.client.flushall()
+    factory.start(2)
+    factory.until(lambda: {vm.instance_id for vm in factory.alive()} == {held, other}, "each VM has its row")
+    assert {vm.instance_id: vm.held_for for vm in factory.alive()} == {held: TAGGED, other: ""}
+    factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done", 40)
+    factory.until(lambda: set(factory.instances()) == {held}, "all but the held VM are ended", 40)
+    factory.holds(lambda: held in factory.instances() and factory.alive()[0].held, "it is held", 3.0)
+    assert factory.world.vms[held].drain == ""
     factory.wish("release", "vm", held)
     factory.until_done()
     factory.judge()

@@ -37,7 +37,7 @@ class Operations:
             operation.__name__: operation
             for operation in (
                 self.submit, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.evict, self.jobs_on,
-                self.launch, self.find, self.listing, self.end, self.boot, self.power_off, self.ledger,
+                self.launch, self.find, self.listing, self.end, self.mark_held, self.boot, self.power_off, self.ledger,
                 self.record, self.weather, self.clear, self.restart_startds, self.reclaim, self.stand, self.left,
             )
         }  # fmt: skip
@@ -178,6 +178,13 @@ class Operations:
                 self._world.end(now, vm, reason, self._by.link)
         return ids
 
+    def mark_held(self, _: float, cloud: str, ids: list[str], words: str) -> None:
+        """Ids that are not known are gone: that does no harm."""
+        there = self._world.of_cloud[cloud]
+        for id in ids:
+            if id in there:
+                there[id].held = words
+
     # --- the test's side
 
     def boot(self, now: float, queue: str, cpus: int, retirement_s: int, **facts: str) -> str:
@@ -286,4 +293,5 @@ def _instance(vm: Vm) -> dict[str, Any]:
         "token": vm.token,
         "market": vm.market,
         "reason": vm.reason,
+        "held": vm.held,
     }

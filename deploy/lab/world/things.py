@@ -50,6 +50,7 @@ class Vm:
     memory_mib: int
     intent: str = ""
     decision: str = ""
+    held: str = ""  # a tag: why its owner wants it kept
     index: int = 0
     token: str = ""
     factory: str = ""

@@ -36,8 +36,8 @@ from deploy.lab.world.model import World
 from deploy.lab.world.things import Vm
 
 DEAR = 2.0  # times the usual price, above which a cloud starts nothing
-OF_CLOUD = frozenset({"launch", "listing", "end", "find"})
-CHANGES = frozenset({"launch", "end", "drain", "cancel"})
+OF_CLOUD = frozenset({"launch", "listing", "end", "find", "mark_held"})
+CHANGES = frozenset({"launch", "end", "drain", "cancel", "mark_held"})
 OUR_IDENTITY, FOREIGN_IDENTITY = "worker@sim", "mallory@elsewhere"
 
 
