@@ -61,18 +61,19 @@ def _takeover(factory: Factory, clock: RedisClock) -> float:
 def _join(factory: Factory, clock: RedisClock) -> float:
     """From the new host's first beat to the last post that moved."""
     host = factory.hosts["host-1"]
-    before, beats = clock.sync(), Hosts(factory.client, factory.site)
+    hosts = Hosts(factory.client, factory.site)
+    before = {one.info.name for one in hosts.live(TTL_S)}
+    first: list[float] = []
 
-    def up() -> list[float]:
-        """When the new incarnation began."""
-        found = [one.info.started_at for one in beats.live(TTL_S) if one.info.host == host.name]
-        return [at for at in found if at > before]
+    def beats_first() -> bool:
+        first.extend(clock.now() - one.age_s for one in hosts.live(TTL_S) if one.info.name not in before)
+        return bool(first)
 
     host.start()
-    factory.until(up, "it beats")
+    factory.until(beats_first, "it beats")
     mean = len(factory.terms()) // HOSTS
     factory.until(lambda: factory.all_held() and len(factory.posts_of(host.name)) >= mean, "it has its share")
-    return max(owner.since for owner in factory.terms().values()) - max(up())
+    return max(owner.since for owner in factory.terms().values()) - first[0]
 
 
 def _renewal_ms(factory: Factory) -> float:
