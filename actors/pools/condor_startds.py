@@ -37,6 +37,9 @@ PROJECTION = [
 ADS_AT_ONCE = 1000
 CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
+_HUGE = 10**18
+_JSON = json.JSONDecoder(strict=False)  # control characters in texts are let through
+
 Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
 activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id, jobs that ended lately, the
@@ -134,7 +137,7 @@ def row_of(ad: ClassAd, text: str = "") -> Row:
 def _told(ad: ClassAd, text: str) -> dict[str, Any]:
     """The ad's values by name; what cannot be decoded is left out, expressions are evaluated."""
     try:
-        told: dict[str, Any] = json.loads(text or ad.printJson(), strict=False)
+        told: dict[str, Any] = _JSON.decode(text or ad.printJson())
     except ValueError:
         return _one_by_one(ad, PROJECTION)
     if "/Expr(" in text or not text:
@@ -166,4 +169,6 @@ def _text(told: dict[str, Any], name: str) -> str:
 def _whole(told: dict[str, Any], name: str) -> int:
     """What is no number counts as 0."""
     value = told.get(name)
-    return int(value) if isinstance(value, int | float) and abs(value) < 1e18 else 0
+    if value.__class__ is int and -_HUGE < value < _HUGE:
+        return value
+    return int(value) if isinstance(value, int | float) and abs(value) < _HUGE else 0

@@ -8,7 +8,7 @@ now, sends all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from actors.fleet.seen import Machine, Slot
@@ -27,46 +27,48 @@ class MachineMemory:
 
     def __init__(self) -> None:
         self.last = ""
-        self._rows: list[Row] = []  # by place
-        self._machines: list[Machine | None] = []  # by place
+        self._last = _Places()
 
     def reading(self, answers: Iterator[Any]) -> tuple[Machine, ...]:
         """The machines of all entries: `answers` are the reading's name, and lists of entries.
 
         The slots of one startd may be in any lists. Whatever `answers` raises leaves the last reading as it was.
         """
-        name = str(next(answers))
-        rows, machines = self._places(answers)
-        found = [self._one(rows, machines, places) for places in _by_startd(rows)]
-        self.last, self._rows, self._machines = name, rows, machines
-        return tuple(found)
-
-    def _places(self, lists: Iterable[list[Entry]]) -> tuple[list[Row], list[Machine | None]]:
-        """By place: the row, and the machine that it was in the last reading."""
-        rows: list[Row] = []
-        machines: list[Machine | None] = []
-        for entries in lists:
-            rows += [self._rows[entry] if isinstance(entry, int) else entry for entry in entries]
-            machines += [self._machines[entry] if isinstance(entry, int) else None for entry in entries]
-        return rows, machines
-
-    @staticmethod
-    def _one(rows: list[Row], machines: list[Machine | None], places: list[int]) -> Machine:
-        """The machine of these places: the one of the last reading, where it had all these slots and no other."""
-        found = machines[places[0]]
-        if found is None or len(found.slots) != len(places) or any(machines[place] is not found for place in places):
-            found = machine(_in_order([rows[place] for place in places]))
-            for place in places:
-                machines[place] = found
+        name, places = str(next(answers)), _Places()
+        for entries in answers:
+            places.add(entries, self._last)
+        found = tuple(places.machine_of(startd) for startd in places.startds.values())
+        self.last, self._last = name, places
         return found
 
 
-def _by_startd(rows: list[Row]) -> Iterable[list[int]]:
-    """The places of each startd's slots."""
-    places: dict[tuple[str, str], list[int]] = {}
-    for place, row in enumerate(rows):
-        places.setdefault((row[_NAME], row[_ADDRESS]), []).append(place)
-    return places.values()
+class _Places:
+    """One reading, by the places of its ads. Most is done while the child is at the next list."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.machines: list[Machine] = []  # that it was in the last reading, or that the row makes alone
+        self.startds: dict[tuple[str, str], list[int]] = {}  # the places of each startd's slots
+
+    def add(self, entries: list[Entry], before: _Places) -> None:
+        for place, entry in enumerate(entries, len(self.rows)):
+            if isinstance(entry, int):
+                row, one = before.rows[entry], before.machines[entry]
+            else:
+                row, one = entry, machine((entry,))
+            self.rows.append(row)
+            self.machines.append(one)
+            self.startds.setdefault((row[_NAME], row[_ADDRESS]), []).append(place)
+
+    def machine_of(self, places: list[int]) -> Machine:
+        """The one of the last reading, where it had all these slots and no other; else a new one."""
+        found = self.machines[places[0]]
+        if len(found.slots) == len(places) and all(self.machines[place] is found for place in places):
+            return found
+        found = machine(_in_order([self.rows[place] for place in places]))
+        for place in places:
+            self.machines[place] = found
+        return found
 
 
 def _in_order(rows: list[Row]) -> tuple[Row, ...]:
