@@ -215,6 +215,8 @@ class AnyCloud(Watched):
     weight: Annotated[float, Field(gt=0)] = 1.0  # share inside its tier
     billed_s: Seconds = 0.0  # the period it bills, 3600 for hours; 0: by the second
     min_life_s: Seconds = 0.0  # no policy gives a VM up before this age
+    max_life_s: Annotated[float, Field(gt=0)] | None = None  # a VM is drained at about this age; none: at none
+    min_useful_s: Seconds = 900.0  # with less life left, it is no place for new jobs: as long as another one may boot
     boot_deadline_s: Annotated[float, Field(ge=10)] = 900.0  # from launch to the startd's ad
     interval_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # between listings
     timeout_s: Annotated[float, Field(ge=1, le=300)] = 30.0  # of one call

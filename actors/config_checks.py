@@ -13,11 +13,12 @@ from typing import Any
 
 import classad2
 
-from actors.config import Factory
+from actors.config import AnyCloud, Factory
 from actors.config_ec2 import ec2_cloud
 from actors.config_lines import Path, line_of
 from actors.config_mistakes import Mistake, did_you_mean, place_of, shown
 from actors.config_shapes import Expanded, mistakes_in_shapes
+from actors.fleet.life import STAGGER
 
 Raw = Mapping[str, Any]
 
@@ -81,8 +82,25 @@ def _clouds(raw: Raw) -> Iterator[Found]:
             yield from _named((*path, "account"), "account", cloud["account"], _table(raw, "accounts"))
         if cloud.get("kind", "ec2") == "ec2":
             yield from ec2_cloud(cloud, path)
+        yield from _life(path, cloud)
         for key, text in _table(cloud, "attributes").items():
             yield from _expression((*path, "attributes", key), text)
+
+
+def _life(path: Path, cloud: Raw) -> Iterator[Found]:
+    """A VM that is of no use when it has booted would be bought again and again."""
+    keys = ("max_life_s", "min_useful_s", "boot_deadline_s")
+    life, useful, boot = (cloud.get(key, AnyCloud.model_fields[key].default) for key in keys)
+    if not all(isinstance(one, int | float) for one in (life, useful, boot)):
+        return
+    least = (useful + boot) / (1 - STAGGER)
+    if life <= least:
+        said = f"after min_useful_s {useful:g} and boot_deadline_s {boot:g} nothing may be left of {life:g}"
+        yield (
+            (*path, "max_life_s"),
+            said,
+            f"more than {least:.0f}, as VMs go up to a tenth earlier; or lower the others",
+        )
 
 
 def _queues(raw: Raw, whole: Expanded) -> Iterator[Found]:

@@ -22,6 +22,7 @@ from actors.gauges import Gauges
 from actors.messages import LookAtFleet, LookAtListing
 from actors.post_office import PostOffice
 from actors.registry import Closed, Registry
+from actors.rules import life_of
 from actors.views import CLOUD, fleet_views, key_of, publish, read_views, says_same
 from broker.leases import Term
 from broker.table import Table
@@ -63,7 +64,8 @@ class Noticeboard:
 
     def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
         cloud = self._cloud(registry, now, orphans)
-        return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now)]
+        life = life_of(self._config.clouds[registry.cloud])
+        return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now, life)]
 
     def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
         vms, breaker = registry.vms(), registry.breaker

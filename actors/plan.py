@@ -27,7 +27,7 @@ from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT
 from actors.pools.port import PoolError
-from actors.rules import Rules, rules_of, share_of_factory, shares, spent
+from actors.rules import Rules, life_of, rules_of, share_of_factory, shares, spent
 
 T = TypeVar("T")
 
@@ -240,7 +240,7 @@ def _views(
     machines = match(startds.machines, booting).machines
     vms = [replace(vm, state=State.READY) if vm.id in machines else vm for vm in booting if vm.queue == queue]
     room = max(0, config.clouds[cloud].max_vms - len(booting))
-    fleet = view(cloud, queue, vms, machines, frozenset(machines), now)
+    fleet = view(cloud, queue, vms, machines, frozenset(machines), now, life=life_of(config.clouds[cloud]))
     return fleet, _with_siblings(config, CloudView(cloud=cloud, at=now, room=room), seen)
 
 

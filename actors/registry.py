@@ -86,7 +86,7 @@ class Registry:
         self.stopped = ""  # the operator's freeze: nothing is done here at all
         self.unmarked = ""  # why holds do not stand on their instances too
         self.closed_for: set[str] = set()  # queues that an operator froze
-        self.withheld: Counter[str] = Counter()  # by queue: taken out by an operator, not to be replaced
+        self.withheld: Counter[str] = Counter()  # by queue: taken out of service, not to be replaced
         self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views
         self.shares: dict[str, int] = {}  # by queue: its part of this cloud, where all queues want too much
         self.family_shares: dict[str, int] = {}  # the same of all shapes of the cloud that this is a shape of

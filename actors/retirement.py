@@ -27,7 +27,7 @@ from actors.policies.deadlines import evictions, overdue
 from actors.policies.follow import Scene, follow, withheld
 from actors.registry import Registry
 from actors.retirement_acts import Acts, CloudSeat
-from actors.rules import black_hole_rules, drain_rules, shares
+from actors.rules import black_hole_rules, drain_rules, life_of, shares
 from actors.serving import Seat
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
@@ -67,7 +67,7 @@ class Retirement(Acts):
             self._cancel(seat, vm)
         if any(vm.notice and not before.notice for before, vm in changed):
             self._board.wake_submitter(registry)
-        registry.withheld = withheld(registry.vms(), wishes)
+        registry.withheld = withheld(registry.vms(), wishes, now)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
         registry.forget(term, now)
@@ -119,6 +119,7 @@ class Retirement(Acts):
             now=now,
             billed_s=self._config.clouds[registry.cloud].billed_s,
             min_life_s=self._config.clouds[registry.cloud].min_life_s,
+            life=life_of(self._config.clouds[registry.cloud]),
             notices=read_notices(self._table) if self._notices_come else {},
             drains=drain_rules(self._config.clouds[registry.cloud].drains),
             black_holes=self._black_holes(seat, queues, after.values(), now),

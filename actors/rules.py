@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from actors.config import Config, Drains, LimitOf, Queue
+from actors.config import AnyCloud, Config, Drains, LimitOf, Queue
+from actors.fleet.life import FOREVER, Life
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
 from actors.plugins import step
@@ -115,6 +116,10 @@ def drain_rules(drains: Drains) -> DrainRules:
         per_minute=drains.max_per_minute,
         when=tuple(Minutes.parse(text) for text in drains.when),
     )
+
+
+def life_of(cloud: AnyCloud) -> Life:
+    return Life(max_s=cloud.max_life_s, min_useful_s=cloud.min_useful_s) if cloud.max_life_s else FOREVER
 
 
 def black_hole_rules(queue: Queue) -> BlackHoleRules:

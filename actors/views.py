@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from operator import attrgetter
 
+from actors.fleet.life import FOREVER, Life
 from actors.fleet.supply import view
 from actors.fleet.vm import Vm
 from actors.fleet.want import CloudView, FleetView
@@ -29,13 +30,15 @@ def publish(
     return frozenset(changed)
 
 
-def fleet_views(registry: Registry, queues: Iterable[str], now: float) -> list[FleetView]:
+def fleet_views(registry: Registry, queues: Iterable[str], now: float, life: Life = FOREVER) -> list[FleetView]:
     """One view a queue: those that the cloud serves, and those that still have VMs on it."""
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in registry.vms():
         by_queue[vm.queue].append(vm)
     names = dict.fromkeys((*queues, *by_queue))
-    views = [view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts) for q in names]
+    views = [
+        view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts, life) for q in names
+    ]
     shares, of_all = registry.shares, registry.family_shares
     shared = [replace(one, share=shares[one.queue]) if one.queue in shares else one for one in views]
     return [replace(one, family_share=of_all[one.queue]) if one.queue in of_all else one for one in shared]

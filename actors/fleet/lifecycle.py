@@ -52,7 +52,7 @@ TABLE: tuple[Edge, ...] = tuple(
         (State.BOOTING, Event.JOINED, State.READY, "a startd advertises its instance id"),
         (State.BOOTING, Event.LATE, State.ENDING, "boot deadline over, with the pool healthy all that time"),
         (State.BOOTING, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
-        (State.READY, Event.DRAIN, State.DRAINING, "want lowered, operator's wish"),
+        (State.READY, Event.DRAIN, State.DRAINING, "want lowered, operator's wish, its life is over"),
         (State.READY, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
         (State.DRAINING, Event.EMPTIED, State.DRAINED, "every slot Drained and Idle with our nonce"),
         (State.DRAINING, Event.BACK, State.READY, "demand is back while its last job runs: our drain cancelled"),

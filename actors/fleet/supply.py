@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from actors.fleet.life import FOREVER, Life
 from actors.fleet.seen import Machine
 from actors.fleet.vm import SUPPLY, State, Vm
 from actors.fleet.want import FleetView
@@ -24,13 +25,14 @@ class Part:
     vm: Vm
     machine: Machine | None
     seen: bool
+    short: bool  # it lives too short for new jobs
     labels: tuple[str, ...]
     free: tuple[tuple[int, int, int, int], ...] = ()
     claims: int = 0
 
-    def is_of(self, vm: Vm, machine: Machine | None, seen: bool) -> bool:
+    def is_of(self, vm: Vm, machine: Machine | None, seen: bool, short: bool) -> bool:
         """Rows and machines never change, so the same objects make the same part."""
-        return self.vm is vm and self.machine is machine and self.seen is seen
+        return self.vm is vm and self.machine is machine and self.seen is seen and self.short is short
 
 
 def view(
@@ -41,11 +43,14 @@ def view(
     seen: frozenset[str],
     now: float,
     parts: dict[str, Part] | None = None,
+    life: Life = FOREVER,
 ) -> FleetView:
     """`vms` are this queue's rows of this cloud; `machines` their startds as last seen, by VM id.
 
     A VM that is not in `seen` (the newest readings) counts as what it was when it was last seen, and as suspect: a
     collector that restarted must not make the scheduler buy for jobs that have their place.
+
+    The free slots of a VM that soon has lived its time (`life`) are no supply; its jobs count as they did.
 
     `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
     """
@@ -53,11 +58,13 @@ def view(
     labels: Counter[tuple[str, ...]] = Counter()
     free: list[tuple[int, int, int, int]] = []
     claimed = 0
+    ends = life.ends
     for vm in vms:
         machine, there = machines.get(vm.id), vm.id in seen
+        short = ends and life.short(vm.id, vm.born, now)
         part = parts.get(vm.id)
-        if part is None or not part.is_of(vm, machine, there):
-            part = parts[vm.id] = _part(vm, machine, there)
+        if part is None or not part.is_of(vm, machine, there, short):
+            part = parts[vm.id] = _part(vm, machine, there, short)
         labels[part.labels] += 1
         free += part.free
         claimed += part.claims
@@ -67,21 +74,23 @@ def view(
     return FleetView(cloud=cloud, queue=queue, at=now, free=tuple(free), **counts)
 
 
-def _part(vm: Vm, machine: Machine | None, seen: bool) -> Part:
-    labels = tuple(_labels(vm, machine, seen))
+def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
+    labels = tuple(_labels(vm, machine, seen, short))
+    part = Part(vm=vm, machine=machine, seen=seen, short=short, labels=labels)
     if vm.state is not State.READY or vm.notice or machine is None:
-        return Part(vm=vm, machine=machine, seen=seen, labels=labels)
-    return Part(vm=vm, machine=machine, seen=seen, labels=labels, free=tuple(_free(machine)), claims=claims(machine))
+        return part
+    return replace(part, free=() if short else tuple(_free(machine)), claims=claims(machine))
 
 
-def _labels(vm: Vm, machine: Machine | None, seen: bool) -> list[str]:
+def _labels(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> list[str]:
     if not vm.alive:
         return []
     labels = [_label(vm)]
     if vm.held:
         labels.append("held")
     if vm.state is State.READY and not vm.notice:
-        labels.append("busy" if machine is not None and machine.busy else "idle")
+        busy = machine is not None and machine.busy
+        labels += ["busy"] if busy else ["idle", "old"] if short else ["idle"]
         labels += [] if seen else ["suspect"]
     if cancellable(vm, machine):
         labels.append("cancellable")

@@ -52,7 +52,7 @@ class Vm:
     killed: str = ""  # the id of the operator's kill: ended without a drain
     unwanted: float = 0.0  # since when: booting and not wanted any more, to be drained when it joins
     nonce: str = ""  # of the drain that is ours; a new one for each request
-    drain_for: str = ""  # "policy", "wish:<id>", "spot", ...: what may be taken back, and what not
+    drain_for: str = ""  # "policy", "wish:<id>", "spot", "age", ...: what may be taken back, and what not
     drain_asked: float = 0.0  # when the request with `nonce` was accepted by the startd; 0: not yet
     cancel_unknown: float = 0.0  # when its drain was asked to be taken back, until an answer is known; 0: not
     request_id: str = ""  # of the accepted request, to cancel by

@@ -48,6 +48,7 @@ class FleetView:
     ready: int = 0
     idle: int = 0
     busy: int = 0
+    old: int = 0  # of `idle`: they live too short for new jobs, and their slots are not among `free`
     suspect: int = 0  # ready, and the reading does not show it
     unwanted: int = 0
     leaving: int = 0

@@ -3,16 +3,18 @@
 Pure. An operator's wish comes before policy. When a queue wants more than it has, what was given up while it boots is
 wanted again first, then drains whose last job still runs are taken back; only the rest is bought (by the submitter,
 which counts those two as coming back). When it wants less, `release.choose` says who goes: never on a frozen cloud, and
-no more than the disruption budget allows.
+no more than the disruption budget allows. A VM that has lived its time (`fleet.life`) is given up however much it is
+wanted; until the want that knows of that has been decided, it is not replaced: its jobs may be the last.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet.holding import released
+from actors.fleet.life import FOREVER, Life
 from actors.fleet.lifecycle import KILLABLE, Event, move
 from actors.fleet.notice import Notice, noticed, urgent
 from actors.fleet.reconcile import drain
@@ -24,7 +26,9 @@ from actors.policies.black_hole import looked_at, taken_out
 from actors.policies.disruption import UNLIMITED, Budget, DrainRules
 from actors.policies.release import Candidate, choose, paid_left_s
 
+DECIDED_WITHIN_S = 30.0  # after a VM was given up for its age, its queue's want has been decided anew
 REFUSED_FOR_S = 300.0  # a startd that refused a drain is not asked by policy again before this
+AGE = "age"  # what such a drain is for
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class Scene:
     now: float
     billed_s: float = 0.0  # the period that the cloud bills
     min_life_s: float = 0.0  # before that age policy gives no VM up
+    life: Life = FOREVER  # after which it gives every VM up
     notices: Mapping[str, Notice] = field(default_factory=dict)  # by instance id
     drains: DrainRules = UNLIMITED  # of the cloud
     queue_drains: Mapping[str, DrainRules] = field(default_factory=dict)
@@ -64,13 +69,17 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
         after, policys = _wished(vm, scene, budget)
         if policys and vm.id in scene.black_holes:
             after = _eats_jobs(after, scene, budget)
+        if policys and scene.life.ends and scene.life.short(vm.id, vm.born, scene.now):
+            after = _ages(after, scene, budget)
         if after is not vm:
             changes.rows[vm.id] = after
         if policys:
             by_queue[vm.queue].append(after)
     supply = Counter(vm.queue for vm in (changes.rows.get(vm.id, vm) for vm in vms) if vm.supply)
+    leaving = outlived((changes.rows.get(vm.id, vm) for vm in vms), scene.now)
     for queue, want in scene.wants.items():
-        _serve(by_queue[queue], want - supply[queue], scene, changes, budget)
+        missing = want - supply[queue]
+        _serve(by_queue[queue], max(0, missing - leaving[queue]) if missing > 0 else missing, scene, changes, budget)
     _say_who_waits(vms, changes, budget)
     return changes
 
@@ -85,10 +94,21 @@ def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: Budget) -> None:
             changes.rows[vm.id] = replace(after, drain_waits=why)
 
 
-def withheld(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> Counter[str]:
-    """By queue: VMs that an operator took out of service and does not want replaced while the wish lives."""
+def withheld(vms: Collection[Vm], wishes: tuple[Wish, ...], now: float) -> Counter[str]:
+    """By queue: VMs that are not replaced: an operator took them out of service and does not want it while the wish
+    lives, or they have just lived their time.
+    """
     ids = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
-    return Counter(vm.queue for vm in vms if vm.drain_for in ids and vm.state is not State.READY)
+    return Counter(vm.queue for vm in vms if vm.drain_for in ids and vm.state is not State.READY) + outlived(vms, now)
+
+
+def outlived(vms: Iterable[Vm], now: float) -> Counter[str]:
+    """By queue: VMs that were given up for their age so lately that the want may not know it yet."""
+    return Counter(
+        vm.queue
+        for vm in vms
+        if vm.drain_for == AGE and vm.state is State.DRAINING and now - vm.drain_begun < DECIDED_WITHIN_S
+    )
 
 
 def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:
@@ -126,6 +146,21 @@ def _eats_jobs(vm: Vm, scene: Scene, budget: Budget) -> Vm:
     if vm.state is not State.READY or vm.held or scene.frozen or scene.now - vm.refused_at < REFUSED_FOR_S:
         return vm
     return taken_out(vm, scene.black_holes[vm.id], scene.now) if budget.may(vm) else vm
+
+
+def _ages(vm: Vm, scene: Scene, budget: Budget) -> Vm:
+    """Its time is over, or soon and it is idle. One that drains already is not taken back any more (`cancellable`)."""
+    left_s, machine = scene.life.left_s(vm.id, vm.born, scene.now), scene.machines.get(vm.id)
+    if left_s > 0.0 and (machine is None or machine.busy):
+        return vm
+    if vm.state is State.DRAINING and vm.drain_for == "policy" and not vm.cancel_unknown:
+        return replace(vm, drain_for="policy, final")
+    if vm.state is not State.READY or vm.held or scene.frozen or scene.now - vm.refused_at < REFUSED_FOR_S:
+        return vm
+    told = f"it has lived its time: {scene.now - vm.born:.0f} s of at most {scene.life.max_s:g}"
+    if left_s > 0.0:
+        told = f"it is idle, and the {left_s:.0f} s that it has left of its time are too short for new jobs"
+    return drain(vm, scene.now, AGE, told) if budget.may(vm) else vm
 
 
 def _held(vm: Vm, wish: Wish | None) -> Vm:
@@ -198,4 +233,5 @@ def _candidate(vm: Vm, scene: Scene) -> Candidate:
         held=bool(vm.held),
         paid_left_s=paid_left_s(vm.born, scene.now, scene.billed_s),
         young=scene.now - vm.born < scene.min_life_s,
+        old=scene.life.short(vm.id, vm.born, scene.now),
     )

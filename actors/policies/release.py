@@ -2,8 +2,9 @@
 
 A VM that is still under way goes before one that joined: it has run nothing, and marking it costs nothing. Then idle
 ones: where the cloud bills by the hour, the one that is nearest to the end of what is paid already; else the one that
-has been idle longest; then those whose reading is old; then busy ones, the one with the fewest jobs first. Among equals
-the oldest goes. Held ones never go by policy, and none before it has had its least useful life.
+has been idle longest; then those whose reading is old; then busy ones, the one with the fewest jobs first. Of the idle,
+and of the busy, those that soon have lived their time go before the others. Among equals the oldest goes. Held ones
+never go by policy, and none before it has had its least useful life.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Candidate:
     held: bool = False
     paid_left_s: float = 0.0  # of its billed period; 0 where the cloud bills by the second
     young: bool = False  # it has not had its least useful life
+    old: bool = False  # it has too little of its life left for new jobs
 
 
 def choose(surplus: int, candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def _order(vm: Candidate) -> tuple[int, float, float, float, str]:
     if not vm.joined:
         return (0, 0.0, -vm.born, 0.0, vm.id)
     if not vm.seen:
-        return (2, 0.0, vm.born, 0.0, vm.id)
+        return (3, 0.0, vm.born, 0.0, vm.id)
     if vm.jobs:
-        return (3, 0.0, float(vm.jobs), vm.born, vm.id)
-    return (1, vm.paid_left_s, vm.idle_since or vm.born, vm.born, vm.id)
+        return (4 if vm.old else 5, 0.0, float(vm.jobs), vm.born, vm.id)
+    return (1 if vm.old else 2, vm.paid_left_s, vm.idle_since or vm.born, vm.born, vm.id)

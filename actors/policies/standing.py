@@ -105,7 +105,7 @@ def _standing(
     seen_at = max(view.at, cloud.at if cloud else 0.0)
     unseen = max(0, wanted - view.supply) if want and recent and seen_at < want.changed else 0
     idle, busy = max(0, min(view.idle, view.ready) - view.suspect), min(view.busy, view.ready)
-    of_idle, of_busy = _split(view.free, idle * rules.slots)
+    of_idle, of_busy = _split(view.free, max(0, idle - view.old) * rules.slots)
     return Standing(
         rules=rules,
         tier=tier,

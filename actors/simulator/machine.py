@@ -32,6 +32,7 @@ class Machine:
     free: Size
     state: State = State.BOOTING
     unwanted: bool = False
+    final: bool = False  # it has lived its time: its drain is not taken back
     idle_since: float = 0.0
     jobs: int = 0
     on: dict[int, tuple[float, Waiting]] = field(default_factory=dict)

@@ -71,20 +71,24 @@ def _shape(ask: Size) -> Shape:
 
 def fleet_view(world: World, cloud: str) -> FleetView:
     """One cloud's VMs as its holder publishes them."""
-    counts = dict.fromkeys(("booting", "unwanted", "draining", "busy", "idle", "claims"), 0)
+    counts = dict.fromkeys(("booting", "unwanted", "draining", "cancellable", "busy", "idle", "old", "claims"), 0)
     free: list[Size] = []
+    ends = world.clouds[cloud].life.ends
     for machine in world.machines[cloud].values():
         if machine.state is State.BOOTING:
             counts["unwanted" if machine.unwanted else "booting"] += 1
         elif machine.state is State.DRAINING:
             counts["draining"] += 1
+            counts["cancellable"] += not machine.final
         else:
+            short = ends and world.short(machine)
             counts["busy" if machine.jobs else "idle"] += 1
+            counts["old"] += short and not machine.jobs
             counts["claims"] += machine.jobs
-            if machine.free[0] > 0:
+            if machine.free[0] > 0 and not short:
                 free.append(machine.free)
     view = FleetView(cloud=cloud, queue="queue", at=world.env.now, free=tuple(free), **counts)
-    return replace(view, ready=view.busy + view.idle, cancellable=view.draining)
+    return replace(view, ready=view.busy + view.idle)
 
 
 def cloud_view(world: World, cloud: str) -> CloudView:

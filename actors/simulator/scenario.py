@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actors.config import Config
 from actors.policies.rules import QueueRules
-from actors.rules import rules_of
+from actors.rules import life_of, rules_of
 from actors.simulator.jobs import Job
 from actors.simulator.meter import Outcome
 from actors.simulator.run import simulate
@@ -44,6 +44,7 @@ def scenario(config: Config, name: str, queue: str | None = None, assume: Assump
             boot_s=assume.boot_s,
             spread=assume.spread,
             reclaims_per_hour=assume.reclaims_per_hour if _spot(config, cloud) else 0.0,
+            life=life_of(config.clouds[cloud]),
         )
         for cloud in rules.queue.clouds
     )

@@ -2,8 +2,9 @@
 
 What is modelled, after what was measured on real pools: a negotiation cycle matches waiting jobs to free slots, the
 fullest slot that fits first; a job that ends leaves its claim to a waiting job of the same shape at once; a drained VM
-takes no new job and ends with its last one; a VM that is given up while it boots ends when it has joined. Boot times
-vary around the cloud's; spot VMs are reclaimed at random, and their jobs start anew. Slots are partitionable.
+takes no new job and ends with its last one, and VMs that have lived their time are drained; a VM that is given up while
+it boots ends when it has joined. Boot times vary around the cloud's; spot VMs are reclaimed at random, and their jobs
+start anew. Slots are partitionable.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import simpy
 
+from actors.fleet.life import FOREVER, Life
 from actors.fleet.vm import State
 from actors.policies.need import Size
 from actors.policies.release import Candidate, choose
@@ -36,6 +38,7 @@ class CloudModel:
     boot_s: float = 150.0
     spread: float = 0.2
     reclaims_per_hour: float = 0.0
+    life: Life = FOREVER
 
 
 class World:
@@ -111,6 +114,8 @@ class World:
             self._start(machine, queue.popleft())
         if machine.state is State.DRAINING and not machine.jobs:
             self._end(machine)
+        elif machine.state is State.READY and not machine.jobs and self.short(machine):
+            self._outlive(machine)
 
     def _leave(self, machine: Machine, number: int) -> None:
         ask = machine.on.pop(number)[1].ask
@@ -138,7 +143,7 @@ class World:
                 self._shrink(mine, -missing)
 
     def _grow(self, cloud: str, mine: list[Machine], missing: int) -> None:
-        back = [m for m in mine if m.unwanted or m.state is State.DRAINING][:missing]
+        back = [m for m in mine if m.unwanted or (m.state is State.DRAINING and not m.final)][:missing]
         for machine in back:
             machine.unwanted = False
             if machine.state is State.DRAINING:
@@ -177,21 +182,46 @@ class World:
             self._end(machine)
             return
         self._reopen(machine)
+        left_s, useful_s = self.left_s(machine), self.clouds[machine.cloud].life.min_useful_s
+        if math.isfinite(left_s):
+            self._after(max(0.0, left_s - useful_s), machine, self._ages)
+            self._after(max(0.0, left_s), machine, self._outlive)
         rate = self.clouds[machine.cloud].reclaims_per_hour
         if rate:
             self._after(self._chance.expovariate(rate / 3600.0), machine, self._reclaim)
 
     def _shrink(self, mine: list[Machine], surplus: int) -> None:
         by_id = {machine.id: machine for machine in mine if machine.supply}
-        for machine_id in choose(surplus, map(_candidate, by_id.values())):
+        for machine_id in choose(surplus, [_candidate(one, self.short(one)) for one in by_id.values()]):
             machine = by_id[machine_id]
             if machine.state is State.BOOTING:
                 machine.unwanted = True
-                continue
-            self._open[machine.free[0]].pop(machine, None)
-            machine.state = State.DRAINING
-            if not machine.jobs:
-                self._end(machine)
+            else:
+                self._drain(machine)
+
+    def left_s(self, machine: Machine) -> float:
+        """Of its life."""
+        return self.clouds[machine.cloud].life.left_s(machine.id, machine.born, self.env.now)
+
+    def short(self, machine: Machine) -> bool:
+        """Whether it lives too short for new jobs."""
+        return self.clouds[machine.cloud].life.short(machine.id, machine.born, self.env.now)
+
+    def _ages(self, machine: Machine) -> None:
+        """An idle VM that lives too short for new jobs is of no use."""
+        if not machine.jobs:
+            self._outlive(machine)
+
+    def _outlive(self, machine: Machine) -> None:
+        machine.final = True
+        if machine.id in self.machines[machine.cloud] and machine.state is State.READY:
+            self._drain(machine)
+
+    def _drain(self, machine: Machine) -> None:
+        self._open[machine.free[0]].pop(machine, None)
+        machine.state = State.DRAINING
+        if not machine.jobs:
+            self._end(machine)
 
     def _reclaim(self, machine: Machine) -> None:
         if machine.id in self.machines[machine.cloud]:
@@ -214,11 +244,12 @@ class World:
         self.meter.ended(machine, self.env.now)
 
 
-def _candidate(machine: Machine) -> Candidate:
+def _candidate(machine: Machine, short: bool) -> Candidate:
     return Candidate(
         id=machine.id,
         born=machine.born,
         joined=machine.state is State.READY,
         jobs=machine.jobs,
         idle_since=0.0 if machine.jobs else machine.idle_since,
+        old=short,
     )
