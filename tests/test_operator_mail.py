@@ -136,6 +136,20 @@ def test_so_many_of_a_queue_are_chosen_once_the_dearest_first(
     assert (wish.selector, wish.names) == ("vm", ("young", "dear"))
 
 
+def test_a_cloud_of_several_shapes_is_all_of_them(site: Site, table: Table, clock: RedisClock) -> None:
+    shapes = {f"spot-{n}": {**CLOUD, "family": {"name": "spot", "max_vms": 9}} for n in ("small", "large")}
+    config = CONFIG.model_copy(
+        update={"clouds": Config.model_validate({**CONFIG.model_dump(), "clouds": shapes}).clouds}
+    )
+    mailer = Mailer(site, KINDS, "test#2", clock)
+    OperatorDesk(config, table, PostOffice(mailer, Gauges()), clock.now).take(mail(selector="cloud", name="spot"))
+    mailer.close()
+    (wish,) = read_wishes(table, clock.now())
+    assert wish.names == ("spot-small", "spot-large")
+    assert all(wish.concerns_group(cloud, "atlas") for cloud in shapes)
+    assert not wish.concerns_group("spot", "atlas")
+
+
 def test_a_wish_is_without_effect_after_its_life(desk: OperatorDesk, table: Table, clock: RedisClock) -> None:
     desk.take(mail(life_s=10))
     assert read_wishes(table, clock.now() + 11) == ()

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from actors.applying import NAME, activate
-from actors.config import Config, Ec2Account
+from actors.config import Config, Ec2Account, Family
 from actors.console.status import Reader
 from actors.console.status_model import Status
 from actors.console.status_screen import screen
@@ -118,6 +118,14 @@ def test_a_quota_that_leaves_no_room_is_shown_beside_its_cloud(config: Config, h
     told = "account amazon has at most 6 VMs, in use: 6 VMs"
     healthy.write("fleet", "cloud/spot", HEAD, CloudView(cloud="spot", at=healthy.now(), room=0, full=told))
     assert told in " ".join(shown(read(config)).split())
+
+
+def test_the_shapes_of_a_cloud_have_a_line_for_all_of_them(config: Config, healthy: Rows) -> None:
+    spot = config.clouds["spot"].model_copy(update={"family": Family(name="any", max_vms=7)})
+    healthy.vm("spot", State.READY, usd_per_hour=0.5)
+    status = read(config.model_copy(update={"clouds": config.clouds | {"spot": spot}}))
+    assert [(one.family, one.family_max_vms) for one in status.clouds if one.family] == [("any", 7)]
+    assert "any, all shapes 1 of 7 0.50" in " ".join(shown(status).split())
 
 
 def with_account(config: Config, **limits: float) -> Config:

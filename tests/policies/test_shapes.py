@@ -102,6 +102,30 @@ def test_a_lowered_limit_of_all_shapes_gives_up_the_dearest() -> None:
     assert numbers(site.decide(demand(jobs(0, running=20)))) == {"spot-small": 3, "spot-large": 0}
 
 
+def test_what_is_beyond_this_queues_share_of_all_shapes_is_given_back_the_dearest_first() -> None:
+    site = Site((tuple(replace(one, family_max_vms=10) for one in (SMALL, LARGE)),), release_after_s=0.0)
+    site.fleet = {
+        "spot-small": has(SMALL, busy=3, family_share=4),
+        "spot-large": has(LARGE, busy=3, family_share=4),
+    }
+    assert numbers(site.decide(demand(jobs(9, running=20)))) == {"spot-small": 3, "spot-large": 1}
+
+
+def test_what_a_queue_asks_of_all_shapes_depends_on_nobody_else() -> None:
+    """Or queues that look at each other's would never settle."""
+    clouds = tuple(replace(one, family_max_vms=10, shared=True) for one in (SMALL, LARGE))
+    asked = []
+    for used, share in ((0, -1), (10, -1), (10, 1)):
+        site = Site((clouds,))
+        site.fleet = {one.name: has(one, family_share=share) for one in clouds}
+        site.views = {
+            one.name: CloudView(cloud=one.name, at=NOW - 1, room=10 - used, family_used=used) for one in clouds
+        }
+        wants = site.decide(demand(jobs(98))).wants
+        asked.append({name: row.asks for name, row in wants.items()})
+    assert asked == [{"spot-small": 1, "spot-large": 6}] * 3
+
+
 # --- what holds whatever the shapes are
 
 
