@@ -34,10 +34,13 @@ def test_every_apf_command_line_in_it_is_one_that_the_command_takes() -> None:
 
 
 def test_the_example_configuration_is_right(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    example, shapes = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     file = tmp_path / "factory.toml"
     file.write_text(example)
     assert load(file).queues
+    rest = re.sub(r"\[clouds\.spot\]\n.*?(?=\n\[)", "", example, flags=re.DOTALL)
+    file.write_text(rest + shapes)
+    assert {"spot-small", "spot-large"} < set(load(file).clouds)
 
 
 def test_every_file_that_it_points_to_is_there() -> None:
