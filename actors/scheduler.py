@@ -18,7 +18,7 @@ from actors.counting import counted
 from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.gauges import Gauges
-from actors.messages import LookAtWant
+from actors.messages import LookAtFleet, LookAtWant
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS
 from actors.policies.steps import Counts
@@ -28,12 +28,14 @@ from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import read_view_of
 from actors.wants import Standing, read_wants, wants_of_queues, write_standing, write_wants
+from broker.envelope import Message
 from broker.leases import Term
 from broker.table import Table
 
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
 QUIET_LOOK_S = 30.0  # no jobs and no VMs wanted: what changes that comes with mail
+FLEET_MAY_WAIT_S = 0.1  # a launch changes its cloud's view three times in this time
 FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
 
 log = structlog.get_logger("scheduler")
@@ -73,6 +75,9 @@ class Scheduler(Serving):
             return SURPLUS_LOOK_S
         return QUIET_LOOK_S if _quiet(state) else LOOK_S
 
+    def may_wait_s(self, news: Message) -> float:
+        return FLEET_MAY_WAIT_S if isinstance(news, LookAtFleet) else 0.0
+
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
         return QueueSeat(
             began=self._now(), rules=rules_of(self._config, seat.name), wants=read_wants(self._table, seat.name)
@@ -102,7 +107,7 @@ class Scheduler(Serving):
             elsewhere=spent(self._config, [want for want in wants if want.queue != seat.name]),
             factory_share=share_of_factory(self._config, seat.name, wants) if wants else NO_LIMITS,
         )
-        self._write(seat, term, decision)
+        self._write(seat, term, decision, {cloud: fleet for cloud, (_, fleet) in views.items()})
         self._tell(seat, term, decision)
         if isinstance(demand, JobsSeen):
             self._gauges.demand(seat.name, demand)
@@ -129,23 +134,25 @@ class Scheduler(Serving):
             return Failed(source=demand.source, at=demand.at, reason=f"last read {now - demand.at:.0f} s ago")
         return demand
 
-    def _write(self, seat: Seat, term: Term, decision: Decision) -> None:
+    def _write(self, seat: Seat, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
         changed = [decision.wants[cloud] for cloud in decision.changed]
         if not changed:
             return
         write_wants(self._table, term, changed)
         for want in changed:
-            self._announce(seat.state.wants.get(want.cloud), want)
+            self._announce(seat.state.wants.get(want.cloud), want, fleets.get(want.cloud))
         seat.state.wants = dict(decision.wants)
 
-    def _announce(self, before: Want | None, want: Want) -> None:
+    def _announce(self, before: Want | None, want: Want, fleet: FleetView | None) -> None:
+        """Retirement has nothing to do for a higher want but to take back what it gave up, if there is such."""
         was = before.n if before else 0
         self._gauges.want(want)
         if want.n == was:
             return
         why = "; ".join(want.reasons)
         log.info("want", queue=want.queue, cloud=want.cloud, was=was, now=want.n, decision=want.decision, why=why)
-        for actor in ("submitter", "retirement"):
+        nothing_leaves = fleet is not None and not (fleet.unwanted or fleet.draining)
+        for actor in ("submitter",) if want.n > was and nothing_leaves else ("submitter", "retirement"):
             self._office.send(f"{actor}@cloud/{want.cloud}", LookAtWant(queue=want.queue, cloud=want.cloud))
 
     def _tell(self, seat: Seat, term: Term, decision: Decision) -> None:

@@ -158,6 +158,10 @@ class Serving(pykka.ThreadingActor):
         """How long the post may go without a look."""
         raise NotImplementedError
 
+    def may_wait_s(self, news: Message) -> float:
+        """How long this news may wait for more of its kind: one look does for all."""
+        return 0.0
+
     def begin(self, seat: Seat, term: Term) -> Any:
         """What the actor keeps of a post, read from the rows."""
         raise NotImplementedError
@@ -180,8 +184,9 @@ class Serving(pykka.ThreadingActor):
                 self._seats[post] = Seat(post=post)
             case Drop(post=post):
                 self._seats.pop(post, None)
-            case Wake(post=post) if post in self._seats:
-                self._seats[post].due = 0.0
+            case Wake(post=post, message=news) if post in self._seats:
+                seat = self._seats[post]
+                seat.due = min(seat.due, time.monotonic() + self.may_wait_s(news))
             case Answer(post=post, seat=seat) if self._seats.get(post) is seat:
                 self._take(self._seats[post], message)
             case Tick():

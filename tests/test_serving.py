@@ -7,8 +7,9 @@ from typing import Any
 
 from actors.calls import Calls
 from actors.gauges import Gauges
-from actors.messages import LookAtDemand
+from actors.messages import LookAtDemand, LookAtWishes
 from actors.serving import REST, Hold, Seat, Serving, Terms, Tick, Wake
+from broker.envelope import Message
 from broker.leases import Term
 
 POST = "queue/atlas"
@@ -59,6 +60,34 @@ def test_after_a_look_that_cost_much_the_post_rests_in_proportion() -> None:
     looks = looks_after_wakes(used_s=0.1, for_s=1.5)
     assert len(looks) >= 2, "a wake in the rest is not forgotten"
     assert all(after - before >= (1 + REST) * 0.1 for before, after in pairwise(looks))
+
+
+class Patient(Looker):
+    """News of a pool may wait for ever; other news may not."""
+
+    def may_wait_s(self, news: Message) -> float:
+        return 1000.0 if isinstance(news, LookAtDemand) else 0.0
+
+
+def test_news_that_may_wait_makes_no_look_of_its_own_and_keeps_no_other_news_waiting() -> None:
+    terms, calls = Terms(), Calls(4)
+    looks: list[float] = []
+    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    actor = Patient(terms, calls, Gauges(), 0.0, looks)
+    seen = []
+    for message in (
+        Hold(post=POST),
+        Tick(),
+        Wake(post=POST, message=LookAtDemand(pool="local")),
+        Tick(),
+        Wake(post=POST, message=LookAtWishes()),
+        Wake(post=POST, message=LookAtDemand(pool="local")),
+        Tick(),
+    ):
+        actor.on_receive(message)
+        seen.append(len(looks))
+    calls.close()
+    assert seen == [0, 1, 1, 1, 1, 1, 2]
 
 
 def test_a_cheap_look_follows_each_mail() -> None:

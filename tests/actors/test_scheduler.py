@@ -1,0 +1,99 @@
+"""Whom the scheduler wakes when a want changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from actors.calls import Calls
+from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.shape import Shape
+from actors.fleet.want import CloudView, FleetView
+from actors.gauges import Gauges
+from actors.post_office import PostOffice
+from actors.readings import DemandRows
+from actors.scheduler import Scheduler
+from actors.serving import Hold, Terms, Tick
+from actors.views import publish
+from broker.clock import RedisClock
+from broker.connect import Site
+from broker.envelope import Message
+from broker.leases import Leases, Term
+from broker.mail import Mailer
+from broker.table import Table
+from tests.actors.stage import CONFIG
+
+QUEUE, CLOUD, POOL = "queue/atlas", "cloud/private", "pool/local"
+
+
+class Desk:
+    """The scheduler of one queue; `woken` are the mailboxes that it wrote to since the last look."""
+
+    def __init__(self, site: Site) -> None:
+        client = site.client()
+        self.table, clock = Table(client, site), RedisClock(client)
+        self.now = clock.sync()
+        leases = Leases(client, site, "test#1", 600.0)
+        self.terms = {post: term for post in (QUEUE, CLOUD, POOL) if isinstance(term := leases.acquire(post), Term)}
+        known = Terms()
+        for term in self.terms.values():
+            known.put(term)
+        self.woken: list[str] = []
+        self._calls = Calls(2)
+        self.mailer = Mailer(site, {}, "test#1", clock)
+        office = PostOffice(self.mailer, Gauges(), self._handed_over)
+        self.actor = Scheduler(known, self._calls, CONFIG, self.table, office, lambda: self.now, Gauges())
+        self._demand, self._published = DemandRows(self.table, "local"), {}
+
+    def close(self) -> None:
+        self._calls.close()
+        self.mailer.close()
+
+    def _handed_over(self, mailbox: str, message: Message) -> bool:
+        self.woken.append(mailbox)
+        return True
+
+    def look(self, jobs: int, fleet: FleetView) -> set[str]:
+        """With so many waiting jobs and such a fleet; returns who was woken."""
+        one = JobClass(queue="atlas", request=Shape(cpus=1), requirements="true", idle=jobs)
+        self.now += 100
+        seen = JobsSeen(source=POOL, at=self.now, classes=(one,), schedds=(ScheddSeen(name="s"),))
+        self._demand.write(self.terms[POOL], seen, ["atlas"])
+        views = [CloudView(cloud="private", at=self.now, room=4), replace(fleet, at=self.now)]
+        publish(self.table, self.terms[CLOUD], views, self._published)
+        self.woken.clear()
+        self.actor.on_receive(Hold(post=QUEUE))
+        self.actor.on_receive(Tick())
+        return set(self.woken)
+
+
+@pytest.fixture
+def desk(site: Site) -> Iterator[Desk]:
+    made = Desk(site)
+    yield made
+    made.close()
+
+
+NONE = FleetView(cloud="private", queue="atlas", at=0.0)
+SUBMITTER, RETIREMENT = f"submitter@{CLOUD}", f"retirement@{CLOUD}"
+
+
+def test_a_higher_want_wakes_who_starts_vms_and_not_who_ends_them(desk: Desk) -> None:
+    assert desk.look(2, NONE) == {SUBMITTER}
+
+
+@pytest.mark.parametrize("leaving", [replace(NONE, unwanted=1), replace(NONE, draining=1)])
+def test_a_higher_want_wakes_both_where_something_may_be_taken_back(desk: Desk, leaving: FleetView) -> None:
+    assert desk.look(2, leaving) == {SUBMITTER, RETIREMENT}
+
+
+def test_a_lower_want_wakes_both(desk: Desk) -> None:
+    desk.look(2, NONE)
+    assert desk.look(0, NONE) == {SUBMITTER, RETIREMENT}
+
+
+def test_a_want_that_stays_wakes_nobody(desk: Desk) -> None:
+    desk.look(2, NONE)
+    assert desk.look(2, NONE) == set()
