@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actors.clouds.port import Unknown
 from actors.config import Config
-from actors.config_file import load
+from actors.config_file import load, parse
 from actors.fleet.seen import Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, Slot, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.plan import Planned, look, plan
@@ -133,3 +133,32 @@ def test_a_lower_priority_would_give_back_what_the_higher_one_wants() -> None:
     planned = together({"a": 40}, a={}, b={"priority": 1})
     assert planned["a"]["private"] == 0
     assert planned["b"] == {"private": 0, "spot": 60}, "there is no room until they have ended"
+
+
+def of_shapes(pool: Pool, *, small: Cloud, large: Cloud) -> tuple[Planned, ...]:
+    """Both queues on a cloud of two shapes, which may have four VMs together."""
+
+    shapes = "\n".join(
+        f'[clouds.spot.shapes.{name}]\ninstance_type = "{name}"\nshape = {{ cpus = {cpus}, memory_mib = 60_000 }}\n'
+        for name, cpus in (("small", 2), ("large", 8))
+    )
+    cloud = '[clouds.spot]\nregion = "r"\nimage = "i"\nmax_vms = 4\n'
+    queue = '[queues.%s]\npool = "local"\njobs = "true"\ncascade = [["spot"]]\n'
+    head = '[factory]\nname = "lab"\n[pools.local]\ncollector = "c"\n'
+
+    config = parse("\n".join([head, cloud, shapes, queue % "atlas", queue % "users"]))
+    return plan(config, look({"local": pool}, {"spot-small": small, "spot-large": large}, NOW), NOW)
+
+
+def test_a_cloud_of_several_shapes_is_planned_within_the_limit_of_all() -> None:
+    atlas, users = of_shapes(Pool(18, {}), small=Cloud(), large=Cloud("i-1"))
+    assert numbers(atlas) == {"spot-small": 1, "spot-large": 2}  # one of them boots already
+    atlas, users = of_shapes(Pool(100, {}), small=Cloud("i-2"), large=Cloud("i-1"))
+    assert numbers(atlas) == {"spot-small": 1, "spot-large": 3}
+    assert numbers(users) == {"spot-small": 0, "spot-large": 0}
+
+
+def test_while_one_shape_is_not_known_no_other_is_bought() -> None:
+    atlas, _ = of_shapes(Pool(18, {}), small=Cloud(away=True), large=Cloud("i-1"))
+    assert numbers(atlas)["spot-large"] == 1
+    assert any("cloud/spot-small" in why for why in atlas.decision.why)
