@@ -121,6 +121,19 @@ def test_its_table_is_checked_like_ours(site: Path) -> None:
     ]
 
 
+def test_it_may_have_several_shapes(site: Path) -> None:
+    install_example(site, "cloud-script")
+    shapes = "\n".join(f"shapes.{n} = {{ shape = {{ cpus = {n}, memory_mib = 900 }} }}" for n in (2, 8))
+    shaped = SCRIPT.replace("shape = { cpus = 4, memory_mib = 8000 }", shapes)
+    config = parse(shaped)
+    assert config.queues["atlas"].cascade == (("rack-2", "rack-8"),)
+    assert rules_of(config, "atlas").clouds["rack-8"].cores == 8
+    assert type(adapters.cloud(config, "rack-8")).__name__ == "ScriptCloud"
+    assert said(shaped.replace("shapes.8 = {", "shapes.8 = { comand = [],")) == [
+        "line 11: clouds.rack.shapes.8.comand: an unknown key (did you mean 'command'?)"
+    ]
+
+
 def test_its_keys_are_part_of_what_hosts_share(site: Path) -> None:
     install_example(site, "cloud-script")
     config = parse(SCRIPT)
