@@ -60,17 +60,19 @@ def cloud(config: Config, name: str) -> Cloud:
 
 def notice_queues(config: Config) -> dict[str, NoticeQueue]:
     """By cloud, where its spot notices are; those without such a queue are absent. No call is made yet."""
-    return {
-        name: Sqs(
-            url=settings.notices_queue,
-            region=settings.region,
-            account=config.accounts[settings.account] if settings.account else None,
-            reveal=secret,
-            timeout_s=settings.timeout_s,
-        )
-        for name, settings in config.clouds.items()
-        if isinstance(settings, Ec2Cloud) and settings.notices_queue
-    }
+    found: dict[str, NoticeQueue] = {}
+    for name, settings in config.clouds.items():
+        if isinstance(settings, Ec2Cloud) and settings.notices_queue:
+            found[name] = Sqs(
+                url=settings.notices_queue,
+                region=settings.region,
+                account=config.accounts[settings.account] if settings.account else None,
+                reveal=secret,
+                timeout_s=settings.timeout_s,
+            )
+        if isinstance(settings, SimulatedCloud) and settings.notices_queue:
+            found[name] = simulated_cloud.Notices(name, settings)
+    return found
 
 
 def recipe(config: Config) -> Callable[[str, str], str]:

@@ -279,6 +279,7 @@ class SimulatedCloud(AnyCloud):
     world: str  # as for a simulated pool
     interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # between listings
     image: str = ""  # a name for what its VMs are started from
+    notices_queue: bool = False  # whether the world's spot notices about its VMs are read
 
     @property
     def made_from(self) -> str:

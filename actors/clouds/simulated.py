@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from actors.clouds.notices import Message
 from actors.clouds.port import CloudError, NoCapacity, Order, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.config import Config, SimulatedCloud
 from actors.finding import Finding
@@ -14,6 +17,7 @@ from actors.fleet.seen import Instance, Listed
 from actors.world_link import WorldAway, WorldLink, WorldRefused
 
 _LONGEST_TOKEN = 64
+_NOTICES_AGAIN_S = 0.5
 _REMEDIES: dict[str, Callable[[str, str], CloudError]] = {
     "no-capacity": NoCapacity,
     "quota": Quota,
@@ -85,6 +89,29 @@ class Simulated:
     def _ask(self, operation: str, **arguments: Any) -> Any:
         with _remedied():
             return self._link.call(operation, **arguments)
+
+
+class Notices:
+    """The messages about one cloud's VMs, as a queue would bring them: until they are deleted."""
+
+    def __init__(self, name: str, config: SimulatedCloud) -> None:
+        self._name, self._link = name, WorldLink(config.world, config.timeout_s)
+        self._over = threading.Event()
+
+    def receive(self, wait_s: int) -> tuple[Message, ...]:
+        deadline = time.monotonic() + wait_s
+        while True:
+            with _remedied():
+                found = self._link.call("notices", cloud=self._name)
+            if found or time.monotonic() >= deadline or self._over.wait(_NOTICES_AGAIN_S):
+                return tuple(Message(body=body, receipt=receipt) for receipt, body in found)
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        with _remedied():
+            self._link.call("drop_notices", cloud=self._name, receipts=[one.receipt for one in messages])
+
+    def close(self) -> None:
+        self._over.set()
 
 
 def _instances(rows: Sequence[dict[str, Any]]) -> tuple[Instance, ...]:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from actors.clouds.notices import NotANotice, notice_of
 from actors.clouds.port import NoCapacity, Throttled, Unknown
-from actors.clouds.simulated import Simulated
+from actors.clouds.simulated import Notices, Simulated
 from actors.config import SimulatedCloud, SimulatedPool
+from actors.fleet.notice import Kind
 from actors.pools.port import Drain, PoolAway
 from actors.pools.simulated import Simulated as SimulatedWork
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
+from deploy.lab.world.things import SPOT
 from tests.clouds.conformance import order, started
 
 QUEUES = (("atlas", 'MATCH_APF_QUEUE == "atlas"', 0.0),)
@@ -235,3 +238,39 @@ def test_an_unclaimed_worker_powers_off_and_a_busy_one_does_not(site: Site) -> N
     assert sorted(site.listed().values()) == ["running", "terminated"]
     site.now += 100
     assert set(site.listed().values()) == {"terminated"}
+
+
+def test_a_cloud_says_which_vms_it_will_take_and_takes_them_busy_or_not(site: Site) -> None:
+    first, second = site.fleet(2)
+    config = {"kind": "simulated", "world": site.cloud._config.world, "shape": {"cpus": 1, "memory_mib": 512}}
+    queue = Notices("a", SimulatedCloud.model_validate({**config, "max_vms": 9, "timeout_s": 1}))
+    assert queue.receive(0) == ()
+    assert site.do("warn", share=0.5, seed=1, cloud="a", grace_s=20.0) == 1
+    messages = queue.receive(5)
+    assert queue.receive(5) == messages, "they come again until they are deleted"
+    twice, again, risk = (notice_of(one.body, 1.0) for one in messages[:3])
+    assert (twice, twice.kind, risk.kind) == (again, Kind.INTERRUPTION, Kind.REBALANCE)
+    with pytest.raises(NotANotice):
+        notice_of(messages[3].body, 1.0)
+    queue.delete(messages)
+    assert queue.receive(0) == ()
+    site.do("submit", queue="atlas", jobs=2, seconds=1000.0)
+    (taken,) = {first, second} & {twice.instance_id}
+    site.now += 19
+    assert set(site.listed().values()) == {"running"}
+    site.now += 1
+    assert [id for id, state in site.listed().items() if state == "terminated"] == [taken]
+    (vm,) = (vm for vm in site.do("record")["vms"] if vm["id"] == taken)  # type: ignore[index]
+    assert vm["reason"] == SPOT
+    assert site.ledger()["killed"] == 0, "what a spot cloud takes is not the factory's doing"
+    queue.close()
+
+
+def test_a_job_that_begins_on_a_vm_after_its_clouds_notice_is_seen_in_the_record(site: Site) -> None:
+    site.fleet(1)
+    site.do("warn", share=1.0, seed=1, cloud="a", grace_s=50.0)
+    for _ in range(3):
+        site.listed()
+    site.do("submit", queue="atlas", jobs=1, seconds=1.0)
+    (vm,) = site.do("record")["vms"]  # type: ignore[index]
+    assert vm["began_after"] == 3, "as many listings after the notice"

@@ -12,6 +12,7 @@ from tests.world_campaign.faults import KINDS, Fault, Scene, plain, plan, read
 from tests.world_campaign.guards_off import GUARDS, OFF
 from tests.world_campaign.run import Settings, run
 from tests.world_campaign.shrink import minimal
+from tests.world_campaign.stage import Stage, until
 
 SCENE = Scene(clouds=("a", "b"), spot=("b",), ttl_s=3.0)
 
@@ -48,6 +49,14 @@ def test_a_failing_list_is_shrunk_to_what_makes_it_fail() -> None:
     assert minimal(faults, fails, runs=100) == guilty
     assert len(asked) <= 100
     assert all(fault in minimal(faults, fails, runs=3) for fault in guilty)
+
+
+def test_a_campaigns_hosts_run_with_the_guard_switched_off(tmp_path: Path) -> None:
+    with Stage(tmp_path, 10, 1, "nobody's guard") as stage:
+        host = stage.hosts["host-1"]
+        host.start(wait=False)
+        until(lambda: not host.runs, "a host that is to switch off what there is not ends", 60)
+        assert 'KeyError: "nobody\'s guard"' in host.text()
 
 
 def test_each_guard_can_still_be_switched_off() -> None:

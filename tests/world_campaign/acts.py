@@ -173,6 +173,10 @@ class Acts:
         count = self._stage.world("reclaim", **fault.settings)
         self._say(f"      {count} VMs were taken back by their cloud")
 
+    def _spot_notices(self, fault: Fault) -> None:
+        count = self._stage.world("warn", **fault.settings)
+        self._say(f"      {count} VMs will be taken back by their cloud, it says")
+
     # --- the operator
 
     def _operator(self, fault: Fault) -> None:

@@ -78,6 +78,10 @@ def _reclaim(chance: random.Random, scene: Scene) -> Mapping[str, Any]:
     return {**_seeded(share=(0.05, 0.3))(chance, scene), "cloud": chance.choice(scene.spot)}
 
 
+def _notices(chance: random.Random, scene: Scene) -> Mapping[str, Any]:
+    return {**_reclaim(chance, scene), "grace_s": round(chance.uniform(12, 16) * scene.ttl_s, 1)}
+
+
 def _late(chance: random.Random, scene: Scene) -> Mapping[str, Any]:
     return {"share": round(chance.uniform(0.1, 0.4), 2), "delay_s": round(chance.uniform(1.1, 2.0) * scene.ttl_s, 1)}
 
@@ -112,6 +116,7 @@ WORLD: dict[str, Draw] = {
 AT_ONCE: dict[str, Draw] = {  # they last no time: what they did stays
     "startd-restarts": _seeded(share=(0.02, 0.5)),
     "spot-reclaims": _reclaim,
+    "spot-notices": _notices,
     "mail-loss": _nothing,
     "mail-garbage": _seeded(),
     "redis-restart": _nothing,

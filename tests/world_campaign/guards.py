@@ -25,6 +25,8 @@ FIRED: dict[str, tuple[str, dict[str, str]]] = {
     "adopted": ("vm", {"why": "had no row: adopted"}),
     "boot deadline": ("vm", {"why": "though the pool was healthy"}),
     "schedds asked for a silent startd": ("vm", {"why": "no schedd has a job there"}),
+    "spot notice": ("spot notice", {}),
+    "drained for a notice": ("vm", {"why": "notice from its cloud"}),
     "event refused": ("event refused", {}),
     "call failed": ("call failed", {}),
 }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors import noticeboard, retiring, sightings, submitter
+from actors import noticeboard, retirement, retiring, sightings, submitter
 from actors.clouds.simulated import Simulated
 from actors.fleet import reconcile
 from actors.fleet.evidence import Health
@@ -103,6 +103,10 @@ def _adopted() -> None:
     _replace(sightings, "orphans", lambda *_: [])
 
 
+def _notices() -> None:
+    _replace(retirement, "read_notices", lambda table: {})
+
+
 def _asked_again() -> None:
     _replace(reconcile, "ASK_AGAIN_S", 1e9)
 
@@ -152,6 +156,11 @@ GUARDS: Mapping[str, Guard] = {
     ),
     "asked-again": Guard(
         says="an end that had no effect is asked for again", off=_asked_again, kinds=("stuck-deletes", "capacity")
+    ),
+    "notices": Guard(
+        says="a VM that its cloud will take is drained at once, so that no other job begins there",
+        off=_notices,
+        kinds=("spot-notices",),
     ),
 }
 

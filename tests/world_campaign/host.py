@@ -1,12 +1,10 @@
-"""A campaign's host: python -m tests.world_campaign.host CONFIG NAME [GUARD]. GUARD is switched off."""
-
-import sys
+"""A campaign's host, run by the forge: main(CONFIG, NAME, GUARD). GUARD is switched off; "": none is."""
 
 from tests import factory_host
 from tests.world_campaign.guards_off import OFF
 
-if __name__ == "__main__":
-    config, name, off = (*sys.argv[1:], "")[:3]
+
+def main(config: str, name: str, off: str) -> None:
     if off:
         OFF[off]()
     factory_host.main(config, name)

@@ -16,6 +16,7 @@ from tests.world_campaign.played import Played
 from tests.world_campaign.stage import NAME, Stage
 from tests.world_judge import bought_twice, most_at_once
 
+HEEDED = 10  # listings of a cloud
 HIDING = ("redis-emptied", "stale-listings", "partial-listings")
 
 
@@ -57,6 +58,7 @@ def judge(stage: Stage, played: Played) -> Verdict:
         *_disturbed(record, ledger),
         *_over_limit(stage, record, played),
         *_idled(stage, record),
+        *_unheeded(record["vms"], played),
         *([f"left: {line}" for line in stage.world("left")[:20]] if played.wrong else []),
         *_died(stage),
     ]
@@ -81,7 +83,9 @@ def broken(stage: Stage, played: Played) -> bool:
     """Whether the ledger shows a broken promise already."""
     ledger, vms = stage.world("ledger"), stage.world("record")["vms"]
     by_policy = any(_by_policy(end, played) for end in ledger["busy_ends"])
-    return bool(by_policy or ledger["evictions"] or _same_number(vms) or _over_limit(stage, {"vms": vms}, played))
+    unheeded = _unheeded(vms, played)
+    over = _over_limit(stage, {"vms": vms}, played)
+    return bool(by_policy or ledger["evictions"] or _same_number(vms) or over or unheeded)
 
 
 def _by_policy(end: Mapping[str, Any], played: Played) -> bool:
@@ -132,6 +136,18 @@ def _idled(stage: Stage, record: Mapping[str, list[Any]]) -> list[str]:
     refused = {line["machine"] for line in stage.log_lines() if line.get("event") == "drain refused"}
     alone = [vm for vm in record["vms"] if vm["reason"] == INSIDE and vm["name"] not in refused]
     return [f"VM {vm['id']} of {vm['cloud']} idled until its own switch ended it" for vm in alone]
+
+
+def _unheeded(vms: list[Any], played: Played) -> list[str]:
+    """VMs that took a job long after their cloud said that it will take them.
+
+    Counted in listings of that cloud, not in seconds: a host that gets no processor makes none. Judged where nothing
+    else happens: with Redis, its host or its cloud away nobody can drain a VM in time.
+    """
+    if {fault.kind for fault in played.faults} != {"spot-notices"}:
+        return []
+    late = [vm for vm in vms if vm["began_after"] > HEEDED]
+    return [f"VM {vm['id']} took a job {vm['began_after']} listings after its cloud's notice" for vm in late]
 
 
 def _died(stage: Stage) -> list[str]:

@@ -29,7 +29,8 @@ from broker.table import Table
 from deploy.lab import keeper
 from tests.cut_cable import Cable
 from tests.factory_in_a_world import toml
-from tests.factory_process import ROOT, HostProcess
+from tests.factory_process import ROOT, HostProcess, Running
+from tests.forge import forge
 from tests.world_campaign.faults import HOSTS
 
 NAME = "campaign"
@@ -84,8 +85,14 @@ class CampaignHost(HostProcess):
         config = folder / "apf.toml"
         password = {SECRET: stage.redis.address.password or ""}
         super().__init__(name, config, folder, password, cwd=folder)
-        self._argv = [sys.executable, "-m", "tests.world_campaign.host", str(config), name, off]
+        self._off = off
         stage.write(config, self.cable.port)
+
+    def _begin(self) -> Running:
+        argv = [str(self._config), self.name, self._off]
+        return forge().run(
+            "tests.world_campaign.host", argv, log=self.log_file, environment=self._environment, cwd=self._cwd
+        )
 
 
 class Stage:
@@ -203,7 +210,13 @@ def configuration(vms: int, pace: Pace) -> dict[str, Any]:
         },
         "pools": {"local": pool},
         "clouds": {
-            name: {**cloud, "max_vms": max(1, int(share * vms)), "usd_per_hour": usd} for name, _, share, usd in CLOUDS
+            name: {
+                **cloud,
+                "max_vms": max(1, int(share * vms)),
+                "usd_per_hour": usd,
+                "notices_queue": name in SPOT,
+            }
+            for name, _, share, usd in CLOUDS
         },
         "queues": {name: {**queue, "jobs": f'MATCH_APF_QUEUE == "{name}"'} for name in QUEUES},
     }

@@ -21,19 +21,23 @@ from deploy.lab.world.things import INSIDE, SPOT, YEARS_S, BusyEnd, Job, Ledger,
 __all__ = ["YEARS_S", "Job", "Ledger", "Refusal", "Vm", "World"]
 
 
+BROKEN_S = 0.3  # a job on a black hole ends after this
+
+
 class World:
     """`boot_s` is from launch to the startd's first ad. Every call advances the world to `now` first.
 
     `boots` may say another time for one VM, or None: it never joins. `unclaimed_poweroff_s`: the dead man's switch of
     its workers; 0: they have none. `cycle_s`: how often jobs are matched to VMs; 0: at every event. `hidden`: VMs whose
-    ads the negotiator does not see either, so that they get no new job.
+    ads the negotiator does not see either, so that they get no new job. `statistics_s`: startds tell of the jobs that
+    ended on them within so many seconds; 0: they tell nothing.
     """
 
     def __init__(
         self, *, boot_s: float = 2.0, capacity: dict[str, int] | None = None, unclaimed_poweroff_s: float = 0.0
     ) -> None:
         self.boot_s, self.capacity, self.unclaimed_poweroff_s = boot_s, capacity or {}, unclaimed_poweroff_s
-        self.cycle_s = 0.0
+        self.cycle_s = self.statistics_s = 0.0
         self.boots: Callable[[Vm], float | None] = lambda _: self.boot_s
         self.hidden: Callable[[Vm, float], bool] | None = None
         self.jobs: dict[int, Job] = {}
@@ -44,6 +48,8 @@ class World:
         self.alive: Counter[str] = Counter()  # by cloud
         self.prices: dict[str, float] = {}  # cloud -> times its usual price
         self.tokens: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        self.listings: Counter[str] = Counter()  # by cloud: how often it was listed
+        self.notices: dict[str, dict[str, str]] = defaultdict(dict)  # by cloud: receipt -> a message about its VMs
         self.ledger = Ledger()
         self._named: dict[str, Vm] = {}
         self._at: dict[str, Vm] = {}
@@ -121,6 +127,10 @@ class World:
     def end_later(self, at: float, vm: Vm, reason: str, by: str = "") -> None:
         self._later(at, lambda then: self.end(then, vm, reason, by))
 
+    def tell(self, cloud: str, message: str) -> None:
+        """Into the cloud's queue of notices."""
+        self.notices[cloud][f"r-{next(self._numbers)}"] = message
+
     def price(self, now: float, cloud: str, times: float) -> None:
         """From now on a cloud's VMs cost so many times what they usually do."""
         for vm in self.of_cloud[cloud].values():
@@ -196,6 +206,11 @@ class World:
         self._unlock(vm)
         self._match(now)
 
+    def jobs_told(self, vm: Vm, now: float) -> list[float]:
+        """What a startd tells of the jobs that ended lately: how many, and how long the longest lived; or nothing."""
+        vm.recent = [one for one in vm.recent if one[0] > now - self.statistics_s]
+        return [len(vm.recent), max(lived for _, lived in vm.recent)] if vm.recent else []
+
     # --- what happens
 
     def _later(self, at: float, happen: Callable[[float], None]) -> None:
@@ -257,16 +272,21 @@ class World:
         job.state, job.since, job.vm, job.starts = "running", now, vm.id, job.starts + 1
         job.started, job.ran_on = job.started or now, vm.id
         vm.jobs[job.id], vm.unclaimed = job, 0.0
+        vm.began_after = self.listings[vm.cloud] - vm.warned if vm.warned >= 0 else 0
         if vm.free()[0] < 1:
             self._shut(vm)
         started = job.starts
-        self._later(now + job.seconds, lambda at: self._finish(job, started, at))
+        lasts_s = BROKEN_S if vm.broken else job.seconds
+        self._later(now + lasts_s, lambda at: self._finish(job, started, at))
 
     def _finish(self, job: Job, started: int, at: float) -> None:
         """`started` tells this run of the job from a later one."""
         if job.state == "running" and job.starts == started:
             vm = self.vms[job.vm]
             del vm.jobs[job.id]
+            job.failed = vm.broken
+            if self.statistics_s:
+                vm.recent.append((at, at - job.since))
             job.state, job.since, job.vm, job.done = "done", at, "", at
             self.alive_jobs.pop(job.id, None)
             self._unlock(vm)

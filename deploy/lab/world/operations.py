@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import threading
 import time
 from collections import Counter
@@ -14,9 +16,10 @@ from deploy.lab.world.weather import OUR_IDENTITY, Weather
 
 _DEAD_SHOWN_S = 3600.0
 _LAST_LOOK_S = 5.0
-_OF_JOB = ("id", "queue", "state", "starts", "evictions", "submitted", "started", "done", "ran_on")
+_NOTICES_AT_ONCE = 10
+_OF_JOB = ("id", "queue", "state", "starts", "evictions", "submitted", "started", "done", "ran_on", "failed")
 _OF_VM = ("id", "name", "cloud", "intent", "decision", "token", "usd_per_hour", "launched", "state", "reason", "ended",
-          "index", "factory", "joined")  # fmt: skip
+          "index", "factory", "joined", "began_after")  # fmt: skip
 
 
 class Lost(Exception):
@@ -39,6 +42,7 @@ class Operations:
                 self.submit, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.evict, self.jobs_on,
                 self.launch, self.find, self.listing, self.end, self.mark_held, self.boot, self.power_off, self.ledger,
                 self.record, self.weather, self.clear, self.restart_startds, self.reclaim, self.stand, self.left,
+                self.notices, self.drop_notices, self.warn,
             )
         }  # fmt: skip
 
@@ -96,12 +100,15 @@ class Operations:
     def machines(self, now: float) -> list[Any]:
         """A row for each startd's slot, as actors.pools.machines reads it."""
         here = (vm for of_cloud in self._world.of_cloud.values() for vm in of_cloud.values() if vm.here)
-        return self._weather.ads(now, {vm.id: _row(vm) for vm in here})
+        return self._weather.ads(now, {vm.id: self._row(vm, now) for vm in here})
 
     def machine(self, now: float, machine: str, address: str) -> list[Any]:
         vm = self._startd(machine, address)
         vm.looked_at = now
-        return _row(vm)
+        return self._row(vm, now)
+
+    def _row(self, vm: Vm, now: float) -> list[Any]:
+        return [*_row(vm), *self._world.jobs_told(vm, now)]
 
     def drain(self, now: float, machine: str, address: str, instance_id: str, nonce: str, min_retirement_s: int) -> str:
         return self._world.drain(now, self._startd(machine, address), instance_id, nonce, min_retirement_s)
@@ -161,6 +168,7 @@ class Operations:
     def listing(self, now: float, cloud: str, factory: str) -> list[Any]:
         """[instances of this factory, how many others there are]."""
         self._world.forget(now, self._dead_shown_s)
+        self._world.listings[cloud] += 1
         there = self._world.of_cloud[cloud].values()
         mine = [_instance(vm) for vm in there if vm.factory == factory]
         foreign = sum(vm.factory != factory and vm.state != "terminated" for vm in there)
@@ -184,6 +192,14 @@ class Operations:
         for id in ids:
             if id in there:
                 there[id].held = words
+
+    def notices(self, _: float, cloud: str) -> list[list[str]]:
+        """Some messages of a cloud's queue, [receipt, body] each: they come again until they are dropped."""
+        return [list(one) for one in itertools.islice(self._world.notices[cloud].items(), _NOTICES_AT_ONCE)]
+
+    def drop_notices(self, _: float, cloud: str, receipts: list[str]) -> None:
+        for receipt in receipts:
+            self._world.notices[cloud].pop(receipt, None)
 
     # --- the test's side
 
@@ -217,6 +233,20 @@ class Operations:
         chosen = self._some(share, seed, [cloud])
         for vm in chosen:
             self._world.end(now, vm, SPOT)
+        return len(chosen)
+
+    def warn(self, now: float, share: float, seed: int, cloud: str, grace_s: float) -> int:
+        """The cloud says that it will take VMs back, and does so after `grace_s`: how many. It says it twice, with a
+        recommendation about a VM that it does not take, and with a message that is none, all in one queue."""
+        chosen = self._some(share, seed, [cloud])
+        for vm in chosen:
+            vm.warned = vm.warned if vm.warned >= 0 else self._world.listings[cloud]
+            for _ in range(2):
+                self._world.tell(cloud, _event("EC2 Spot Instance Interruption Warning", vm.id))
+            self._world.end_later(now + grace_s, vm, SPOT)
+        for vm in self._some(0, seed + 1, [cloud]):
+            self._world.tell(cloud, _event("EC2 Instance Rebalance Recommendation", vm.id))
+        self._world.tell(cloud, "no notice at all")
         return len(chosen)
 
     def left(self, _: float) -> list[str]:
@@ -264,6 +294,12 @@ class Operations:
         vms = [{name: getattr(vm, name) for name in _OF_VM} for vm in self._world.vms.values()]
         jobs = [{name: getattr(job, name) for name in _OF_JOB} for job in self._world.jobs.values()]
         return {"jobs": jobs, "vms": vms}
+
+
+def _event(kind: str, instance: str) -> str:
+    """As EventBridge writes it."""
+    detail = {"instance-id": instance, "instance-action": "terminate"}
+    return json.dumps({"source": "aws.ec2", "detail-type": kind, "detail": detail})
 
 
 def _named(end: BusyEnd) -> dict[str, Any]:

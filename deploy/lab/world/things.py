@@ -35,6 +35,7 @@ class Job:
     done: float = 0.0
     ran_on: str = ""  # the VM of its last start
     evictions: int = 0
+    failed: bool = False  # it ended at once, on a black hole
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +69,10 @@ class Vm:
     lives: int = 0  # of its startd: each has a port of its own
     leaving: bool = False  # an end call for it is under way
     looked_at: float = -1e9  # when its startd was asked directly, last
+    warned: int = -1  # how often its cloud had been listed when it said that it will take this VM
+    began_after: int = 0  # how often it was listed between that and the last job's beginning here
+    broken: bool = False  # a black hole: each job ends at once
+    recent: list[tuple[float, float]] = field(default_factory=list)  # jobs that ended: when, how long they lived
     unclaimed: float = 0.0  # since when, as its dead man's switch counts
     stuck_until: float = 0.0  # an end was accepted and does not work before this
     paid_usd: float = 0.0  # until `paid_to`

@@ -16,6 +16,7 @@ number and the VM's id, so one VM is touched all the time or not at all, as with
 | stale-listings | a cloud lists what was there when the spell began | cloud |
 | partial-listings | a cloud hides instances | cloud, share |
 | stuck-deletes | an end is accepted and works later, or only when asked again | cloud, share |
+| black-holes | on VMs launched meanwhile every job ends at once, failed, as long as they live | share |
 | slow-boots, dead-boots | VMs join later, or never | share, factor |
 | vanished-ads | ads are missing | share |
 | late-ads | ads are as they were when the spell began | share |
@@ -36,7 +37,7 @@ from deploy.lab.world.model import World
 from deploy.lab.world.things import Vm
 
 DEAR = 2.0  # times the usual price, above which a cloud starts nothing
-OF_CLOUD = frozenset({"launch", "listing", "end", "find", "mark_held"})
+OF_CLOUD = frozenset({"launch", "listing", "end", "find", "mark_held", "notices", "drop_notices"})
 CHANGES = frozenset({"launch", "end", "drain", "cancel", "mark_held"})
 OUR_IDENTITY, FOREIGN_IDENTITY = "worker@sim", "mallory@elsewhere"
 
@@ -148,6 +149,7 @@ class Weather:
 
     def _boots(self, vm: Vm) -> float | None:
         boot_s = self._world.boot_s * self._random.uniform(0.7, 1.6)
+        vm.broken = any(_touched(spell, vm.id) for spell in self._of("black-holes"))
         if any(_touched(spell, vm.id) for spell in self._of("dead-boots")):
             return None
         slow = [spell.settings["factor"] for spell in self._of("slow-boots") if _touched(spell, vm.id)]
