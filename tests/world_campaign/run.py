@@ -38,7 +38,8 @@ class Settings:
         if self.faults:
             return self.faults
         scene = Scene(clouds=[name for name, *_ in CLOUDS], spot=SPOT, ttl_s=Pace.of(self.vms).ttl_s)
-        return plan(self.seed, scene, self.count or (64 if self.vms > 500 else 32), self.lasting_s(), self.kinds)
+        each = len(KINDS) * (2 if self.vms > 500 else 1)
+        return plan(self.seed, scene, self.count or each, self.lasting_s(), self.kinds)
 
 
 def run(settings: Settings) -> tuple[Played, Verdict, dict[str, int]]:
