@@ -18,7 +18,7 @@ unpacker.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
@@ -32,7 +32,7 @@ from actors.packing_many import (
     machine_unpacker,
 )
 from broker.leases import Term
-from broker.table import Put, Table
+from broker.table import Place, Put, Row, Table
 
 OLD_READINGS = 4  # a reading older than so many of its source's intervals is late, and no longer known
 HEAD = "@"
@@ -101,8 +101,17 @@ def _by_queue(classes: Iterable[JobClass], queues: Iterable[str]) -> dict[str, b
 
 def read_demand(table: Table, pool: str, queue: str) -> JobsSeen | Failed:
     """The queue's part of the pool's last reading. Failed when there is none, or when the last look failed."""
-    post = f"pool/{pool}"
-    head_row, row = table.get_many([("demand", post, HEAD), ("demand", post, queue)])
+    return demand_of(pool, table.get_many(demand_places(pool, queue)))
+
+
+def demand_places(pool: str, queue: str) -> list[Place]:
+    """Where `demand_of` has its rows from, for who reads other rows in the same round trip."""
+    return [("demand", f"pool/{pool}", key) for key in (HEAD, queue)]
+
+
+def demand_of(pool: str, rows: Sequence[Row | None]) -> JobsSeen | Failed:
+    """As `read_demand`, of the rows at `demand_places`."""
+    post, (head_row, row) = f"pool/{pool}", rows
     head = unpack(DemandHead, head_row.body) if head_row else DemandHead()
     if head.failed or not head.at or row is None:
         return Failed(source=post, at=head.failed_at or head.at, reason=head.failed or "not read yet")

@@ -7,7 +7,7 @@ writes the wants that changed, and wakes the clouds. It never calls anything out
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -23,11 +23,11 @@ from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS
 from actors.policies.steps import Counts
 from actors.post_office import PostOffice
-from actors.readings import OLD_READINGS, read_demand
+from actors.readings import OLD_READINGS, demand_of, demand_places
 from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
-from actors.views import read_view_of
-from actors.wants import Standing, read_wants, wants_of_queues, write_standing, write_wants
+from actors.views import view_places, views_of
+from actors.wants import Standing, read_wants, standing_row, want_row, wants_of_queues, write_standing
 from broker.envelope import Message
 from broker.leases import Term
 from broker.table import Table
@@ -37,6 +37,8 @@ SURPLUS_LOOK_S = 1.0
 QUIET_LOOK_S = 30.0  # no jobs and no VMs wanted: what changes that comes with mail
 FLEET_MAY_WAIT_S = 0.1  # a launch changes its cloud's view three times in this time
 FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
+
+Views = dict[str, tuple[CloudView | None, FleetView | None]]
 
 log = structlog.get_logger("scheduler")
 
@@ -86,8 +88,7 @@ class Scheduler(Serving):
     def look(self, seat: Seat, term: Term) -> None:
         state: QueueSeat = seat.state
         now = self._now()
-        demand = self._demand(seat.name, now)
-        views = read_view_of(self._table, state.rules.queue.clouds, seat.name)
+        demand, views = self._read(seat.name, state.rules.queue.clouds, now)
         unseen = [cloud for cloud, (view, _) in views.items() if view is None]
         if unseen and now - state.began < FIRST_VIEWS_S:
             why = f"waits for a first look at {', '.join(unseen)}"
@@ -108,13 +109,11 @@ class Scheduler(Serving):
             factory_share=share_of_factory(self._config, seat.name, wants) if wants else NO_LIMITS,
         )
         self._write(seat, term, decision, {cloud: fleet for cloud, (_, fleet) in views.items()})
-        self._tell(seat, term, decision)
+        self._tell(seat, decision)
         if isinstance(demand, JobsSeen):
             self._gauges.demand(seat.name, demand)
 
-    def _counts(
-        self, state: QueueSeat, views: Mapping[str, tuple[CloudView | None, FleetView | None]], now: float
-    ) -> Counts:
+    def _counts(self, state: QueueSeat, views: Views, now: float) -> Counts:
         fleet = {cloud: view for cloud, (_, view) in views.items()}
         return counted(self._table, state.rules.queue, self._config.clouds, fleet, state.wants, now)
 
@@ -125,23 +124,27 @@ class Scheduler(Serving):
         others = [queue for queue in self._config.queues if queue != seat.name]
         return [*wants_of_queues(self._table, others), *seat.state.wants.values()]
 
-    def _demand(self, queue: str, now: float) -> JobsSeen | Failed:
+    def _read(self, queue: str, clouds: Sequence[str], now: float) -> tuple[JobsSeen | Failed, Views]:
+        """The queue's demand, if it is not too old, and the views of its clouds: in one round trip."""
         pool = self._config.queues[queue].pool
-        demand = read_demand(self._table, pool, queue)
+        places = demand_places(pool, queue)
+        rows = self._table.get_many([*places, *view_places(clouds, queue)])
+        demand, views = demand_of(pool, rows[: len(places)]), views_of(clouds, rows[len(places) :])
         settings = self._config.pools[pool]
         limit_s = OLD_READINGS * settings.interval_s + settings.timeout_s
         if isinstance(demand, JobsSeen) and now - demand.at > limit_s:
-            return Failed(source=demand.source, at=demand.at, reason=f"last read {now - demand.at:.0f} s ago")
-        return demand
+            return Failed(source=demand.source, at=demand.at, reason=f"last read {now - demand.at:.0f} s ago"), views
+        return demand, views
 
     def _write(self, seat: Seat, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
-        changed = [decision.wants[cloud] for cloud in decision.changed]
-        if not changed:
-            return
-        write_wants(self._table, term, changed)
+        """The wants that changed and, for status, how the queue stands, if that says something else than before."""
+        changed, standing = [decision.wants[cloud] for cloud in decision.changed], standing_of(decision)
+        rows = [want_row(want) for want in changed]
+        rows += [standing_row(standing)] if standing != seat.state.standing else []
+        self._table.write(term, rows)
         for want in changed:
             self._announce(seat.state.wants.get(want.cloud), want, fleets.get(want.cloud))
-        seat.state.wants = dict(decision.wants)
+        seat.state.wants, seat.state.standing = dict(decision.wants), standing
 
     def _announce(self, before: Want | None, want: Want, fleet: FleetView | None) -> None:
         """Retirement has nothing to do for a higher want but to take back what it gave up, if there is such."""
@@ -155,25 +158,12 @@ class Scheduler(Serving):
         for actor in ("submitter",) if want.n > was and nothing_leaves else ("submitter", "retirement"):
             self._office.send(f"{actor}@cloud/{want.cloud}", LookAtWant(queue=want.queue, cloud=want.cloud))
 
-    def _tell(self, seat: Seat, term: Term, decision: Decision) -> None:
-        """How the queue stands, for status: written when it says something else than before."""
-        demand = decision.demand
+    def _tell(self, seat: Seat, decision: Decision) -> None:
         self._gauges.waiting.labels(seat.name).set(decision.waiting)
         self._gauges.unmet.labels(seat.name).set(sum(one.jobs for one in decision.unmet))
         if decision.waiting:
             self._gauges.clamps.labels(seat.name).inc()
         unmet = tuple(one.why for one in decision.unmet)
-        standing = Standing(
-            known=demand.known,
-            idle=demand.idle,
-            young=demand.young,
-            running=demand.running,
-            held=demand.held,
-            waiting=decision.waiting,
-            why=decision.why,
-            unmet=unmet,
-        )
-        self._tell_standing(seat, term, standing)
         if unmet != seat.state.told:
             seat.state.told = unmet
             (log.warning if unmet else log.info)(
@@ -184,6 +174,20 @@ class Scheduler(Serving):
         if standing != seat.state.standing:
             write_standing(self._table, term, standing)
             seat.state.standing = standing
+
+
+def standing_of(decision: Decision) -> Standing:
+    demand = decision.demand
+    return Standing(
+        known=demand.known,
+        idle=demand.idle,
+        young=demand.young,
+        running=demand.running,
+        held=demand.held,
+        waiting=decision.waiting,
+        why=decision.why,
+        unmet=tuple(one.why for one in decision.unmet),
+    )
 
 
 def _quiet(state: QueueSeat) -> bool:

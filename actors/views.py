@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 
@@ -14,7 +14,7 @@ from actors.fleet.want import CloudView, FleetView
 from actors.packing import pack, unpack
 from actors.registry import Registry
 from broker.leases import Term
-from broker.table import Put, Table
+from broker.table import Place, Put, Row, Table
 
 CLOUD = "@"
 
@@ -56,13 +56,22 @@ def read_view_of(
 ) -> dict[str, tuple[CloudView | None, FleetView | None]]:
     """What one queue's scheduler needs to know of its clouds, in one round trip."""
     names = list(clouds)
-    rows = table.get_many([("fleet", f"cloud/{cloud}", key) for cloud in names for key in (CLOUD, queue)])
+    return views_of(names, table.get_many(view_places(names, queue)))
+
+
+def view_places(clouds: Iterable[str], queue: str) -> list[Place]:
+    """Where `views_of` has its rows from, for who reads other rows in the same round trip."""
+    return [("fleet", f"cloud/{cloud}", key) for cloud in clouds for key in (CLOUD, queue)]
+
+
+def views_of(clouds: Iterable[str], rows: Sequence[Row | None]) -> dict[str, tuple[CloudView | None, FleetView | None]]:
+    """As `read_view_of`, of the rows at `view_places`."""
     return {
         cloud: (
             unpack(CloudView, head.body) if head else None,
             unpack(FleetView, row.body) if row else None,
         )
-        for cloud, head, row in zip(names, rows[::2], rows[1::2], strict=True)
+        for cloud, head, row in zip(clouds, rows[::2], rows[1::2], strict=True)
     }
 
 

@@ -48,7 +48,11 @@ class Standing:
 
 
 def write_standing(table: Table, term: Term, standing: Standing) -> None:
-    table.write(term, [Put(kind="standing", key="@", body=pack(standing), expected_version=None)])
+    table.write(term, [standing_row(standing)])
+
+
+def standing_row(standing: Standing) -> Put:
+    return Put(kind="standing", key="@", body=pack(standing), expected_version=None)
 
 
 def read_standing(table: Table, queue: str) -> Standing | None:
@@ -57,7 +61,11 @@ def read_standing(table: Table, queue: str) -> Standing | None:
 
 
 def write_wants(table: Table, term: Term, wants: Iterable[Want]) -> None:
-    table.write(term, [Put(kind="want", key=want.cloud, body=pack(want), expected_version=None) for want in wants])
+    table.write(term, [want_row(want) for want in wants])
+
+
+def want_row(want: Want) -> Put:
+    return Put(kind="want", key=want.cloud, body=pack(want), expected_version=None)
 
 
 def read_wants(table: Table, queue: str) -> dict[str, Want]:

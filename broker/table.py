@@ -99,6 +99,9 @@ return {0, versions}
 )
 
 
+Place = tuple[str, str, str]  # of a row: kind, post, key
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A row as read. `version` is at least 1; `fence` is that of the term which wrote it."""
@@ -169,7 +172,7 @@ class Table:
             packed: Any = self._client.hget(self._rows_key(kind, post), key)
         return None if packed is None else _row(kind, post, key, packed)
 
-    def get_many(self, places: Sequence[tuple[str, str, str]]) -> list[Row | None]:
+    def get_many(self, places: Sequence[Place]) -> list[Row | None]:
         """As `get` for each (kind, post, key), in one round trip and in order. Not one moment."""
         with reaching():
             pipe = self._client.pipeline(transaction=False)
