@@ -34,7 +34,7 @@ from broker.table import Table
 
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
-QUIET_LOOK_S = 30.0  # no jobs and no VMs wanted: what changes that comes with mail
+QUIET_LOOK_S = 60.0  # no jobs and no VMs wanted: what changes that comes with mail
 FLEET_MAY_WAIT_S = 0.1  # a launch changes its cloud's view three times in this time
 FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
 

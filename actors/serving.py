@@ -14,6 +14,7 @@ and the supervisor starts it anew from the rows.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -223,11 +224,13 @@ class Serving(pykka.ThreadingActor):
         now = time.monotonic()
         for seat in list(self._seats.values()):
             if seat.due <= now and seat.rests_until <= now:
-                seat.due = now + self.interval_s(seat) * random.uniform(0.9, 1.1)
+                seat.due = math.inf
                 used_s = time.thread_time()
                 with self._looked.time():
                     self._surviving(seat, self._look_at)
                 seat.rests_until = _rests_until(time.monotonic(), time.thread_time() - used_s)
+                # by what the look found, not by what was known before it
+                seat.due = min(seat.due, now + self.interval_s(seat) * random.uniform(0.9, 1.1))
             self.terms.progress(self.title, seat.post)
 
     def _look_at(self, seat: Seat) -> None:

@@ -90,5 +90,23 @@ def test_news_that_may_wait_makes_no_look_of_its_own_and_keeps_no_other_news_wai
     assert seen == [0, 1, 1, 1, 1, 1, 2]
 
 
+class Finder(Looker):
+    """Its first look finds something that is to be looked at closely from then on."""
+
+    def interval_s(self, seat: Seat) -> float:
+        return 0.0 if self.looks else 1000.0
+
+
+def test_the_next_look_is_as_soon_as_what_this_one_found_asks_for() -> None:
+    terms, calls = Terms(), Calls(4)
+    looks: list[float] = []
+    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    actor = Finder(terms, calls, Gauges(), 0.0, looks)
+    for message in (Hold(post=POST), Tick(), Tick()):
+        actor.on_receive(message)
+    calls.close()
+    assert len(looks) == 2
+
+
 def test_a_cheap_look_follows_each_mail() -> None:
     assert len(looks_after_wakes(used_s=0.0, for_s=0.5)) > 10
