@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ class Amazon:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        reset = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")  # moto has one region a process
+        urllib.request.urlopen(reset, timeout=20).close()
         stacks = self.client("cloudformation")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # moto has no queue policies; the template's is looked at below
