@@ -180,8 +180,15 @@ def test_the_dashboard_reads_the_whole_factory(
 def test_the_dashboard_tells_the_life_of_a_vm_from_its_history(
     served: Served, log: Callable[[str], list[dict[str, Any]]]
 ) -> None:
-    status = json.loads(served.apf("dashboard", "status", "--json").stdout)
-    vm = next(vm["id"] for vm in status["vms"] if vm["state"] == "ended")
+    ended: list[str] = []
+
+    def is_known_to_have_ended() -> bool:
+        status = json.loads(served.apf("dashboard", "status", "--json").stdout)
+        ended.extend(vm["id"] for vm in status["vms"] if vm["state"] == "ended")
+        return bool(ended)
+
+    until(is_known_to_have_ended, "a listing shows the end of their VM", 60)
+    vm = ended[0]
     result = served.apf("dashboard", "why", vm, "--json")
     assert result.exit_code == 0, result.output
     story = json.loads(result.stdout)
