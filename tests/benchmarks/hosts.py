@@ -1,4 +1,5 @@
-"""Many hosts: how soon a dead one's posts are served, how soon a new one has its share, what quiet hosts cost.
+"""Many hosts: how soon a dead one's posts are served, how soon a new one has its share, what quiet hosts cost, and what
+a takeover costs them.
 
 Real host processes on a real Redis, pool and clouds simulated. 200 queues and 20 clouds on 4 hosts at the lab's rhythm
 (TTL 3 s, tick 0.5 s) for takeover and join; 1,000 queues on 3 hosts at the stock rhythm and intervals for the cost. A
@@ -24,7 +25,7 @@ from tests.factory_in_a_world import TAKEOVER_S, TICK_S, TTL_S, Factory
 HOSTS, QUEUES, CLOUDS = 4, 200, 20
 QUIET_HOSTS, QUIET_QUEUES = 3, 1000
 TERMS, RENEWALS = 1000, 20
-SETTLE_S, WATCH_S = 30.0, 60.0
+SETTLE_S, WATCH_S, BURST_S = 30.0, 60.0, 40
 LIMIT_PERCENT, LIMIT_RENEWAL_MS = 15.0, 100.0
 
 
@@ -94,7 +95,22 @@ def _quiet() -> list[Figure]:
         time.sleep(WATCH_S)
         used = [(cpu_s(host.pid) - before[name]) / WATCH_S * 100 for name, host in factory.hosts.items()]
         what = f"{QUIET_QUEUES} queues on {QUIET_HOSTS} hosts, nothing changes: of a core, the busiest host"
-        return [Figure(what=what, ours=max(used), unit="%", limit=LIMIT_PERCENT)]
+        quiet = Figure(what=what, ours=max(used), unit="%", limit=LIMIT_PERCENT)
+        return [quiet, Figure(what="- one is killed: the others' busiest second", ours=_burst(factory), unit="%")]
+
+
+def _burst(factory: Factory) -> float:
+    """Percent of a core, in the busiest second of any other host, from the kill until some time after the takeover."""
+    victim, *others = factory.hosts.values()
+    victim.kill()
+    busiest = 0.0
+    for _ in range(BURST_S):
+        before, began = {host.name: cpu_s(host.pid) for host in others}, time.monotonic()
+        time.sleep(1.0)
+        used = max(cpu_s(host.pid) - before[host.name] for host in others)
+        busiest = max(busiest, used / (time.monotonic() - began) * 100)
+    factory.until(lambda: factory.all_held() and not factory.posts_of(victim.name), "others hold its posts")
+    return busiest
 
 
 @contextmanager
