@@ -190,17 +190,17 @@ class Acts(Serving):
             raise got
 
     def _verify(self, seat: Seat, vm: Vm) -> None:
-        pool = self._pool(seat, vm)
+        """What was seen is as old as the look, however long its answer waits here."""
+        pool, now = self._pool(seat, vm), self._now
         self.call(
             seat,
             "drain",
             f"vm {vm.id}",
-            lambda: retiring.verify(pool, vm),
-            lambda got: self._verify_answered(seat, vm, got),
+            lambda: (retiring.verify(pool, vm), now()),
+            lambda got: self._verify_answered(seat, vm, *(got if isinstance(got, tuple) else (got, now()))),
         )
 
-    def _verify_answered(self, seat: Seat, vm: Vm, got: Any) -> None:
-        now = self._now()
+    def _verify_answered(self, seat: Seat, vm: Vm, got: Any, now: float) -> None:
         if not isinstance(got, Verified):
             self._failed(seat, vm, got)
         elif got.verdict is Verdict.WAIT:
@@ -216,15 +216,14 @@ class Acts(Serving):
     def _end(self, seat: Seat, vms: list[Vm]) -> None:
         if not vms:
             return
-        cloud, allowed = self._clouds[seat.name], self._allowed(seat)
-        ids = [vm.instance_id for vm in vms]
-        self.call(
-            seat,
-            "end",
-            f"end {seat.name}",
-            lambda: retiring.end(cloud, ids, allowed),
-            lambda got: self._ended(seat, vms, got),
-        )
+        cloud, allowed, now = self._clouds[seat.name], self._allowed(seat), self._now
+
+        def call() -> tuple[str, ...]:
+            """The lane may have been full for a while: what was verified too long ago is verified again."""
+            ids = [vm.instance_id for vm in vms if act(vm, now()) is Act.END]
+            return retiring.end(cloud, ids, allowed) if ids else ()
+
+        self.call(seat, "end", f"end {seat.name}", call, lambda got: self._ended(seat, vms, got))
 
     def _end_unjoined(self, seat: Seat, vms: list[Vm]) -> None:
         for pool in dict.fromkeys(seat.state.sightings.pool_of(vm) for vm in vms):
@@ -260,7 +259,7 @@ class Acts(Serving):
         for vm in vms:
             if isinstance(got, tuple) and vm.instance_id in got:
                 self._change(seat, vm, replace(vm, end_asked=now))
-            else:
+            elif isinstance(got, Exception) or act(vm, now) is not Act.VERIFY:
                 self._failed(seat, vm, CloudError("not accepted") if isinstance(got, tuple) else got)
 
     def _mark_holds(self, seat: Seat, registry: Registry) -> None:

@@ -85,13 +85,19 @@ class TwinPool:
 
 
 class AtOnce(Retirement):
+    """`meanwhile(key, "before" or "after")`: what happens while a call waits to be made, and its answer to be read."""
+
     def call(self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        self.meanwhile(key, "before")
         try:
             got = call()
         except Exception as raised:  # noqa: BLE001 - it travels to the actor, as with real calls
             got = raised
+        self.meanwhile(key, "after")
         then(got)
         return True
+
+    def meanwhile(self, key: str, when: str) -> None: ...
 
 
 class RetirementStage(Stage):
@@ -102,7 +108,7 @@ class RetirementStage(Stage):
         self.pool, self.ended = TwinPool(), []
         self.office = office = PostOffice(self._mailer, self._gauges)
         board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
-        self._retirement = AtOnce(
+        self.retirement = self._retirement = AtOnce(
             self._terms,
             Calls(2),
             config,

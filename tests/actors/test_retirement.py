@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.fleet.reconcile import FRESH_S
 from actors.fleet.seen import Machine, StartdsSeen
 from actors.fleet.vm import State
 from broker.connect import Site
@@ -234,6 +235,31 @@ def test_a_host_that_dies_before_the_end_call_leaves_a_successor_that_verifies_a
     stage.cloud.end = end  # type: ignore[method-assign]
     stage.joins(vm, BUSY)  # its startd restarted meanwhile, and took a job
     stage.step(60)
+    stage.step()
+    assert not stage.ends_asked()
+    assert stage.states() == ["draining"]
+
+
+@pytest.mark.parametrize(("what", "when"), [("vm", "after"), ("end", "before")])
+def test_a_vm_that_was_seen_empty_too_long_before_the_end_call_is_asked_again(
+    stage: RetirementStage, monkeypatch: pytest.MonkeyPatch, what: str, when: str
+) -> None:
+    """On a busy host the answer, or the end call, waits; meanwhile the startd restarts and takes a job."""
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+
+    def restarts(key: str, now: str) -> None:
+        if (key.split()[0], now) == (what, when) and stage.pool.machines[vm.instance_id].slots != (BUSY,):
+            stage.now += FRESH_S + 1
+            stage.joins(vm, BUSY)
+
+    stage.pool.job_ends(vm.instance_id)
+    drained_ad = stage.pool.machines[vm.instance_id]
+    monkeypatch.setattr(stage.retirement, "meanwhile", restarts)
+    for _ in range(2):
+        stage.step(1, StartdsSeen(source="p", at=stage.now + 1, machines=(drained_ad,)))
+    assert stage.pool.machines[vm.instance_id].slots == (BUSY,), "it restarted"
     stage.step()
     assert not stage.ends_asked()
     assert stage.states() == ["draining"]
