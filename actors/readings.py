@@ -99,18 +99,16 @@ def _by_queue(classes: Iterable[JobClass], queues: Iterable[str]) -> dict[str, b
     return {queue: pack(Classes(classes=tuple(by_queue[queue]))) for queue in queues}
 
 
-def read_demand(table: Table, pool: str, queue: str) -> JobsSeen | Failed:
-    """The queue's part of the pool's last reading. Failed when there is none, or when the last look failed."""
-    return demand_of(pool, table.get_many(demand_places(pool, queue)))
-
-
 def demand_places(pool: str, queue: str) -> list[Place]:
-    """Where `demand_of` has its rows from, for who reads other rows in the same round trip."""
+    """Where `demand_of` has its rows from: read with others in one round trip."""
     return [("demand", f"pool/{pool}", key) for key in (HEAD, queue)]
 
 
 def demand_of(pool: str, rows: Sequence[Row | None]) -> JobsSeen | Failed:
-    """As `read_demand`, of the rows at `demand_places`."""
+    """The queue's part of the pool's last reading, of the rows at `demand_places`.
+
+    Failed when there is none, or when the last look failed.
+    """
     post, (head_row, row) = f"pool/{pool}", rows
     head = unpack(DemandHead, head_row.body) if head_row else DemandHead()
     if head.failed or not head.at or row is None:

@@ -163,7 +163,7 @@ class Scheduler(Serving):
         self._gauges.unmet.labels(seat.name).set(sum(one.jobs for one in decision.unmet))
         if decision.waiting:
             self._gauges.clamps.labels(seat.name).inc()
-        unmet = tuple(one.why for one in decision.unmet)
+        unmet = seat.state.standing.unmet
         if unmet != seat.state.told:
             seat.state.told = unmet
             (log.warning if unmet else log.info)(

@@ -51,21 +51,13 @@ def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, Fl
     return (unpack(CloudView, head.body) if head else None), views
 
 
-def read_view_of(
-    table: Table, clouds: Iterable[str], queue: str
-) -> dict[str, tuple[CloudView | None, FleetView | None]]:
-    """What one queue's scheduler needs to know of its clouds, in one round trip."""
-    names = list(clouds)
-    return views_of(names, table.get_many(view_places(names, queue)))
-
-
 def view_places(clouds: Iterable[str], queue: str) -> list[Place]:
-    """Where `views_of` has its rows from, for who reads other rows in the same round trip."""
+    """Where `views_of` has its rows from: read with others in one round trip."""
     return [("fleet", f"cloud/{cloud}", key) for cloud in clouds for key in (CLOUD, queue)]
 
 
 def views_of(clouds: Iterable[str], rows: Sequence[Row | None]) -> dict[str, tuple[CloudView | None, FleetView | None]]:
-    """As `read_view_of`, of the rows at `view_places`."""
+    """What one queue's scheduler needs to know of its clouds, of the rows at `view_places`."""
     return {
         cloud: (
             unpack(CloudView, head.body) if head else None,

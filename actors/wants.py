@@ -60,10 +60,6 @@ def read_standing(table: Table, queue: str) -> Standing | None:
     return unpack(Standing, row.body) if row else None
 
 
-def write_wants(table: Table, term: Term, wants: Iterable[Want]) -> None:
-    table.write(term, [want_row(want) for want in wants])
-
-
 def want_row(want: Want) -> Put:
     return Put(kind="want", key=want.cloud, body=pack(want), expected_version=None)
 

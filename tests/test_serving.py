@@ -62,6 +62,20 @@ def test_after_a_look_that_cost_much_the_post_rests_in_proportion() -> None:
     assert all(after - before >= (1 + REST) * 0.1 for before, after in pairwise(looks))
 
 
+def looks_after_each(kind: type[Looker], *messages: Any) -> list[int]:
+    """How many looks an actor had made after each of these messages, received one after the other on this thread."""
+    terms, calls = Terms(), Calls(4)
+    looks: list[float] = []
+    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    actor = kind(terms, calls, Gauges(), 0.0, looks)
+    counts = []
+    for message in messages:
+        actor.on_receive(message)
+        counts.append(len(looks))
+    calls.close()
+    return counts
+
+
 class Patient(Looker):
     """News of a pool may wait for ever; other news may not."""
 
@@ -70,24 +84,10 @@ class Patient(Looker):
 
 
 def test_news_that_may_wait_makes_no_look_of_its_own_and_keeps_no_other_news_waiting() -> None:
-    terms, calls = Terms(), Calls(4)
-    looks: list[float] = []
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
-    actor = Patient(terms, calls, Gauges(), 0.0, looks)
-    seen = []
-    for message in (
-        Hold(post=POST),
-        Tick(),
-        Wake(post=POST, message=LookAtDemand(pool="local")),
-        Tick(),
-        Wake(post=POST, message=LookAtWishes()),
-        Wake(post=POST, message=LookAtDemand(pool="local")),
-        Tick(),
-    ):
-        actor.on_receive(message)
-        seen.append(len(looks))
-    calls.close()
-    assert seen == [0, 1, 1, 1, 1, 1, 2]
+    patient_news = Wake(post=POST, message=LookAtDemand(pool="local"))
+    other_news = Wake(post=POST, message=LookAtWishes())
+    messages = (Hold(post=POST), Tick(), patient_news, Tick(), other_news, patient_news, Tick())
+    assert looks_after_each(Patient, *messages) == [0, 1, 1, 1, 1, 1, 2]
 
 
 class Finder(Looker):
@@ -98,14 +98,7 @@ class Finder(Looker):
 
 
 def test_the_next_look_is_as_soon_as_what_this_one_found_asks_for() -> None:
-    terms, calls = Terms(), Calls(4)
-    looks: list[float] = []
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
-    actor = Finder(terms, calls, Gauges(), 0.0, looks)
-    for message in (Hold(post=POST), Tick(), Tick()):
-        actor.on_receive(message)
-    calls.close()
-    assert len(looks) == 2
+    assert looks_after_each(Finder, Hold(post=POST), Tick(), Tick()) == [0, 1, 2]
 
 
 def test_a_cheap_look_follows_each_mail() -> None:

@@ -34,7 +34,6 @@ _PAGE = 1000  # instances a page: the most that EC2 gives
 _BATCH = 100  # instances an end call: EC2 asks for small ones
 _NEVER_SENT = (NoCredentialsError, PartialCredentialsError, ParamValidationError, ProfileNotFound)
 _DRY = "DryRunOperation"
-_HELD = "apf:held"
 _Send = Callable[["EC2Client", Sequence[str]], None]
 
 
@@ -106,7 +105,7 @@ class Ec2:
         return tuple(accepted)
 
     def mark_held(self, ids: Sequence[str], words: str) -> None:
-        tag = {"Key": _HELD, **({"Value": words} if words else {})}
+        tag = {"Key": ec2_seen.HELD, **({"Value": words} if words else {})}
 
         def send(client: EC2Client, some: Sequence[str]) -> None:
             (client.create_tags if words else client.delete_tags)(Resources=some, Tags=[tag])  # type: ignore[list-item]

@@ -13,6 +13,7 @@ from typing import Any
 from actors.clouds.port import Unknown
 from actors.fleet.seen import Instance
 
+HELD = "apf:held"  # the tag with the words of a hold
 _STATES = {
     "pending": "pending",
     "running": "running",
@@ -72,7 +73,7 @@ def instance(found: Mapping[str, Any]) -> Instance:
         token=found.get("ClientToken", ""),
         market="spot" if found.get("InstanceLifecycle") == "spot" else "on-demand",
         reason=_reason(found) if state in _STATES else f"its state {state!r} is not known",
-        held=tags.get("apf:held", ""),
+        held=tags.get(HELD, ""),
     )
 
 

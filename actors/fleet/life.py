@@ -37,9 +37,6 @@ class Life:
         earlier = STAGGER * zlib.crc32(vm_id.encode()) / 2**32
         return born + self.max_s * (1.0 - earlier) - now
 
-    def over(self, vm_id: str, born: float, now: float) -> bool:
-        return self.left_s(vm_id, born, now) <= 0.0
-
     def short(self, vm_id: str, born: float, now: float) -> bool:
         """Whether it lives too short for new jobs."""
         return self.left_s(vm_id, born, now) < self.min_useful_s

@@ -37,7 +37,6 @@ PROJECTION = [
 ADS_AT_ONCE = 1000
 CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
-_HUGE = 10**18
 _JSON = json.JSONDecoder(strict=False)  # control characters in texts are let through
 
 Row = tuple[Any, ...]
@@ -169,6 +168,4 @@ def _text(told: dict[str, Any], name: str) -> str:
 def _whole(told: dict[str, Any], name: str) -> int:
     """What is no number counts as 0."""
     value = told.get(name)
-    if value.__class__ is int and -_HUGE < value < _HUGE:
-        return value
-    return int(value) if isinstance(value, int | float) and abs(value) < _HUGE else 0
+    return int(value) if isinstance(value, int | float) and abs(value) < 1e18 else 0

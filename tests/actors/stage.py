@@ -28,7 +28,7 @@ from actors.registry import Registries, Registry
 from actors.serving import Seat, Terms
 from actors.submitter import Submitter
 from actors.views import read_views
-from actors.wants import write_wants
+from actors.wants import want_row
 from broker.allotments import Allotments
 from broker.clock import RedisClock
 from broker.connect import Site
@@ -159,7 +159,7 @@ class Stage:
 
     def want(self, n: int, queue: str = "atlas") -> None:
         want = Want(queue=queue, cloud=self.name, n=n, decision="d", at=self.now, changed=self.now)
-        write_wants(self.table, self._hold(f"queue/{queue}"), [want])
+        self.table.write(self._hold(f"queue/{queue}"), [want_row(want)])
 
     def list_cloud(self) -> None:
         self.now += 1

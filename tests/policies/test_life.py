@@ -41,7 +41,7 @@ def test_vms_that_were_bought_at_once_do_not_go_at_once_and_none_goes_late() -> 
 
 def test_without_a_life_nothing_ends() -> None:
     assert FOREVER.left_s("x-0", 0.0, 1e12) == math.inf
-    assert not FOREVER.over("x-0", 0.0, 1e12)
+    assert FOREVER.left_s("x-0", 0.0, 1e12) > 0.0
     assert not FOREVER.short("x-0", 0.0, 1e12)
 
 
@@ -151,7 +151,7 @@ def test_no_ready_vm_outlives_its_time_and_nothing_else_is_drained_for_its_age(
     rows = follow(vms, scene(want, life=SOON, machines=seen)).rows
     for one in vms:
         after = rows.get(one.id, one)
-        over = SOON.over(one.id, one.born, NOW)
+        over = SOON.left_s(one.id, one.born, NOW) <= 0.0
         assert after.state is State.DRAINING or not over
         assert (after.drain_for == AGE) is over
         assert after.state is not State.ENDING

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from actors.fleet.seen import Failed
-from actors.readings import listing_head, read_demand, startds_head
+from actors.readings import demand_of, demand_places, listing_head, startds_head
 from actors.world_link import WorldAway
 from broker.errors import BrokerError
 from tests.world_campaign.acts import Acts
@@ -214,7 +214,7 @@ class Campaign:
         table = self._stage.table
         startds = startds_head(table, "local")
         listings = [listing_head(table, cloud) for cloud in self._stage.config.clouds]
-        demands = [read_demand(table, "local", queue) for queue in QUEUES]
+        demands = [demand_of("local", table.get_many(demand_places("local", queue))) for queue in QUEUES]
         return (
             all(head.at > at and not head.failed for head in listings)
             and startds.at > at
