@@ -51,6 +51,7 @@ class Retirement(Acts):
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now = self._registries.of(term), self._now()
+        self._write_empty(seat, term, registry)
         seat.state.sightings.take_in(term, registry, now)
         self._gauges.sources(registry.cloud, seat.state.sightings.troubles(now))
         vms = {vm.id: vm for vm in registry.vms()}

@@ -25,7 +25,7 @@ from actors.fleet.notice import urgent
 from actors.fleet.reconcile import Act, act, ask_again, evicting, next_nonce
 from actors.fleet.seen import Machine
 from actors.fleet.still import Still
-from actors.fleet.vm import State, Vm
+from actors.fleet.vm import Vm
 from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
@@ -35,6 +35,7 @@ from actors.retiring import Verdict, Verified
 from actors.rules import deadlines_of
 from actors.serving import Seat, Serving, Terms
 from actors.sightings import Sightings
+from broker.leases import Term
 from broker.table import Table
 
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)  # after a call about one VM that did not work
@@ -59,6 +60,7 @@ class CloudSeat:
     still: Still = field(default_factory=Still)
     marks: Marks = field(default_factory=Marks)
     quiet: bool = False
+    empty: list[tuple[Vm, Vm, str]] = field(default_factory=list)  # verified: row before, row after, what was seen
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
@@ -86,6 +88,9 @@ class Acts(Serving):
         self._deadlines = deadlines_of(config)
         self._notices_come = any(getattr(cloud, "notices_queue", None) for cloud in config.clouds.values())
         self._shadow = config.factory.shadow  # it only looks on: rows show what others do
+        self._one_by_one = {
+            Act.DRAIN: self._drain, Act.EVICT: self._evict, Act.VERIFY: self._verify, Act.END_ASKED: self._end_asked
+        }  # fmt: skip
 
     def _do(self, seat: Seat, registry: Registry, now: float) -> None:
         ends: list[Vm] = []
@@ -97,7 +102,7 @@ class Acts(Serving):
             elif what is Act.END_UNJOINED:
                 unjoined.append(vm)
             elif what is not None and self._may_try(seat, vm):
-                {Act.DRAIN: self._drain, Act.EVICT: self._evict, Act.VERIFY: self._verify}[what](seat, vm)
+                self._one_by_one[what](seat, vm)
         self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
         self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])
         self._mark_holds(seat, registry)
@@ -201,17 +206,37 @@ class Acts(Serving):
         )
 
     def _verify_answered(self, seat: Seat, vm: Vm, got: Any, now: float) -> None:
+        """Empty ones wait for the look that this answer wakes: it writes them down together, and ends them."""
+        if isinstance(got, Verified) and got.verdict is Verdict.EMPTY:
+            seat.state.empty.append((vm, move(vm, Event.VERIFIED, now, got.why), got.saw))
+        else:
+            self._not_empty(seat, vm, got, now)
+
+    def _not_empty(self, seat: Seat, vm: Vm, got: Any, now: float) -> None:
         if not isinstance(got, Verified):
             self._failed(seat, vm, got)
         elif got.verdict is Verdict.WAIT:
             self._pause(seat, vm, PoolAway(got.why))
-        elif got.verdict is Verdict.FORGOT:
+        else:
             drain_again = ask_again(move(vm, Event.FORGOT, now, got.why, drain_for="policy, final"), got.why)
             self._change(seat, vm, drain_again, got.saw)
-        elif vm.state is State.ENDING:
-            self._change(seat, vm, replace(vm, since=now, reason=got.why), got.saw)
-        else:
-            self._change(seat, vm, move(vm, Event.VERIFIED, now, got.why), got.saw)
+
+    def _write_empty(self, seat: Seat, term: Term, registry: Registry) -> None:
+        found, seat.state.empty = seat.state.empty, []
+        because = {after.id: Because(evidence=(saw,)) for _, after, saw in found if saw}
+        registry.change(term, [(before, after) for before, after, _ in found], because=because)
+        for before, _, _ in found:
+            seat.state.pauses.pop(before.id, None)
+
+    def _end_asked(self, seat: Seat, vm: Vm) -> None:
+        """However slow this host is, nothing waits between this look and the end call."""
+        pool, cloud, allowed = self._pool(seat, vm), self._clouds[seat.name], self._allowed(seat)
+
+        def then(got: Any) -> None:
+            self._not_empty(seat, vm, got, self._now()) if isinstance(got, Verified) else self._ended(seat, [vm], got)
+
+        call = lambda: retiring.end_asked(pool, cloud, vm, allowed)  # noqa: E731
+        self.call(seat, "drain", f"vm {vm.id}", call, then)
 
     def _end(self, seat: Seat, vms: list[Vm]) -> None:
         if not vms:
@@ -219,7 +244,7 @@ class Acts(Serving):
         cloud, allowed, now = self._clouds[seat.name], self._allowed(seat), self._now
 
         def call() -> tuple[str, ...]:
-            """The lane may have been full for a while: what was verified too long ago is verified again."""
+            """The lane may have been full for a while: what was verified too long ago is asked once more."""
             ids = [vm.instance_id for vm in vms if act(vm, now()) is Act.END]
             return retiring.end(cloud, ids, allowed) if ids else ()
 
@@ -259,7 +284,7 @@ class Acts(Serving):
         for vm in vms:
             if isinstance(got, tuple) and vm.instance_id in got:
                 self._change(seat, vm, replace(vm, end_asked=now))
-            elif isinstance(got, Exception) or act(vm, now) is not Act.VERIFY:
+            elif isinstance(got, Exception) or act(vm, now) is Act.END:
                 self._failed(seat, vm, CloudError("not accepted") if isinstance(got, tuple) else got)
 
     def _mark_holds(self, seat: Seat, registry: Registry) -> None:

