@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 
 import classad2
 
@@ -25,7 +26,7 @@ from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules
 
 Size = tuple[int, int, int, int]
-Key = tuple[Shape, str, tuple[tuple[str, str], ...], str]  # request, Requirements, attributes, Rank
+Key = tuple[int, int, int, int, str, tuple[tuple[str, str], ...], str]  # request, Requirements, attributes, Rank
 AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
 
 
@@ -76,29 +77,40 @@ class Matching:
 def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> Load:
     """What waits, by class. Classes that no cloud suits are only named, in `unmet`."""
     classes = demand.classes
+    idle, young, running, held = zip(*map(_counts, classes), strict=True) if classes else ((),) * 4
     matching = _matching(
-        tuple((job.request, job.requirements, job.attributes, job.rank) for job in classes),
+        tuple(map(_key, classes)),
         tuple(cloud.slot for cloud in clouds),
         tuple(cloud.size for cloud in clouds),
         tuple(queue.tier(cloud.name) for cloud in clouds),
     )
-    waiting = [job.idle + job.held for job in classes] if queue.count_held else [job.idle for job in classes]
-    present = sum(1 << at for at, i in enumerate(matching.order) if waiting[i] or classes[i].running)
+    waiting = [sum(both) for both in zip(idle, held, strict=True)] if queue.count_held else idle
+    present = sum(1 << at for at, i in enumerate(matching.order) if waiting[i] or running[i])
     return Load(
         asks=matching.asks,
-        left=tuple(waiting[i] for i in matching.order),
+        left=tuple(map(waiting.__getitem__, matching.order)),
         suits=_by_name(clouds, matching.suits, present),
         prefers={} if matching.prefers == matching.suits else _by_name(clouds, matching.prefers, present),
         cpus=matching.cpus,
         bits=matching.bits,
         idle=sum(waiting),
-        young=sum(job.young for job in classes),
-        running=sum(job.running for job in classes),
-        held=sum(job.held for job in classes),
+        young=sum(young),
+        running=sum(running),
+        held=sum(held),
         unmet=tuple(
             Unmet(jobs=waiting[i], why=reason(classes[i], waiting[i], clouds)) for i in matching.lost if waiting[i]
         ),
     )
+
+
+# In C, and a key of plain numbers and texts: a round asks this of 100,000 classes.
+_counts = attrgetter("idle", "young", "running", "held")
+_key = attrgetter(
+    *(f"request.{amount}" for amount in ("cpus", "memory_mib", "disk_mib", "gpus")),
+    "requirements",
+    "attributes",
+    "rank",
+)
 
 
 def _by_name(clouds: Sequence[CloudRules], bits: Sequence[int], present: int) -> dict[str, int]:
@@ -109,9 +121,12 @@ def _by_name(clouds: Sequence[CloudRules], bits: Sequence[int], present: int) ->
 def _matching(
     classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Size, ...], tiers: tuple[int, ...]
 ) -> Matching:
-    asks = [_size(request) for request, *_ in classes]
-    takers = [suiting(request, needs, attributes, slots, sizes) for request, needs, attributes, _ in classes]
-    liked = [preferring(*key, slots, tiers, taker) for key, taker in zip(classes, takers, strict=True)]
+    kinds = [
+        (Shape(cpus=c, memory_mib=m, disk_mib=d, gpus=g), needs, has, rank) for c, m, d, g, needs, has, rank in classes
+    ]
+    asks = [_size(request) for request, *_ in kinds]
+    takers = [suiting(request, needs, attributes, slots, sizes) for request, needs, attributes, _ in kinds]
+    liked = [preferring(*kind, slots, tiers, taker) for kind, taker in zip(kinds, takers, strict=True)]
     largest = [max(1, *amounts) for amounts in zip(*sizes, strict=True)]
 
     def rank(i: int) -> tuple[int, float]:

@@ -140,11 +140,10 @@ class Waiting:
                 continue
             if single:
                 return [(i, 1)]
-            n = min(
-                self._left[i],
-                cpus // c,
-                *(have // ask for have, ask in ((memory_mib, m), (disk_mib, d), (gpus, g)) if ask),
-            )
+            n = min(self._left[i], cpus // c)
+            n = min(n, memory_mib // m) if m else n
+            n = min(n, disk_mib // d) if d else n
+            n = min(n, gpus // g) if g else n
             filling.append((i, n))
             cpus, memory_mib, disk_mib, gpus = cpus - n * c, memory_mib - n * m, disk_mib - n * d, gpus - n * g
         return filling
