@@ -256,7 +256,7 @@ class Acts(Serving):
             self._end_unjoined_of(seat, pool, of_pool)
 
     def _end_unjoined_of(self, seat: Seat, name: str, vms: list[Vm]) -> None:
-        pool, cloud, allowed, now = self._pools[name], self._clouds[seat.name], self._allowed(seat), self._now()
+        pool, cloud, allowed = self._pools[name], self._clouds[seat.name], self._allowed(seat)
         identities = seat.state.sightings.identities(name)
 
         def then(got: Any) -> None:
@@ -269,7 +269,7 @@ class Acts(Serving):
             else:
                 self._ended(seat, vms, got)
 
-        call = lambda: retiring.end_unjoined(pool, cloud, vms, identities, now, allowed)  # noqa: E731
+        call = lambda: retiring.end_unjoined(pool, cloud, vms, identities, allowed)  # noqa: E731
         self.call(seat, "end", f"end unjoined {seat.name} {name}", call, then)
 
     def _joined_after_all(self, seat: Seat, vm: Vm, machine: Machine) -> None:

@@ -111,14 +111,14 @@ def end_unjoined(
     cloud: Cloud,
     vms: Sequence[Vm],
     identities: tuple[str, ...],
-    now: float,
     allowed: Callable[[], object],
 ) -> tuple[Mapping[str, Machine], tuple[str, ...]]:
-    """Look at the pool once more; end those that are still not there. Returns the ones that are, and the ended ids.
+    """Look once more, and at these alone: whoever joins between this look and the end call is ended with its job.
 
-    They are matched as in any reading: an ad of somebody else's proves nothing, two ads with one id spare their VM.
+    Those that are still not there are ended. Returns the ones that are, and the ended ids. They are matched as in any
+    reading: an ad of somebody else's proves nothing, two ads with one id spare their VM.
     """
-    matched = match(pool.startds(now).machines, vms, identities)
+    matched = match(pool.joined(tuple(vm.instance_id for vm in vms)), vms, identities)
     gone = [vm.instance_id for vm in vms if vm.id not in matched.machines and vm.id not in matched.doubtful]
     allowed()
     return matched.machines, cloud.end(gone) if gone else ()

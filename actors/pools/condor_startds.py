@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 import htcondor2
-from classad2 import ClassAd, Value
+from classad2 import ClassAd, Value, quote
 
 from actors.pools.condor_errors import asked_twice, explained
 
@@ -66,6 +66,16 @@ def startds(known: str) -> Iterator[Any]:
     yield _name
     for start in range(0, len(ads), ADS_AT_ONCE):
         yield _entries(ads[start : start + ADS_AT_ONCE], start, before)
+
+
+def joined(instance_ids: Sequence[str]) -> Iterator[list[Row]]:
+    """All slots of the startds that advertise one of these instances: one list."""
+    named = ", ".join(str(quote(one)) for one in instance_ids)
+    ours = " || ".join(f"member({name}, {{{named}}}) =?= true" for name in INSTANCE_ID)
+    with explained("the collector was asked for some startds"):
+        collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
+        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, f"({SLOTS}) && ({ours})", PROJECTION))
+    yield [row_of(ad) for ad in ads]
 
 
 def forget_ads() -> None:

@@ -26,7 +26,7 @@ from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSe
 from actors.fleet.shape import Shape
 from actors.pools.children import ChildFailed, Lane, TaskFailed
 from actors.pools.condor_check import check
-from actors.pools.machines import MachineMemory
+from actors.pools.machines import MachineMemory, machines_of
 from actors.pools.machines import machine as machine_of
 from actors.pools.port import Drain, PoolAway, PoolDenied, PoolError, PoolRefused
 
@@ -83,6 +83,10 @@ class Htcondor:
         with self._one_reading, _remedied("startds"):
             machines = self._memory.reading(self._collector_lane.stream("startds", self._memory.last))
         return StartdsSeen(source=self.name, at=now, machines=machines)
+
+    def joined(self, instance_ids: tuple[str, ...]) -> tuple[Machine, ...]:
+        with _remedied("startds"):
+            return machines_of(self._collector_lane.call("joined", instance_ids))
 
     def drain(self, order: Drain) -> str:
         return str(self._startd("drain", order, order.instance_id, order.nonce, order.min_retirement_s))

@@ -23,6 +23,7 @@ TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "jobs": condor_jobs.jobs,
     "jobs_on": condor_jobs.jobs_on,
     "startds": condor_startds.startds,
+    "joined": condor_startds.joined,
     "look": condor_drain.look,
     "drain": condor_drain.drain,
     "cancel": condor_drain.cancel,

@@ -8,7 +8,7 @@ now, sends all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from actors.fleet.seen import Machine, Slot
@@ -73,6 +73,13 @@ class _Places:
 
 def _in_order(rows: list[Row]) -> tuple[Row, ...]:
     return tuple(rows) if len(rows) == 1 else tuple(sorted(rows, key=lambda row: str(row[_SLOT])))
+
+
+def machines_of(rows: Iterable[Row]) -> tuple[Machine, ...]:
+    """Each startd of these slots."""
+    places = _Places()
+    places.add(list(rows), places)
+    return tuple(places.machine_of(startd) for startd in places.startds.values())
 
 
 def machine(rows: tuple[Row, ...]) -> Machine:

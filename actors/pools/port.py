@@ -50,6 +50,12 @@ class Pool(Protocol):
         """All startds that advertise an instance id or a queue of this factory's, without dynamic slots."""
         ...
 
+    def joined(self, instance_ids: tuple[str, ...]) -> tuple[Machine, ...]:
+        """Of `startds` those that advertise one of these instances, at most some hundred. It has to be quick whatever
+        the pool's size: a VM may be ended because it is not among them, and what joins meanwhile is not seen.
+        """
+        ...
+
     def drain(self, order: Drain) -> str:
         """Ask the startd to take no more jobs and to let the running ones end. Returns its request id."""
         ...

@@ -65,6 +65,9 @@ class Simulated:
         machines = tuple(machine_of((tuple(row),)) for row in self._ask("machines"))
         return StartdsSeen(source=self.name, at=now, machines=machines)
 
+    def joined(self, instance_ids: tuple[str, ...]) -> tuple[Machine, ...]:
+        return tuple(machine_of((tuple(row),)) for row in self._ask("machines", of=instance_ids))
+
     def drain(self, order: Drain) -> str:
         return str(
             self._ask(

@@ -43,6 +43,9 @@ class TwinPool:
     def startds(self, now: float) -> StartdsSeen:
         return StartdsSeen(source="pool/local", at=now, machines=tuple(self.machines.values()))
 
+    def joined(self, instance_ids: tuple[str, ...]) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines.values() if machine.instance_id in instance_ids)
+
     def drain(self, order: Drain) -> str:
         if order.machine in self.refusing:
             raise PoolRefused(self.refusing[order.machine])

@@ -195,6 +195,14 @@ def test_late_ads_show_what_was_and_the_startd_itself_what_is(site: Site) -> Non
     assert site.pool.look(machine.name, machine.address).busy
 
 
+def test_a_vm_that_a_late_call_is_about_to_end_joins_no_more() -> None:
+    world = World(boot_s=1.0)
+    stays, leaves = (world.start(0.0, cloud="a", queue="atlas", cpus=1, memory_mib=512) for _ in range(2))
+    leaves.leaving = True
+    world.advance(5.0)
+    assert (stays.here, leaves.here) == (True, False)
+
+
 def test_a_startd_that_restarts_forgets_its_drain_and_has_another_address(site: Site) -> None:
     (id,) = site.fleet(1)
     (machine,) = site.pool.startds(1.0).machines

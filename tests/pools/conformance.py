@@ -26,6 +26,7 @@ __all__ = [
     "test_a_drain_where_jobs_would_be_evicted_is_refused",
     "test_a_look_at_another_machine_is_no_look",
     "test_a_machine_shows_its_instance_its_queue_and_its_room",
+    "test_a_quick_look_shows_whole_machines_of_the_instances_asked_for_and_no_others",
     "test_an_eviction_ends_the_job_in_our_drains_place",
     "test_an_eviction_with_a_foreign_nonce_is_refused",
     "test_an_idle_machine_drains_at_once_and_says_for_whom",
@@ -102,6 +103,14 @@ def test_jobs_are_counted_by_class_and_state(site: Site) -> None:
         ("atlas", 8, 2),
         ("cms", 1, 1),
     ]
+
+
+def test_a_quick_look_shows_whole_machines_of_the_instances_asked_for_and_no_others(site: Site) -> None:
+    asked, other = joined(site, site.boot(cpus=2)), joined(site, site.boot())
+    (found,) = site.pool.joined((asked.instance_id, 'i-"not there'))
+    assert (found.name, found.address, len(found.slots)) == (asked.name, asked.address, len(asked.slots))
+    assert found.instance_id != other.instance_id
+    assert not site.pool.joined(("i-never",))
 
 
 def test_a_machine_shows_its_instance_its_queue_and_its_room(site: Site) -> None:

@@ -110,6 +110,7 @@ WORLD: dict[str, Draw] = {
     "lying-ads": _share(0.02, 0.2),
     "collector-restart": _nothing,
     "silent-startds": _share(0.05, 0.5),
+    "black-holes": _share(0.02, 0.08),
     "flapping": _flapping,
     "cut": _link,
 }

@@ -27,6 +27,7 @@ FIRED: dict[str, tuple[str, dict[str, str]]] = {
     "schedds asked for a silent startd": ("vm", {"why": "no schedd has a job there"}),
     "spot notice": ("spot notice", {}),
     "drained for a notice": ("vm", {"why": "notice from its cloud"}),
+    "black hole taken out": ("vm", {"why": "black hole: "}),
     "event refused": ("event refused", {}),
     "call failed": ("call failed", {}),
 }

@@ -31,6 +31,7 @@ class Guard:
     off: Callable[[], None]
     kinds: tuple[str, ...]
     vms: int = 60
+    count: int = 0  # faults; 0: ten of each kind, twelve at least
 
 
 def _replace(owner: Any, name: str, other: Any) -> None:
@@ -58,7 +59,7 @@ def _schedds() -> None:
 
 
 def _unjoined_look() -> None:
-    def end_unjoined(pool: Any, cloud: Any, vms: Any, identities: Any, now: float, allowed: Any) -> Any:
+    def end_unjoined(pool: Any, cloud: Any, vms: Any, identities: Any, allowed: Any) -> Any:
         allowed()
         return {}, cloud.end([vm.instance_id for vm in vms])
 
@@ -105,6 +106,10 @@ def _adopted() -> None:
 
 def _notices() -> None:
     _replace(retirement, "read_notices", lambda table: {})
+
+
+def _black_holes() -> None:
+    _replace(retirement, "black_holes", lambda *_: {})
 
 
 def _asked_again() -> None:
@@ -161,6 +166,13 @@ GUARDS: Mapping[str, Guard] = {
         says="a VM that its cloud will take is drained at once, so that no other job begins there",
         off=_notices,
         kinds=("spot-notices",),
+    ),
+    "black-holes": Guard(
+        says="a worker on which job after job ends within seconds is drained, and held for a look",
+        off=_black_holes,
+        kinds=("black-holes",),
+        vms=120,
+        count=3,
     ),
 }
 

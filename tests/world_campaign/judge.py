@@ -17,6 +17,7 @@ from tests.world_campaign.stage import NAME, Stage
 from tests.world_judge import bought_twice, most_at_once
 
 HEEDED = 10  # listings of a cloud
+EATEN = 100  # jobs: a black hole is known by its first 20
 HIDING = ("redis-emptied", "stale-listings", "partial-listings")
 
 
@@ -33,6 +34,7 @@ class Verdict:
     spot_reclaims: int  # busy VMs that a cloud took
     operators_kills: int  # busy VMs that an operator killed
     evictions: int
+    failed: int  # jobs that ended at once, on black holes
     powered_off: int  # idle VMs that could not be drained any more, ended by their own switch
     wrong: tuple[str, ...]
 
@@ -59,6 +61,7 @@ def judge(stage: Stage, played: Played) -> Verdict:
         *_over_limit(stage, record, played),
         *_idled(stage, record),
         *_unheeded(record["vms"], played),
+        *_eaten(record["jobs"], played),
         *([f"left: {line}" for line in stage.world("left")[:20]] if played.wrong else []),
         *_died(stage),
     ]
@@ -74,6 +77,7 @@ def judge(stage: Stage, played: Played) -> Verdict:
         spot_reclaims=len(spot),
         operators_kills=len(kills),
         evictions=ledger["evictions"],
+        failed=sum(job["failed"] for job in record["jobs"]),
         powered_off=sum(vm["reason"] == INSIDE for vm in record["vms"]),
         wrong=tuple(wrong),
     )
@@ -81,11 +85,13 @@ def judge(stage: Stage, played: Played) -> Verdict:
 
 def broken(stage: Stage, played: Played) -> bool:
     """Whether the ledger shows a broken promise already."""
-    ledger, vms = stage.world("ledger"), stage.world("record")["vms"]
+    ledger, record = stage.world("ledger"), stage.world("record")
+    vms = record["vms"]
     by_policy = any(_by_policy(end, played) for end in ledger["busy_ends"])
     unheeded = _unheeded(vms, played)
     over = _over_limit(stage, {"vms": vms}, played)
-    return bool(by_policy or ledger["evictions"] or _same_number(vms) or over or unheeded)
+    eaten = _eaten(record["jobs"], played)
+    return bool(by_policy or ledger["evictions"] or _same_number(vms) or over or unheeded or eaten)
 
 
 def _by_policy(end: Mapping[str, Any], played: Played) -> bool:
@@ -128,13 +134,17 @@ def _over_limit(stage: Stage, record: Mapping[str, list[Any]], played: Played) -
 
 
 def _idled(stage: Stage, record: Mapping[str, list[Any]]) -> list[str]:
-    """VMs that nobody ended and that ended themselves, but for those whose startd refused to be drained.
+    """VMs that nobody ended and that ended themselves, but for those whose startd refused to be drained, and black
+    holes, which are held for a look.
 
     A drain taken back in the moment in which its last job ended leaves a retirement time of 0 behind: such a startd
     would evict, so it is not drained. Its switch is there for that.
     """
-    refused = {line["machine"] for line in stage.log_lines() if line.get("event") == "drain refused"}
-    alone = [vm for vm in record["vms"] if vm["reason"] == INSIDE and vm["name"] not in refused]
+    lines = stage.log_lines()
+    refused = {line["machine"] for line in lines if line.get("event") == "drain refused"}
+    held = {line["vm"] for line in lines if line.get("event") == "vm" and line["why"].startswith("black hole")}
+    itself = [vm for vm in record["vms"] if vm["reason"] == INSIDE]
+    alone = [vm for vm in itself if vm["name"] not in refused and f"{vm['intent']}-{vm['index']}" not in held]
     return [f"VM {vm['id']} of {vm['cloud']} idled until its own switch ended it" for vm in alone]
 
 
@@ -148,6 +158,14 @@ def _unheeded(vms: list[Any], played: Played) -> list[str]:
         return []
     late = [vm for vm in vms if vm["began_after"] > HEEDED]
     return [f"VM {vm['id']} took a job {vm['began_after']} listings after its cloud's notice" for vm in late]
+
+
+def _eaten(jobs: list[Any], played: Played) -> list[str]:
+    """Black holes that went on to take jobs. Judged where nothing else keeps the factory from seeing them."""
+    if {fault.kind for fault in played.faults} != {"black-holes"}:
+        return []
+    eaten = Counter(job["ran_on"] for job in jobs if job["failed"])
+    return [f"{n} jobs failed on VM {vm}, one after another" for vm, n in eaten.items() if n > EATEN]
 
 
 def _died(stage: Stage) -> list[str]:

@@ -20,7 +20,7 @@ def lines(seed: int, vms: int, played: Played, verdict: Verdict, guards: Mapping
         f"jobs lost {verdict.jobs_lost}",
         f"  apart, by name: busy VMs taken by spot clouds {verdict.spot_reclaims}, killed by the operator "
         f"{verdict.operators_kills}; VMs ended by their own switch "
-        f"{verdict.powered_off}; jobs evicted by drains {verdict.evictions}",
+        f"{verdict.powered_off}; jobs evicted by drains {verdict.evictions}, failed on black holes {verdict.failed}",
         f"  faults {len(played.faults)}: " + ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items())),
         f"  longest from a fault's end to whole again: {worst[1]:.1f} s ({worst[0]})",
         f"  grown in {played.grown_s:.0f} s, faults for {played.faults_s:.0f} s, all ended in {played.ended_s:.0f} s",
@@ -48,6 +48,7 @@ def markdown(rows: list[Row]) -> str:
         ("busy VMs killed by the operator", [str(v.operators_kills) for _, _, _, v, _, _ in rows]),
         ("VMs that could not be drained, ended by their own switch", [str(v.powered_off) for _, _, _, v, _, _ in rows]),
         ("jobs evicted by drains", [str(v.evictions) for _, _, _, v, _, _ in rows]),
+        ("jobs that failed on black holes", [str(v.failed) for _, _, _, v, _, _ in rows]),
         ("longest from a fault's end to whole again", [_worst(p) for _, _, p, _, _, _ in rows]),
         ("took", [f"{took:.0f} s" for *_, took in rows]),
     ]

@@ -192,7 +192,12 @@ def configuration(vms: int, pace: Pace) -> dict[str, Any]:
     tiers: dict[int, list[str]] = {}
     for name, tier, _, _ in CLOUDS:
         tiers.setdefault(tier, []).append(name)
-    queue = {"pool": "local", "cascade": list(tiers.values()), "release_after_s": pace.release_s}
+    queue = {
+        "pool": "local",
+        "cascade": list(tiers.values()),
+        "release_after_s": pace.release_s,
+        "black_hole_s": pace.job_s[0] / 2,
+    }
     pool = {
         "kind": "simulated",
         "world": "./pool.sock",

@@ -217,7 +217,8 @@ class World:
         heapq.heappush(self._events, (at, next(self._order), happen))
 
     def _join(self, vm: Vm, at: float) -> None:
-        if vm.state == "pending":
+        """Not while an end call for it is under way: it would take a job, and no factory can help it."""
+        if vm.state == "pending" and not vm.leaving:
             vm.state, vm.joined = "running", at
             self._at[vm.address] = vm
             self._unlock(vm)

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from deploy.lab.world.model import Refusal, Vm, World
@@ -16,6 +16,7 @@ from deploy.lab.world.weather import OUR_IDENTITY, Weather
 
 _DEAD_SHOWN_S = 3600.0
 _LAST_LOOK_S = 5.0
+_INSTANCE_ID = 2  # its place in a row
 _NOTICES_AT_ONCE = 10
 _OF_JOB = ("id", "queue", "state", "starts", "evictions", "submitted", "started", "done", "ran_on", "failed")
 _OF_VM = ("id", "name", "cloud", "intent", "decision", "token", "usd_per_hour", "launched", "state", "reason", "ended",
@@ -73,7 +74,7 @@ class Operations:
         return answer
 
     def _note_leaving(self, operation: str, arguments: dict[str, Any]) -> None:
-        """An end that comes late: nobody can call it back. See `restart_startds`."""
+        """An end that comes late: nobody can call it back. See `restart_startds` and `World._join`."""
         for id in arguments["ids"] if operation == "end" else ():
             if id in self._world.vms:
                 self._world.vms[id].leaving = True
@@ -97,10 +98,11 @@ class Operations:
         counted = Counter((job.queue, job.cpus, job.memory_mib, job.state, int(now - job.since)) for job in alive)
         return [[*kind, jobs] for kind, jobs in counted.items()]
 
-    def machines(self, now: float) -> list[Any]:
-        """A row for each startd's slot, as actors.pools.machines reads it."""
+    def machines(self, now: float, of: Collection[str] = ()) -> list[Any]:
+        """A row for each startd's slot, as actors.pools.machines reads it; `of`: that advertises one of these ids."""
         here = (vm for of_cloud in self._world.of_cloud.values() for vm in of_cloud.values() if vm.here)
-        return self._weather.ads(now, {vm.id: self._row(vm, now) for vm in here})
+        rows = self._weather.ads(now, {vm.id: self._row(vm, now) for vm in here})
+        return [row for row in rows if row[_INSTANCE_ID] in of] if of else rows
 
     def machine(self, now: float, machine: str, address: str) -> list[Any]:
         vm = self._startd(machine, address)
