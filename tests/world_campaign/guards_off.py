@@ -31,7 +31,6 @@ class Guard:
     off: Callable[[], None]
     kinds: tuple[str, ...]
     vms: int = 60
-    count: int = 0  # faults; 0: ten of each kind, twelve at least
 
 
 def _replace(owner: Any, name: str, other: Any) -> None:
@@ -108,10 +107,6 @@ def _notices() -> None:
     _replace(retirement, "read_notices", lambda table: {})
 
 
-def _black_holes() -> None:
-    _replace(retirement, "black_holes", lambda *_: {})
-
-
 def _asked_again() -> None:
     _replace(reconcile, "ASK_AGAIN_S", 1e9)
 
@@ -166,13 +161,6 @@ GUARDS: Mapping[str, Guard] = {
         says="a VM that its cloud will take is drained at once, so that no other job begins there",
         off=_notices,
         kinds=("spot-notices",),
-    ),
-    "black-holes": Guard(
-        says="a worker on which job after job ends within seconds is drained, and held for a look",
-        off=_black_holes,
-        kinds=("black-holes",),
-        vms=120,
-        count=3,
     ),
 }
 

@@ -17,7 +17,6 @@ from tests.world_campaign.stage import NAME, Stage
 from tests.world_judge import bought_twice, most_at_once
 
 HEEDED = 10  # listings of a cloud
-EATEN = 100  # jobs: a black hole is known by its first 20
 HIDING = ("redis-emptied", "stale-listings", "partial-listings")
 
 
@@ -61,7 +60,6 @@ def judge(stage: Stage, played: Played) -> Verdict:
         *_over_limit(stage, record, played),
         *_idled(stage, record),
         *_unheeded(record["vms"], played),
-        *_eaten(record["jobs"], played),
         *([f"left: {line}" for line in stage.world("left")[:20]] if played.wrong else []),
         *_died(stage),
     ]
@@ -85,13 +83,11 @@ def judge(stage: Stage, played: Played) -> Verdict:
 
 def broken(stage: Stage, played: Played) -> bool:
     """Whether the ledger shows a broken promise already."""
-    ledger, record = stage.world("ledger"), stage.world("record")
-    vms = record["vms"]
+    ledger, vms = stage.world("ledger"), stage.world("record")["vms"]
     by_policy = any(_by_policy(end, played) for end in ledger["busy_ends"])
     unheeded = _unheeded(vms, played)
     over = _over_limit(stage, {"vms": vms}, played)
-    eaten = _eaten(record["jobs"], played)
-    return bool(by_policy or ledger["evictions"] or _same_number(vms) or over or unheeded or eaten)
+    return bool(by_policy or ledger["evictions"] or _same_number(vms) or over or unheeded)
 
 
 def _by_policy(end: Mapping[str, Any], played: Played) -> bool:
@@ -158,14 +154,6 @@ def _unheeded(vms: list[Any], played: Played) -> list[str]:
         return []
     late = [vm for vm in vms if vm["began_after"] > HEEDED]
     return [f"VM {vm['id']} took a job {vm['began_after']} listings after its cloud's notice" for vm in late]
-
-
-def _eaten(jobs: list[Any], played: Played) -> list[str]:
-    """Black holes that went on to take jobs. Judged where nothing else keeps the factory from seeing them."""
-    if {fault.kind for fault in played.faults} != {"black-holes"}:
-        return []
-    eaten = Counter(job["ran_on"] for job in jobs if job["failed"])
-    return [f"{n} jobs failed on VM {vm}, one after another" for vm, n in eaten.items() if n > EATEN]
 
 
 def _died(stage: Stage) -> list[str]:
