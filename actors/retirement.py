@@ -95,8 +95,7 @@ class Retirement(Acts):
 
     def _heed_tags(self, seat: Seat, after: dict[str, Vm], now: float) -> None:
         """Holds that stand on instances, and that the rows do not know of."""
-        listed = seat.state.sightings.listed
-        tags = {one.id: one.held for one in listed.instances if one.held} if listed else {}
+        listed, tags = seat.state.sightings.listed, seat.state.sightings.held_tags
         for vm in [vm for vm in after.values() if vm.instance_id in tags] if tags else ():
             after[vm.id] = heeded(vm, tags[vm.instance_id], listed.at, now)
 

@@ -95,13 +95,13 @@ class Acts(Serving):
     def _do(self, seat: Seat, registry: Registry, now: float) -> None:
         ends: list[Vm] = []
         unjoined: list[Vm] = []
-        for vm in sorted(registry.vms(), key=urgent, reverse=True):
-            what = act(vm, now)
+        asked_for = [(vm, what) for vm in registry.vms() if (what := act(vm, now)) is not None]
+        for vm, what in sorted(asked_for, key=lambda one: urgent(one[0]), reverse=True):
             if what is Act.END:
                 ends.append(vm)
             elif what is Act.END_UNJOINED:
                 unjoined.append(vm)
-            elif what is not None and self._may_try(seat, vm):
+            elif self._may_try(seat, vm):
                 self._one_by_one[what](seat, vm)
         self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
         self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])

@@ -17,7 +17,7 @@ from actors.fleet.adoption import orphans
 from actors.fleet.evidence import OLD_S, Health, expected, expected_instances, judge, judge_listing, thawed
 from actors.fleet.matching import Matched, match
 from actors.fleet.reconcile import World
-from actors.fleet.seen import Failed, Listed, Machine
+from actors.fleet.seen import Failed, Instance, Listed, Machine
 from actors.fleet.vm import Vm
 from actors.readings import OLD_READINGS, Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
 from actors.registry import Registry
@@ -52,6 +52,8 @@ class Sightings:
         self.idle_since: dict[str, float] = {}
         self.busy_since: dict[str, float] = {}
         self.listed: Listed | None = None
+        self._instances: dict[str, Instance] = {}  # of `listed`, by id
+        self.held_tags: dict[str, str] = {}  # of `listed`: instance id -> why it is to be kept
 
     def take_in(self, term: Term, registry: Registry, now: float) -> None:
         """Read what is new, adopt orphans, and note in the registry what the submitter and the views need."""
@@ -95,14 +97,13 @@ class Sightings:
 
     def worlds(self, now: float) -> dict[str, World]:
         """By pool: what the steps that move a VM are told. Under "", for a VM of no pool: the cloud's listing alone."""
-        instances = {instance.id: instance for instance in self.listed.instances} if self.listed else {}
         nothing = PoolSeen(health=Health(source=""))
         return {
             pool: World(
                 now=now,
                 boot_deadline_s=self._config.clouds[self._cloud].boot_deadline_s,
                 listed=self.listed,
-                instances=instances,
+                instances=self._instances,
                 listing_short=self._listing_trouble(),
                 matched=seen.matched,
                 read_at=seen.read_at,
@@ -120,6 +121,8 @@ class Sightings:
         before = self.listed
         self.listed = newer_listing(self._table, self._cloud, before, registry.listing)
         if self.listed and self.listed is not before:
+            self._instances = {one.id: one for one in self.listed.instances}
+            self.held_tags = {one.id: one.held for one in self.listed.instances if one.held}
             price = self._config.clouds[self._cloud].usd_per_hour
             registry.adopt(term, orphans(registry.vms(), self.listed, self._cloud, price))
             self._judge_listing(registry, self.listed)

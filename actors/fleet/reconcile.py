@@ -163,6 +163,8 @@ def advance(vm: Vm, world: World) -> Vm:
 def act(vm: Vm, now: float) -> Act | None:
     """What a VM in this state asks for."""
     match vm.state:
+        case State.READY:
+            return None
         case State.DRAINING if not vm.drain_asked:
             return Act.DRAIN
         case State.DRAINING if vm.evicted and not vm.evict_asked:

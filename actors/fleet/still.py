@@ -11,7 +11,7 @@ worlds both ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 
 from actors.fleet.reconcile import World
 from actors.fleet.seen import Instance, Machine
@@ -37,8 +37,10 @@ class Still:
             self._left.pop(vm.id, None)
         return after
 
-    def forget_others(self, kept: Container[str]) -> None:
-        """Rows that are gone."""
+    def forget_others(self, kept: Collection[str]) -> None:
+        """Rows that are gone, once there are more of them than rows: nobody asks for them meanwhile."""
+        if len(self._left) <= len(kept):
+            return
         for vm_id in [vm_id for vm_id in self._left if vm_id not in kept]:
             del self._left[vm_id]
 

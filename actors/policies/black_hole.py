@@ -55,6 +55,9 @@ def black_holes(
 
     `machines` and `busy_since` (Redis seconds) by VM id, as last seen; `rules` by queue.
     """
+    least = min((one.jobs for one in rules.values() if one.jobs), default=0)
+    if not least or not any(machine.recent_jobs >= least for machine in machines.values()):
+        return {}
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in vms:
         if vm.alive and vm.queue in rules and rules[vm.queue].jobs:

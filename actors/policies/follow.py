@@ -65,6 +65,8 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     changes = Changes()
     budget = Budget(scene.drains, scene.queue_drains, vms, scene.now)
     by_queue: dict[str, list[Vm]] = defaultdict(list)
+    supply: Counter[str] = Counter()
+    draining: list[Vm] = []
     for vm in vms:
         after, policys = _wished(vm, scene, budget)
         if policys and vm.id in scene.black_holes:
@@ -75,8 +77,11 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
             changes.rows[vm.id] = after
         if policys:
             by_queue[vm.queue].append(after)
-    supply = Counter(vm.queue for vm in (changes.rows.get(vm.id, vm) for vm in vms) if vm.supply)
-    leaving = outlived((changes.rows.get(vm.id, vm) for vm in vms), scene.now)
+        if after.supply:
+            supply[vm.queue] += 1
+        elif after.state is State.DRAINING:
+            draining.append(after)
+    leaving = outlived(draining, scene.now)
     for queue, want in scene.wants.items():
         missing = want - supply[queue]
         _serve(by_queue[queue], max(0, missing - leaving[queue]) if missing > 0 else missing, scene, changes, budget)
@@ -99,7 +104,9 @@ def withheld(vms: Collection[Vm], wishes: tuple[Wish, ...], now: float) -> Count
     lives, or they have just lived their time.
     """
     ids = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
-    return Counter(vm.queue for vm in vms if vm.drain_for in ids and vm.state is not State.READY) + outlived(vms, now)
+    drained = [vm for vm in vms if vm.drain_for]
+    kept_out = Counter(vm.queue for vm in drained if vm.drain_for in ids and vm.state is not State.READY)
+    return kept_out + outlived(drained, now)
 
 
 def outlived(vms: Iterable[Vm], now: float) -> Counter[str]:
