@@ -6,7 +6,8 @@ Threads stay bounded, whatever the number of queues.
 
 It looks when mail says so, when a call has answered, and by itself at a steady, jittered interval, since mail may be
 lost. Several wakes in a row make one look. After a look that cost much (ten thousand VMs) the post rests in proportion,
-and wakes are only noted: a burst of mail then makes a few looks, not one a mail, and other threads run meanwhile.
+and wakes are only noted: a burst of mail then makes a few looks, not one a mail, and other threads run meanwhile. Of
+posts that come together, as in a takeover, those without mail have their first looks a few at a time.
 
 An exception that says "Redis is away" or "the term is over" ends that look and nothing else; any other kills the actor,
 and the supervisor starts it anew from the rows.
@@ -125,15 +126,20 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 CHEAP_S = 0.03  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
+FIRST_S = 0.05  # of a core, for first looks that nobody asked for, in one round; the supervisor makes four a second
 
 
 @dataclass(slots=True, kw_only=True)
 class Seat:
-    """One post as an actor serves it. `due`: monotonic time of the next look, which is not before `rests_until`."""
+    """One post as an actor serves it. `due`: monotonic time of the next look, which is not before `rests_until`.
+
+    `new`: it was not looked at yet, and no mail came for it.
+    """
 
     post: str
     due: float = 0.0
     rests_until: float = 0.0
+    new: bool = True
     state: Any = field(default=None)
 
     @property
@@ -187,7 +193,7 @@ class Serving(pykka.ThreadingActor):
                 self._seats.pop(post, None)
             case Wake(post=post, message=news) if post in self._seats:
                 seat = self._seats[post]
-                seat.due = min(seat.due, time.monotonic() + self.may_wait_s(news))
+                seat.due, seat.new = min(seat.due, time.monotonic() + self.may_wait_s(news)), False
             case Answer(post=post, seat=seat) if self._seats.get(post) is seat:
                 self._take(self._seats[post], message)
             case Tick():
@@ -221,17 +227,25 @@ class Serving(pykka.ThreadingActor):
             self.actor_ref.tell(Tick())
 
     def _look_at_due(self) -> None:
-        now = time.monotonic()
+        now, first_s = time.monotonic(), 0.0
         for seat in list(self._seats.values()):
-            if seat.due <= now and seat.rests_until <= now:
-                seat.due = math.inf
-                used_s = time.thread_time()
-                with self._looked.time():
-                    self._surviving(seat, self._look_at)
-                seat.rests_until = _rests_until(time.monotonic(), time.thread_time() - used_s)
-                # by what the look found, not by what was known before it
-                seat.due = min(seat.due, now + self.interval_s(seat) * random.uniform(0.9, 1.1))
+            if seat.due <= now and seat.rests_until <= now and not (seat.new and first_s > FIRST_S):
+                used_s = self._look_timed(seat, now)
+                first_s += used_s if seat.new else 0.0
+                seat.new = False
             self.terms.progress(self.title, seat.post)
+
+    def _look_timed(self, seat: Seat, now: float) -> float:
+        """Seconds of a core that it used."""
+        seat.due = math.inf
+        before_s = time.thread_time()
+        with self._looked.time():
+            self._surviving(seat, self._look_at)
+        used_s = time.thread_time() - before_s
+        seat.rests_until = _rests_until(time.monotonic(), used_s)
+        # by what the look found, not by what was known before it
+        seat.due = min(seat.due, now + self.interval_s(seat) * random.uniform(0.9, 1.1))
+        return used_s
 
     def _look_at(self, seat: Seat) -> None:
         term = self.terms.get(seat.post)

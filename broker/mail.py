@@ -23,6 +23,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -42,6 +43,7 @@ from broker.pauses import Pauses
 
 Deliver = Callable[[str, Message, Envelope], None]
 
+ADDED_AT_ONCE = 100  # mailboxes: a takeover of hundreds is no burst
 DRAIN_S = 0.5  # above 1 s kombu never redelivers; it is also how soon a subscription is noticed
 SEND_TIMEOUT_S = 5.0
 MAX_BACKLOG = 4096  # mails in a mailbox that nobody reads
@@ -187,15 +189,16 @@ class Mailroom:
                 pauses.reset()
 
     def _follow(self, consumer: Consumer, consuming: frozenset[str]) -> frozenset[str]:
-        """Make kombu consume what is wanted, and nothing else."""
+        """Make kombu consume what is wanted, a part at a time, and nothing else."""
         wanted = self._wanted
         for mailbox in consuming - wanted:
             consumer.cancel_by_queue(self._site.mailbox(mailbox))
-        for mailbox in wanted - consuming:
+        added = frozenset(islice(wanted - consuming, ADDED_AT_ONCE))
+        for mailbox in added:
             consumer.add_queue(_queue(self._site, mailbox))
-        if wanted - consuming:
+        if added:
             consumer.consume()
-        return wanted
+        return (consuming & wanted) | added
 
     def _receive(self, raw: Any) -> None:
         """One mail, from kombu. Acknowledged when it is delivered or parked."""

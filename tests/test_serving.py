@@ -8,7 +8,7 @@ from typing import Any
 from actors.calls import Calls
 from actors.gauges import Gauges
 from actors.messages import LookAtDemand, LookAtWishes
-from actors.serving import REST, Hold, Seat, Serving, Terms, Tick, Wake
+from actors.serving import FIRST_S, REST, Hold, Seat, Serving, Terms, Tick, Wake
 from broker.envelope import Message
 from broker.leases import Term
 
@@ -103,3 +103,28 @@ def test_the_next_look_is_as_soon_as_what_this_one_found_asks_for() -> None:
 
 def test_a_cheap_look_follows_each_mail() -> None:
     assert len(looks_after_wakes(used_s=0.0, for_s=0.5)) > 10
+
+
+class Keeper(Looker):
+    """Notes at which posts it looked."""
+
+    def look(self, seat: Seat, term: Term) -> None:
+        super().look(seat, term)
+        self.looked: list[str] = [*getattr(self, "looked", []), seat.post]
+
+
+def test_posts_that_come_together_have_their_first_looks_a_few_at_a_time_and_those_with_mail_at_once() -> None:
+    posts = [f"queue/{number}" for number in range(12)]
+    terms, calls = Terms(), Calls(4)
+    for post in posts:
+        terms.put(Term(post=post, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    actor = Keeper(terms, calls, Gauges(), FIRST_S / 2.5, [])
+    for post in posts:
+        actor.on_receive(Hold(post=post))
+    actor.on_receive(Wake(post=posts[-1], message=LookAtWishes()))
+    actor.on_receive(Tick())
+    assert actor.looked == [*posts[:3], posts[-1]]
+    for _ in posts:
+        actor.on_receive(Tick())
+    assert sorted(actor.looked) == sorted(posts)
+    calls.close()

@@ -18,7 +18,7 @@ from broker.connect import Site
 from broker.dead_letters import DeadLetters
 from broker.embedded import EmbeddedServer
 from broker.errors import BadMail, Unreachable
-from broker.mail import MAX_BACKLOG, TRIM_EVERY, Mailroom
+from broker.mail import ADDED_AT_ONCE, MAX_BACKLOG, TRIM_EVERY, Mailroom
 from tests.broker.post import Post, wait_for
 from tests.broker.words import KINDS, Call, Look
 
@@ -52,6 +52,15 @@ def test_many_mailboxes_share_one_thread_and_each_mail_names_its_own(post: Post)
     assert post.threads == {"mail-consumer"}
     wait_for(lambda: not post.client.exists(post.site.key("mail-unacked")))
     assert not [key for key in post.client.scan_iter("_kombu*") if post.site.factory.encode() in key]
+
+
+def test_hundreds_of_mailboxes_that_come_at_once_are_all_read(post: Post) -> None:
+    boxes = [f"queue/{number}" for number in range(2 * ADDED_AT_ONCE + 1)]
+    for mailbox in boxes:
+        post.mailer.send(mailbox, Look(row=1))
+        post.room.subscribe(mailbox)
+    wait_for(lambda: len(post.got) == len(boxes))
+    assert sorted(box for box, _ in post.got) == sorted(boxes)
 
 
 def test_a_thousand_mails_from_many_threads_all_arrive(post: Post) -> None:
