@@ -39,15 +39,26 @@ class Noticeboard:
 
     def recall(self, registry: Registry) -> None:
         """What the holder before us said last, so that a cloud that refused stays closed over a failover."""
-        cloud, _ = read_views(self._table, registry.cloud)
-        if cloud and cloud.closed_until and cloud.closed != cloud.breaker and not registry.closed.why:
+        with self._lock:
+            self._remember(registry)
+        cloud = registry.published.get(CLOUD)
+        if not isinstance(cloud, CloudView) or registry.closed.why:
+            return
+        if cloud.closed_until and cloud.closed != cloud.breaker:
             registry.closed = Closed(why=cloud.closed, until=cloud.closed_until)
+
+    def _remember(self, registry: Registry) -> None:
+        """A takeover is no news: a queue whose view says what it said before is not woken, of a thousand none."""
+        if not registry.published:
+            cloud, views = read_views(self._table, registry.cloud)
+            registry.published.update({**views, CLOUD: cloud} if cloud else views)
 
     def show(self, term: Term, registry: Registry, orphans: int = 0) -> None:
         """Write what changed, and wake the schedulers that it concerns. Nothing before the pools were looked at."""
         if not registry.looked:
             return
         with self._lock:
+            self._remember(registry)
             now = self._now()
             before = dict(registry.published)
             views = self._views(registry, now, orphans)

@@ -304,3 +304,18 @@ def test_a_stranger_with_our_id_makes_the_vm_doubtful_and_nothing_ends_it(stage:
         stage.step(20)
     assert not stage.ends_asked()
     assert stage.states() == ["draining"]
+
+
+def test_the_next_holder_wakes_no_scheduler_to_hear_what_the_last_one_said(
+    stage: RetirementStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.started(2, BUSY)
+    stage.step()
+    sent: list[str] = []
+    monkeypatch.setattr(stage.office, "send", lambda mailbox, message: sent.append(mailbox))
+    stage.crash()
+    stage.step(30)
+    assert sent == []
+    stage.pool.job_ends(stage.vms()[0].instance_id)
+    stage.step()
+    assert sent == ["scheduler@queue/atlas"]
