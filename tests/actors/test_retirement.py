@@ -312,7 +312,7 @@ def test_the_next_holder_wakes_no_scheduler_to_hear_what_the_last_one_said(
     stage.started(2, BUSY)
     stage.step()
     sent: list[str] = []
-    monkeypatch.setattr(stage.office, "send", lambda mailbox, message: sent.append(mailbox))
+    monkeypatch.setattr(stage.office, "send", lambda mailbox, _: sent.append(mailbox))
     stage.crash()
     stage.step(30)
     assert sent == []
