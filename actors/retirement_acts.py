@@ -233,7 +233,10 @@ class Acts(Serving):
         pool, cloud, allowed = self._pool(seat, vm), self._clouds[seat.name], self._allowed(seat)
 
         def then(got: Any) -> None:
-            self._not_empty(seat, vm, got, self._now()) if isinstance(got, Verified) else self._ended(seat, [vm], got)
+            if isinstance(got, Verified):
+                self._not_empty(seat, vm, got, self._now())
+            else:
+                self._ended(seat, [vm], got or CloudError("not accepted"))
 
         call = lambda: retiring.end_asked(pool, cloud, vm, allowed)  # noqa: E731
         self.call(seat, "drain", f"vm {vm.id}", call, then)
@@ -284,7 +287,7 @@ class Acts(Serving):
         for vm in vms:
             if isinstance(got, tuple) and vm.instance_id in got:
                 self._change(seat, vm, replace(vm, end_asked=now))
-            elif isinstance(got, Exception) or act(vm, now) is Act.END:
+            elif isinstance(got, Exception) or act(vm, now) is not Act.END_ASKED:
                 self._failed(seat, vm, CloudError("not accepted") if isinstance(got, tuple) else got)
 
     def _mark_holds(self, seat: Seat, registry: Registry) -> None:

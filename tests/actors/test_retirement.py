@@ -1,6 +1,6 @@
 """The way of a VM from its first ad to its end, with everything that may come between."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -283,6 +283,35 @@ def test_on_a_host_where_every_answer_waits_too_long_vms_are_ended_nevertheless(
     for _ in range(3):
         stage.step()
     assert stage.ends_asked() == {vm.instance_id for vm in vms}
+
+
+@pytest.mark.parametrize("waits_s", [0.0, FRESH_S + 1])
+@pytest.mark.parametrize("joined", [True, False])
+def test_an_end_that_the_cloud_does_not_accept_is_asked_for_again_only_later(
+    stage: RetirementStage, monkeypatch: pytest.MonkeyPatch, waits_s: float, joined: bool
+) -> None:
+    """An answer wakes the next look at once: without a pause a cloud would be asked without end."""
+    stage.list_cloud()
+    stage.want(1)
+    stage.look()
+    if joined:
+        stage.joins(stage.vms()[0])
+        stage.step()
+        stage.want(0)
+    asked: list[str] = []
+
+    def refuses(ids: Sequence[str]) -> tuple[str, ...]:
+        asked.extend(ids)
+        return ()
+
+    def waits(*_: str) -> None:
+        stage.now += waits_s
+
+    monkeypatch.setattr(stage.cloud, "end", refuses)
+    monkeypatch.setattr(stage.retirement, "meanwhile", waits)
+    for _ in range(20):
+        stage.step(60)
+    assert asked == [stage.vms()[0].instance_id]
 
 
 def test_a_vm_that_the_cloud_took_is_recorded_as_lost(stage: RetirementStage) -> None:
