@@ -111,7 +111,7 @@ def _asked_again() -> None:
     _replace(reconcile, "ASK_AGAIN_S", 1e9)
 
 
-OF_STARTDS = ("throttling", "startd-restarts")
+OF_STARTDS = ("late-ads", "spot-notices", "startd-restarts")  # VMs drain while jobs wait, and their startds restart
 
 GUARDS: Mapping[str, Guard] = {
     "drained": Guard(
