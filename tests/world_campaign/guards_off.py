@@ -125,7 +125,8 @@ GUARDS: Mapping[str, Guard] = {
     "schedds": Guard(
         says="where the startd does not answer, all schedds must say that they have no job there",
         off=_schedds,
-        kinds=OF_STARTDS,
+        kinds=("throttling", *OF_STARTDS),
+        vms=120,
     ),
     "unjoined-look": Guard(
         says="before a VM that never joined is ended, the pool is looked at once more",

@@ -21,6 +21,7 @@ from deploy.lab.world.things import INSIDE, SPOT, YEARS_S, BusyEnd, Job, Ledger,
 __all__ = ["YEARS_S", "Job", "Ledger", "Refusal", "Vm", "World"]
 
 
+CLAIMED_S = 0.5  # from a startd's first ad to its first job; on the lab's pool, at its quick pace, 0.7 to 2.0 s
 BROKEN_S = 0.3  # a job on a black hole ends after this
 
 
@@ -221,7 +222,7 @@ class World:
         if vm.state == "pending" and not vm.leaving:
             vm.state, vm.joined = "running", at
             self._at[vm.address] = vm
-            self._unlock(vm)
+            self._later(at + CLAIMED_S, lambda _: self._unlock(vm))
             self._arm(vm, at)
 
     def _arm(self, vm: Vm, now: float) -> None:
