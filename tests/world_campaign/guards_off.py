@@ -131,7 +131,7 @@ GUARDS: Mapping[str, Guard] = {
     "unjoined-look": Guard(
         says="before a VM that never joined is ended, the pool is looked at once more",
         off=_unjoined_look,
-        kinds=("slow-boots",),
+        kinds=("slow-boots", "throttling"),  # VMs join while their end is refused
         vms=240,
     ),
     "two-ads": Guard(
