@@ -125,13 +125,13 @@ GUARDS: Mapping[str, Guard] = {
     "schedds": Guard(
         says="where the startd does not answer, all schedds must say that they have no job there",
         off=_schedds,
-        kinds=("throttling", *OF_STARTDS),
+        kinds=("cut", *OF_STARTDS),
         vms=120,
     ),
     "unjoined-look": Guard(
         says="before a VM that never joined is ended, the pool is looked at once more",
         off=_unjoined_look,
-        kinds=("slow-boots", "throttling"),  # VMs join while their end is refused
+        kinds=("slow-boots", "cut"),  # VMs join while the call that would end them is lost
         vms=240,
     ),
     "two-ads": Guard(
