@@ -31,6 +31,7 @@ class Guard:
     off: Callable[[], None]
     kinds: tuple[str, ...]
     vms: int = 60
+    each: int = 10  # faults of each kind
 
 
 def _replace(owner: Any, name: str, other: Any) -> None:
@@ -125,8 +126,9 @@ GUARDS: Mapping[str, Guard] = {
     "schedds": Guard(
         says="where the startd does not answer, all schedds must say that they have no job there",
         off=_schedds,
-        kinds=("cut", *OF_STARTDS),
-        vms=120,
+        kinds=("spot-notices", "startd-restarts"),
+        vms=240,
+        each=40,  # a startd has to restart, and take a job, in the moment before its last look
     ),
     "unjoined-look": Guard(
         says="before a VM that never joined is ended, the pool is looked at once more",
