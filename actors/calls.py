@@ -25,12 +25,14 @@ class Answer:
     """What a call brought: a value, or the exception it raised. `then` says what the actor does with it.
 
     `seat` is what the actor kept of the post when it asked: an answer to a former term of it is of no use.
+    `wakes`: a look at the post follows.
     """
 
     post: str
     key: str
     seat: object
     then: Callable[[Any], None]
+    wakes: bool = True
     value: Any = None
     error: Exception | None = None
 

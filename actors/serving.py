@@ -202,13 +202,17 @@ class Serving(pykka.ThreadingActor):
                 return
         self._tick_soon()
 
-    def call(self, seat: Seat, lane: Lane, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
-        """Start a call; `then(value or exception)` runs on this actor's thread if the post is still served."""
-        post, ref = seat.post, self.actor_ref
+    def call(
+        self, seat: Seat, lane: Lane, key: str, call: Callable[[], Any], then: Callable[[Any], None], wakes: bool = True
+    ) -> bool:
+        """Start a call; `then(value or exception)` runs on this actor's thread if the post is still served, and a look
+        follows, if it `wakes`.
+        """
+        post, ref, wakes = seat.post, self.actor_ref, wakes and self.answers_wake
 
         def answer(value: Any, error: Exception | None) -> None:
             if ref.is_alive():
-                ref.tell(Answer(post=post, key=key, seat=seat, then=then, value=value, error=error))
+                ref.tell(Answer(post=post, key=key, seat=seat, then=then, wakes=wakes, value=value, error=error))
 
         return self.calls.start(lane, key, call, answer)
 
@@ -217,7 +221,7 @@ class Serving(pykka.ThreadingActor):
         if seat.state is None:
             return
         self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value))
-        if self.answers_wake:
+        if answer.wakes:
             seat.due = 0.0
 
     def _tick_soon(self) -> None:

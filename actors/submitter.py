@@ -15,6 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -50,6 +51,7 @@ PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
 SILENT, THROTTLED = "launches get no answer", "throttled"  # why a cloud is closed until it answers
 RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
+RECIPES_AHEAD = 20  # made in one look before they are needed, or a fiftieth of all: a new holder makes no burst of them
 
 Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 
@@ -62,6 +64,7 @@ class CloudSeat:
     listed: Listed | None = None
     quiet: bool = False
     recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
+    awaited: set[str] = field(default_factory=set)  # queues that want VMs, and have no recipe yet
 
 
 class Submitter(Serving):
@@ -108,8 +111,8 @@ class Submitter(Serving):
     def _act(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
         """All that mints tokens, writes intents or sends launches: what a shadow does not do."""
         self._reopen(registry, now)
-        for queue in () if registry.closed.why else self._config.queues_of(seat.name):
-            self._user_data(seat, queue, now)  # made before it is needed; not again and again while it fails
+        if not registry.closed.why:
+            self._make_recipes_ahead(seat, now)  # not again and again while it fails
         if not registry.stopped:
             self._resolve(seat, registry, now)
         listed: Listed | None = seat.state.listed
@@ -235,26 +238,43 @@ class Submitter(Serving):
         )
 
     def _user_data(self, seat: Seat, queue: str, now: float) -> str | None:
-        """The worker's recipe for a queue. It is made off this thread; an old one serves while a new one is made."""
+        """The worker's recipe for a queue that wants VMs; None: it is not made yet, and a look follows when it is."""
         made = seat.state.recipes.get(queue)
-        if made is None or now - made[1] > RECIPE_OLD_S:
-            self.call(
-                seat,
-                "launch",
-                f"recipe {seat.name} {queue}",
-                lambda: self._recipe(seat.name, queue),
-                lambda got: self._recipe_made(seat, queue, got),
-            )
-        return made[0] if made and now - made[1] <= 2 * RECIPE_OLD_S else None
+        if self._is_old(seat, queue, now):
+            self._make_recipe(seat, queue)
+        if made and now - made[1] <= 2 * RECIPE_OLD_S:
+            return str(made[0])
+        seat.state.awaited.add(queue)
+        return None
+
+    def _make_recipes_ahead(self, seat: Seat, now: float) -> None:
+        queues = self._config.queues_of(seat.name)
+        old = [queue for queue in queues if self._is_old(seat, queue, now)]
+        for queue in old[: max(RECIPES_AHEAD, len(queues) // 50)]:
+            self._make_recipe(seat, queue)
+
+    def _is_old(self, seat: Seat, queue: str, now: float) -> bool:
+        made = seat.state.recipes.get(queue)
+        return made is None or now - made[1] > RECIPE_OLD_S
+
+    def _make_recipe(self, seat: Seat, queue: str) -> None:
+        """It is made off this thread; an old one serves meanwhile."""
+        key = f"recipe {seat.name} {queue}"
+        make, made = partial(self._recipe, seat.name, queue), partial(self._recipe_made, seat, queue)
+        self.call(seat, "launch", key, make, made, wakes=False)
 
     def _recipe_made(self, seat: Seat, queue: str, got: Any) -> None:
         if isinstance(got, RecipeFailed):
+            seat.due = 0.0
             registry = self._registries.of(self.terms.need(seat.post))
             self._close(registry, f"no worker can be made: {got}", self._config.clouds[seat.name].closed_s)
             return
         if isinstance(got, Exception):
             raise got
         seat.state.recipes[queue] = (got, self._now())
+        if queue in seat.state.awaited:
+            seat.state.awaited.discard(queue)
+            seat.due = 0.0
 
     # --- sending, and learning what came of it
 

@@ -1,4 +1,8 @@
-"""How a cloud stands, as rows for the schedulers: kind `fleet`, post `cloud/NAME`, key a queue, or "@": the cloud."""
+"""How a cloud stands, as rows for the schedulers: kind `fleet`, post `cloud/NAME`, key a queue, or "@": the cloud.
+
+Whoever writes one of them writes, in the same call, all that changed. So a queue's view is as of the later of its own
+time and its cloud's. The cloud's is read first: what is written in between makes a view younger than it looks.
+"""
 
 from __future__ import annotations
 

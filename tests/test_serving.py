@@ -5,7 +5,9 @@ import time
 from itertools import pairwise
 from typing import Any
 
-from actors.calls import Calls
+import pytest
+
+from actors.calls import Answer, Calls
 from actors.gauges import Gauges
 from actors.messages import LookAtDemand, LookAtWishes
 from actors.serving import FIRST_S, REST, Hold, Seat, Serving, Terms, Tick, Wake
@@ -103,6 +105,39 @@ def test_the_next_look_is_as_soon_as_what_this_one_found_asks_for() -> None:
 
 def test_a_cheap_look_follows_each_mail() -> None:
     assert len(looks_after_wakes(used_s=0.0, for_s=0.5)) > 10
+
+
+class Caller(Looker):
+    """Asks something outside at each look."""
+
+    wakes = True
+
+    def look(self, seat: Seat, term: Term) -> None:
+        super().look(seat, term)
+        self.call(seat, "look", f"call {len(self.looks)}", lambda: None, lambda _: None, wakes=self.wakes)
+
+    def answered(self) -> None:
+        """Take the answer from the inbox, where the call's thread puts it, and look if that asks for it."""
+        while not isinstance(message := self.actor_inbox.get(timeout=10).message, Answer):
+            pass
+        self.on_receive(message)
+        self.on_receive(Tick())
+
+
+class Unwoken(Caller):
+    wakes = False
+
+
+@pytest.mark.parametrize(("kind", "looks"), [(Caller, 2), (Unwoken, 1)])
+def test_a_look_follows_an_answer_unless_the_call_says_that_it_wakes_nobody(kind: type[Caller], looks: int) -> None:
+    terms, calls, made = Terms(), Calls(4), list[float]()
+    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    actor = kind(terms, calls, Gauges(), 0.0, made)
+    for message in (Hold(post=POST), Tick()):
+        actor.on_receive(message)
+    actor.answered()
+    assert len(made) == looks
+    calls.close()
 
 
 class Keeper(Looker):

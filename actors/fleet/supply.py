@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from actors.fleet.life import FOREVER, Life
@@ -38,7 +38,7 @@ class Part:
 def view(
     cloud: str,
     queue: str,
-    vms: Iterable[Vm],
+    vms: Collection[Vm],
     machines: Mapping[str, Machine],
     seen: frozenset[str],
     now: float,
@@ -54,6 +54,8 @@ def view(
 
     `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
     """
+    if not vms:
+        return FleetView(cloud=cloud, queue=queue, at=now)
     parts = {} if parts is None else parts
     labels: Counter[tuple[str, ...]] = Counter()
     free: list[tuple[int, int, int, int]] = []

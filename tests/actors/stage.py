@@ -111,7 +111,9 @@ class TwinCloud:
 class AtOnce(Submitter):
     """The submitter, with its calls made at once."""
 
-    def call(self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+    def call(
+        self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None], wakes: bool = True
+    ) -> bool:
         try:
             got = call()
         except Exception as raised:  # noqa: BLE001 - it travels to the actor, as with real calls
@@ -132,6 +134,7 @@ class Stage:
         self._terms, self._gauges = Terms(), Gauges()
         self.term = self._hold(self.post)
         self.cloud = TwinCloud()
+        self.recipes: list[str] = []  # the queues for which one was made, in order
         self.registries = Registries(self.table, config, Chronicle(lambda: self.now), roll=lambda: 0.0)
         office = PostOffice(self._mailer, self._gauges)
         board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
@@ -143,7 +146,7 @@ class Stage:
             self.registries,
             board,
             {name: self.cloud},
-            lambda cloud, queue: f"{cloud} {queue}",
+            self._recipe,
             Accounts(config, Allotments(site.client(), site)),
             lambda: self.now,
             self._gauges,
@@ -195,6 +198,10 @@ class Stage:
 
     def close(self) -> None:
         self._mailer.close()
+
+    def _recipe(self, cloud: str, queue: str) -> str:
+        self.recipes.append(queue)
+        return f"{cloud} {queue}"
 
     def _hold(self, post: str) -> Term:
         term = self._leases.acquire(post)

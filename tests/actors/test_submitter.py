@@ -6,8 +6,11 @@ import pytest
 
 from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.fleet.vm import Launch
+from actors.noticeboard import AGAIN_S
+from actors.submitter import RECIPES_AHEAD
+from actors.views import CLOUD
 from broker.connect import Site
-from tests.actors.stage import Stage
+from tests.actors.stage import CONFIG, Stage
 
 
 @pytest.fixture
@@ -192,3 +195,38 @@ def test_a_cloud_where_no_vm_lives_is_looked_at_less_often(stage: Stage) -> None
     stage.want(1)
     stage.look()
     assert stage.interval_s() < quiet_s
+
+
+QUEUES = tuple(f"q{number}" for number in range(3 * RECIPES_AHEAD))
+
+
+@pytest.fixture
+def many(site: Site) -> Iterator[Stage]:
+    """A cloud of many queues."""
+    queue = CONFIG.queues["atlas"]
+    made = Stage(site, CONFIG.model_copy(update={"queues": dict.fromkeys(QUEUES, queue)}))
+    made.list_cloud()
+    yield made
+    made.close()
+
+
+def test_recipes_are_made_ahead_a_few_at_a_look_and_once(many: Stage) -> None:
+    for _ in range(4):
+        many.look()
+    assert many.recipes == list(QUEUES)
+
+
+def test_a_queue_that_wants_vms_does_not_wait_for_the_recipes_of_others(many: Stage) -> None:
+    many.want(1, QUEUES[-1])
+    many.look()
+    assert many.recipes == [*QUEUES[:RECIPES_AHEAD], QUEUES[-1]]
+    many.look()
+    assert many.states() == ["booting"]
+
+
+def test_of_views_that_say_the_same_the_clouds_alone_is_written_again_for_its_time(many: Stage) -> None:
+    many.look()
+    many.look(later_s=AGAIN_S + 1)
+    rows = many.table.read("fleet", many.post)
+    assert {key for key, row in rows.items() if row.version > 1} == {CLOUD}
+    assert many.view().at == many.now
