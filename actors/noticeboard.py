@@ -36,7 +36,7 @@ class Noticeboard:
         self, config: Config, table: Table, office: PostOffice, now: Callable[[], float], gauges: Gauges
     ) -> None:
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
-        self._lock = threading.Lock()
+        self._queues, self._lock = config.queues_by_cloud, threading.Lock()
 
     def recall(self, registry: Registry) -> None:
         """What the holder before us said last, so that a cloud that refused stays closed over a failover."""
@@ -67,7 +67,7 @@ class Noticeboard:
             changed = publish(self._table, term, views, registry.published)
         for seen in (seen for seen in views if key_of(seen) in changed):
             self._gauges.cloud(seen) if isinstance(seen, CloudView) else self._gauges.fleet(seen)
-        for queue in concerned(self._config.queues_of(registry.cloud), before, views):
+        for queue in concerned(self._queues[registry.cloud], before, views):
             self._office.send(f"scheduler@queue/{queue}", LookAtFleet(cloud=registry.cloud))
 
     def wake_submitter(self, registry: Registry) -> None:
@@ -77,7 +77,7 @@ class Noticeboard:
     def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
         cloud = self._cloud(registry, now, orphans)
         life = life_of(self._config.clouds[registry.cloud])
-        return [cloud, *fleet_views(registry, self._config.queues_of(registry.cloud), now, life)]
+        return [cloud, *fleet_views(registry, self._queues[registry.cloud], now, life)]
 
     def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
         vms, breaker = registry.vms(), registry.breaker

@@ -103,7 +103,7 @@ class Retirement(Acts):
         self, seat: Seat, registry: Registry, after: dict[str, Vm], wishes: tuple[Wish, ...], now: float
     ) -> list[Vm]:
         """Changes `after`; returns those of it whose drain is to be taken back, once that is written down."""
-        queues = self._config.queues_of(seat.name)
+        queues = self._queues[seat.name]
         stand = wants_of_cloud(self._table, seat.name, queues)
         wants = {queue: want.n for queue, want in stand.items()}
         registry.shares = shares(self._config, seat.name, stand)
@@ -164,7 +164,7 @@ class Retirement(Acts):
         registry.stopped = stopped
         registry.closed_by = stopped or (told(drained) if drained else "")
         self._heed_thaw(seat, term, registry, for_cloud(wishes, "thaw", registry.cloud))
-        queues = self._config.queues_of(registry.cloud)
+        queues = self._queues[registry.cloud]
         registry.closed_for = {q for q in queues if for_queue(wishes, "freeze", registry.cloud, q)}
 
     def _heed_thaw(self, seat: Seat, term: Term, registry: Registry, thaw: Wish | None) -> None:

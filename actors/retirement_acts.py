@@ -84,7 +84,7 @@ class Acts(Serving):
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
-        self._freeze = FreezeFile.of(config)
+        self._freeze, self._queues = FreezeFile.of(config), config.queues_by_cloud
         self._deadlines = deadlines_of(config)
         self._notices_come = any(getattr(cloud, "notices_queue", None) for cloud in config.clouds.values())
         self._shadow = config.factory.shadow  # it only looks on: rows show what others do

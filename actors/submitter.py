@@ -88,7 +88,7 @@ class Submitter(Serving):
         self._config, self._table, self._registries, self._board = config, table, registries, board
         self._clouds, self._recipe, self._accounts = clouds, recipe, accounts
         self._now, self._gauges = now, gauges
-        self._freeze = FreezeFile.of(config)
+        self._freeze, self._queues = FreezeFile.of(config), config.queues_by_cloud
 
     def interval_s(self, seat: Seat) -> float:
         return QUIET_LOOK_S if seat.state and seat.state.quiet else LOOK_S
@@ -159,7 +159,7 @@ class Submitter(Serving):
         """What the queues want here; nothing while this cloud is closed."""
         if registry.closed.why or registry.closed_by or self._freeze.told():
             return {}
-        wants = wants_of_cloud(self._table, seat.name, self._config.queues_of(seat.name))
+        wants = wants_of_cloud(self._table, seat.name, self._queues[seat.name])
         registry.shares = shares(self._config, seat.name, wants)
         return wants
 
@@ -248,7 +248,7 @@ class Submitter(Serving):
         return None
 
     def _make_recipes_ahead(self, seat: Seat, now: float) -> None:
-        queues = self._config.queues_of(seat.name)
+        queues = self._queues[seat.name]
         old = [queue for queue in queues if self._is_old(seat, queue, now)]
         for queue in old[: max(RECIPES_AHEAD, len(queues) // 50)]:
             self._make_recipe(seat, queue)

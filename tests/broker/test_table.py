@@ -132,3 +132,15 @@ def test_a_write_once_row_is_never_overwritten(site: Site) -> None:
 def test_a_kind_that_could_mix_with_another_is_refused(site: Site, kind: str) -> None:
     with pytest.raises(ValueError, match="kind"):
         Table(site.client(), site).read(kind, POST)
+
+
+def test_of_each_post_the_row_of_one_key_comes_in_order_or_none(site: Site) -> None:
+    table, posts = Table(site.client(), site), ["queue/atlas", "queue/belle", "queue/cms"]
+    for post in posts[::2]:
+        rows = [Put(kind="want", key=key, body=f"{post} {key}".encode(), expected_version=None) for key in ("a", "b")]
+        table.write(term(site, post=post), rows)
+    assert table.get_each("want", posts, "b") == table.get_many([("want", post, "b") for post in posts])
+    assert [row.body if row else None for row in table.get_each("want", posts, "b")] == [
+        b"queue/atlas b", None, b"queue/cms b",
+    ]  # fmt: skip
+    assert table.get_each("want", [], "b") == []
