@@ -41,7 +41,6 @@ log = structlog.get_logger("monitor")
 class PoolSeat:
     demand: DemandRows
     packers: Packers = field(default_factory=machine_packers)
-    schedds_failed: bool = False
     told: dict[str, str] = field(default_factory=dict)  # by kind of reading: the failure that the log was told last
 
 
@@ -91,7 +90,7 @@ class Monitor(Serving):
                 forget_notices(self._table, self._now())
             return
         self._ask_schedds(seat)
-        if seat.state.schedds_failed:
+        if seat.state.demand.failed:
             self._ask_collector(seat)
 
     def _ask_schedds(self, seat: Seat) -> None:
@@ -142,14 +141,13 @@ class Monitor(Serving):
 
     def _jobs(self, seat: Seat, got: Any, now: float) -> None:
         reading: JobsSeen | Failed = _reading(got, seat.post, now)
-        failed = isinstance(reading, Failed) or not reading.complete
-        failed_before = seat.state.schedds_failed
-        seat.state.schedds_failed = failed
+        demand: DemandRows = seat.state.demand
+        failed_before = demand.failed
         self._tell(seat, "jobs", _trouble(reading))
         queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
-        changed = seat.state.demand.write(self.terms.need(seat.post), reading, queues)
+        changed = demand.write(self.terms.need(seat.post), reading, queues)
         self._gauges.reading(f"{seat.post}/jobs", reading)
-        for queue in changed if failed == failed_before else queues:
+        for queue in changed if demand.failed == failed_before else queues:
             self._office.send(f"scheduler@queue/{queue}", LookAtDemand(pool=seat.name))
         if not failed_before:
             self._ask_collector(seat)

@@ -70,12 +70,23 @@ class ListingHead:
 
 
 class DemandRows:
-    """Writer's side of `demand`, by the holder of a pool's post. Remembers what it wrote, to write only changes."""
+    """Writer's side of `demand`, by the holder of a pool's post. Remembers what it wrote, to write only changes.
+
+    What the holder before wrote counts as its own: a takeover is no news for a thousand queues.
+    """
 
     def __init__(self, table: Table, pool: str) -> None:
         self._table, self._post = table, f"pool/{pool}"
-        self._written: dict[str, bytes] = {}
-        self._head = DemandHead()
+        self._written = {key: row.body for key, row in table.read("demand", self._post).items()}
+        head = self._written.pop(HEAD, None)
+        self._head = unpack(DemandHead, head) if head else DemandHead()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last reading failed, or missed a schedd."""
+        head = self._head
+        short = not head.schedds or any(schedd.error for schedd in head.schedds)
+        return bool(head.failed or (head.at and short))
 
     def write(self, term: Term, reading: JobsSeen | Failed, queues: Iterable[str]) -> tuple[str, ...]:
         """Write the reading; returns the queues whose classes changed."""
