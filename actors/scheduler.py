@@ -27,7 +27,7 @@ from actors.readings import OLD_READINGS, demand_of, demand_places
 from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import view_places, views_of
-from actors.wants import Standing, read_wants, standing_row, want_row, wants_of_queues, write_standing
+from actors.wants import Standing, read_standing, read_wants, standing_row, want_row, wants_of_queues, write_standing
 from broker.envelope import Message
 from broker.leases import Term
 from broker.table import Table
@@ -81,8 +81,12 @@ class Scheduler(Serving):
         return FLEET_MAY_WAIT_S if isinstance(news, LookAtFleet) else 0.0
 
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
+        """What the holder before said stands: it is not written again unless it changes."""
         return QueueSeat(
-            began=self._now(), rules=rules_of(self._config, seat.name), wants=read_wants(self._table, seat.name)
+            began=self._now(),
+            rules=rules_of(self._config, seat.name),
+            wants=read_wants(self._table, seat.name),
+            standing=read_standing(self._table, seat.name),
         )
 
     def look(self, seat: Seat, term: Term) -> None:

@@ -126,7 +126,7 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 CHEAP_S = 0.03  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
-FIRST_S = 0.05  # of a core, for first looks that nobody asked for, in one round; the supervisor makes four a second
+FIRST_S = 0.03  # of a core, for first looks that nobody asked for, in one round; the supervisor makes four a second
 
 
 @dataclass(slots=True, kw_only=True)

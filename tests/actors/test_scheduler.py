@@ -97,3 +97,11 @@ def test_a_lower_want_wakes_both(desk: Desk) -> None:
 def test_a_want_that_stays_wakes_nobody(desk: Desk) -> None:
     desk.look(2, NONE)
     assert desk.look(2, NONE) == set()
+
+
+def test_a_queue_that_stands_as_it_did_before_is_taken_over_without_a_word(desk: Desk) -> None:
+    for _ in range(3):  # each look is the first of a new holder
+        desk.look(0, NONE)
+    assert desk.table.read("standing", QUEUE)["@"].version == 1
+    desk.look(2, NONE)
+    assert desk.table.read("standing", QUEUE)["@"].version == 2
