@@ -126,7 +126,8 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 CHEAP_S = 0.03  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
-FIRST_S = 0.03  # of a core, for first looks that nobody asked for, in one round; the supervisor makes four a second
+FIRST_SHARE = 0.15  # of a core, for first looks that nobody asked for
+FIRST_S = 0.05  # of a core, for those that come at once
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,6 +161,7 @@ class Serving(pykka.ThreadingActor):
         self._looked = gauges.look_s.labels(self.title)
         self._seats: dict[str, Seat] = {}
         self._tick_waits = False
+        self._first_s, self._first_at = FIRST_S, time.monotonic()  # left for first looks, and when that was counted
 
     def interval_s(self, seat: Seat) -> float:
         """How long the post may go without a look."""
@@ -231,11 +233,13 @@ class Serving(pykka.ThreadingActor):
             self.actor_ref.tell(Tick())
 
     def _look_at_due(self) -> None:
-        now, first_s = time.monotonic(), 0.0
+        now = time.monotonic()
+        self._first_s = min(FIRST_S, self._first_s + FIRST_SHARE * (now - self._first_at))
+        self._first_at = now
         for seat in list(self._seats.values()):
-            if seat.due <= now and seat.rests_until <= now and not (seat.new and first_s > FIRST_S):
+            if seat.due <= now and seat.rests_until <= now and not (seat.new and self._first_s <= 0):
                 used_s = self._look_timed(seat, now)
-                first_s += used_s if seat.new else 0.0
+                self._first_s -= used_s if seat.new else 0.0
                 seat.new = False
             self.terms.progress(self.title, seat.post)
 

@@ -43,7 +43,7 @@ from broker.pauses import Pauses
 
 Deliver = Callable[[str, Message, Envelope], None]
 
-ADDED_AT_ONCE = 100  # mailboxes: a takeover of hundreds is no burst
+ADDED_AT_ONCE = 50  # mailboxes: a takeover of hundreds is no burst
 DRAIN_S = 0.5  # above 1 s kombu never redelivers; it is also how soon a subscription is noticed
 SEND_TIMEOUT_S = 5.0
 MAX_BACKLOG = 4096  # mails in a mailbox that nobody reads

@@ -10,7 +10,7 @@ import pytest
 from actors.calls import Answer, Calls
 from actors.gauges import Gauges
 from actors.messages import LookAtDemand, LookAtWishes
-from actors.serving import FIRST_S, REST, Hold, Seat, Serving, Terms, Tick, Wake
+from actors.serving import FIRST_S, FIRST_SHARE, REST, Hold, Seat, Serving, Terms, Tick, Wake
 from broker.envelope import Message
 from broker.leases import Term
 
@@ -149,17 +149,19 @@ class Keeper(Looker):
 
 
 def test_posts_that_come_together_have_their_first_looks_a_few_at_a_time_and_those_with_mail_at_once() -> None:
-    posts = [f"queue/{number}" for number in range(12)]
-    terms, calls = Terms(), Calls(4)
+    posts, used_s = [f"queue/{number}" for number in range(8)], FIRST_S / 2.5
+    terms, calls, began = Terms(), Calls(4), time.monotonic()
     for post in posts:
         terms.put(Term(post=post, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
-    actor = Keeper(terms, calls, Gauges(), FIRST_S / 2.5, [])
+    actor = Keeper(terms, calls, Gauges(), used_s, [])
     for post in posts:
         actor.on_receive(Hold(post=post))
     actor.on_receive(Wake(post=posts[-1], message=LookAtWishes()))
     actor.on_receive(Tick())
     assert actor.looked == [*posts[:3], posts[-1]]
-    for _ in posts:
+    while len(actor.looked) < len(posts):
         actor.on_receive(Tick())
     assert sorted(actor.looked) == sorted(posts)
+    of_first_looks = used_s * (len(posts) - 2)  # one was asked for, and one is paid for afterwards
+    assert time.monotonic() - began >= (of_first_looks - FIRST_S) / FIRST_SHARE
     calls.close()
