@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -160,7 +161,7 @@ class Serving(pykka.ThreadingActor):
         self.terms, self.calls = terms, calls
         self._looked = gauges.look_s.labels(self.title)
         self._seats: dict[str, Seat] = {}
-        self._tick_waits = False
+        self._tick_waits = self._timer_runs = False
         self._first_s, self._first_at = FIRST_S, time.monotonic()  # left for first looks, and when that was counted
 
     def interval_s(self, seat: Seat) -> float:
@@ -194,8 +195,9 @@ class Serving(pykka.ThreadingActor):
             case Drop(post=post):
                 self._seats.pop(post, None)
             case Wake(post=post, message=news) if post in self._seats:
-                seat = self._seats[post]
-                seat.due, seat.new = min(seat.due, time.monotonic() + self.may_wait_s(news)), False
+                seat, wait_s = self._seats[post], self.may_wait_s(news)
+                seat.due, seat.new = min(seat.due, time.monotonic() + wait_s), False
+                self._tick_in(wait_s)
             case Answer(post=post, seat=seat) if self._seats.get(post) is seat:
                 self._take(self._seats[post], message)
             case Tick():
@@ -231,6 +233,19 @@ class Serving(pykka.ThreadingActor):
         if not self._tick_waits:
             self._tick_waits = True
             self.actor_ref.tell(Tick())
+
+    def _tick_in(self, wait_s: float) -> None:
+        """When the news that waits is due: the supervisor's next tick may be as late again."""
+        if wait_s > 0 and not self._timer_runs:
+            self._timer_runs = True
+            timer = threading.Timer(wait_s, self._tell_tick, [self.actor_ref])
+            timer.daemon = True
+            timer.start()
+
+    def _tell_tick(self, ref: pykka.ActorRef[Any]) -> None:
+        self._timer_runs = False
+        if ref.is_alive():
+            ref.tell(Tick())
 
     def _look_at_due(self) -> None:
         now = time.monotonic()

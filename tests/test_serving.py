@@ -92,6 +92,35 @@ def test_news_that_may_wait_makes_no_look_of_its_own_and_keeps_no_other_news_wai
     assert looks_after_each(Patient, *messages) == [0, 1, 1, 1, 1, 1, 2]
 
 
+class Brief(Looker):
+    """News may wait for a moment."""
+
+    looked = threading.Semaphore(0)
+
+    def may_wait_s(self, news: Message) -> float:
+        return 0.05
+
+    def look(self, seat: Seat, term: Term) -> None:
+        super().look(seat, term)
+        self.looked.release()
+
+
+def test_news_that_may_wait_is_looked_at_when_its_time_is_over_whoever_ticks() -> None:
+    terms, calls, looks = Terms(), Calls(4), list[float]()
+    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    ref = Brief.start(terms, calls, Gauges(), 0.0, looks)
+    try:
+        ref.tell(Hold(post=POST))
+        assert Brief.looked.acquire(timeout=30)
+        woken = time.monotonic()
+        ref.tell(Wake(post=POST, message=LookAtDemand(pool="local")))
+        assert Brief.looked.acquire(timeout=30)
+    finally:
+        ref.stop()
+        calls.close()
+    assert looks[1] - woken >= 0.05
+
+
 class Finder(Looker):
     """Its first look finds something that is to be looked at closely from then on."""
 
