@@ -127,8 +127,8 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 CHEAP_S = 0.03  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
-FIRST_SHARE = 0.15  # of a core, for first looks that nobody asked for
-FIRST_S = 0.05  # of a core, for those that come at once
+FIRST_SHARE = 0.1  # of a core, for first looks that nobody asked for
+FIRST_S = 0.03  # of a core, for those that come at once
 
 
 @dataclass(slots=True, kw_only=True)
