@@ -17,6 +17,7 @@ from actors.fleet.shape import Shape
 Row = tuple[Any, ...]  # see condor_startds.Row
 Entry = Row | int  # see condor_startds.Entry
 _NAME, _ADDRESS, _RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 0, 1, 6, 7, 8, 20, 21
+_OF_SLOT = _JOBS - _SLOT  # how many of them tell of the slot alone
 
 
 class MachineMemory:
@@ -63,7 +64,7 @@ class _Places:
     def machine_of(self, places: list[int]) -> Machine:
         """The one of the last reading, where it had all these slots and no other; else a new one."""
         found = self.machines[places[0]]
-        if len(found.slots) == len(places) and all(self.machines[place] is found for place in places):
+        if len(found.slots) == len(places) and (len(places) == 1 or all(self.machines[at] is found for at in places)):
             return found
         found = machine(_in_order([self.rows[place] for place in places]))
         for place in places:
@@ -89,6 +90,8 @@ def machine(rows: tuple[Row, ...]) -> Machine:
     of ended jobs the largest number does: whether each tells of itself or of its startd, so many there were.
     """
     first = rows[0]
+    if len(rows) == 1:
+        return _of_one_slot(*first)
     instance_id, queue, cloud, identity = (next(filter(None, (row[at] for row in rows)), "") for at in range(2, 6))
     return Machine(
         name=first[_NAME],
@@ -102,6 +105,33 @@ def machine(rows: tuple[Row, ...]) -> Machine:
         slots=tuple(_slot(*row[_SLOT:_JOBS]) for row in rows),
         recent_jobs=max((row[_JOBS] for row in rows if len(row) > _JOBS), default=0),
         longest_job_s=max((row[_LONGEST_S] for row in rows if len(row) > _LONGEST_S), default=0.0),
+    )
+
+
+def _of_one_slot(
+    name: str,
+    address: str,
+    instance_id: str,
+    queue: str,
+    cloud: str,
+    identity: str,
+    max_retirement_s: int,
+    started_at: int,
+    *slot: Any,
+) -> Machine:
+    """As `machine`, at a third of its time: most are such, and thousands change from reading to reading."""
+    return Machine(
+        name=name,
+        address=address,
+        instance_id=instance_id,
+        queue=queue,
+        cloud=cloud,
+        identity=identity,
+        max_retirement_s=max_retirement_s,
+        started_at=started_at,
+        slots=(_slot(*slot[:_OF_SLOT]),),
+        recent_jobs=slot[_OF_SLOT] if len(slot) > _OF_SLOT else 0,
+        longest_job_s=slot[_OF_SLOT + 1] if len(slot) > _OF_SLOT + 1 else 0.0,
     )
 
 

@@ -19,7 +19,7 @@ def advertise(count: int, turn: int = 0) -> Iterator[int]:
     """Ads of startds that do not exist. A tenth of them is free, in every second turn two tenths; each turn others."""
     collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
     numbers = [n for n in range(count) if turn == 0 or _free(n, turn) != _free(n, turn - 1)]
-    collector.advertise([_ad(number, _free(number, turn)) for number in numbers], "UPDATE_STARTD_AD")
+    collector.advertise([_ad(number, _free(number, turn), turn) for number in numbers], "UPDATE_STARTD_AD")
     yield len(numbers)
 
 
@@ -45,7 +45,7 @@ def groups(address: str) -> Iterator[tuple[int, float]]:
     yield len(found), time.perf_counter() - start
 
 
-def _ad(number: int, free: bool) -> ClassAd:
+def _ad(number: int, free: bool, turn: int) -> ClassAd:
     address = f"<10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:9618>"
     return ClassAd(
         {
@@ -70,6 +70,7 @@ def _ad(number: int, free: bool) -> ClassAd:
             "MaxJobRetirementTime": 315_360_000,
             "DaemonStartTime": 1_790_000_000 + number,
             "SlotID": 1,
+            "UpdateSequenceNumber": 1 + turn,
         }
     )
 

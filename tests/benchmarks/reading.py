@@ -2,6 +2,7 @@
 
 Each figure is the median of ROUNDS, raw and reading in turns; what counts is their ratio, since machines differ. Before
 each, a tenth of the workers changes from busy to free, and another back: what a reading remembers is not all it needs.
+Garbage is looked for as in a host: between readings, not in them.
 The stall is the longest time that another thread of this process was kept from running in a reading: the median over
 the ROUNDS, and the worst.
 """
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.config import HtcondorPool
+from actors.garbage import Garbage
 from actors.pools.children import Lane
 from actors.pools.htcondor import Htcondor
 from deploy.lab.access_point import LabJob
@@ -34,9 +36,11 @@ def compare(
 ) -> list[Figure]:
     """`raw` says how long it took in the child; `change` makes the world a little different before each round."""
     reading()
+    garbage = Garbage()
     raws, readings, stalls = [], [], []
     for number in range(1, ROUNDS + 1):
         change(number)
+        garbage.sweep()
         raws.append(raw())
         with Watch() as watch:
             start = time.perf_counter()

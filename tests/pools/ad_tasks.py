@@ -26,4 +26,11 @@ def job_class(ad: str, jobs: str, start: str) -> Iterator[Any]:
     yield condor_jobs.class_of(ClassAd(ad), "atlas", condor_jobs.relevant(jobs, start))
 
 
-TASKS: dict[str, Callable[..., Iterator[Any]]] = {"row": row, "job_class": job_class}
+def entries(before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Any]:
+    """Of the ads of a reading, after one with those `before`."""
+    first = condor_startds.Reading()
+    first.entries(map(ClassAd, before), condor_startds.Reading())
+    yield condor_startds.Reading().entries(map(ClassAd, now), first)
+
+
+TASKS: dict[str, Callable[..., Iterator[Any]]] = {"row": row, "job_class": job_class, "entries": entries}

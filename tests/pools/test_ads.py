@@ -94,6 +94,36 @@ def test_a_machine_of_several_slots_is_the_same_object_as_long_as_none_of_them_c
     assert [one.state for one in changed["a"].slots] == ["Unclaimed", "Claimed"]
 
 
+def ad(updated: str, state: str = "Unclaimed", address: str = "a") -> str:
+    return f'[ Name = "slot1@w"; MyAddress = "<{address}>"; State = "{state}"; {updated} ]'
+
+
+STAMPED = "UpdateSequenceNumber = 7; LastHeardFrom = 100"
+
+
+@pytest.mark.parametrize("updated", ["UpdateSequenceNumber = 8; LastHeardFrom = 100", STAMPED.replace("100", "101")])
+def test_an_ad_that_came_anew_is_compared_with_the_one_before(lane: Lane, updated: str) -> None:
+    assert lane.call("entries", (ad(STAMPED),), (ad(updated),)) == [0]
+    (row,) = lane.call("entries", (ad(STAMPED),), (ad(updated, "Claimed"),))
+    assert "Claimed" in row
+
+
+def test_an_ad_that_did_not_come_anew_is_as_it_was_wherever_it_stands_now(lane: Lane) -> None:
+    two = (ad(STAMPED, address="a"), ad(STAMPED, "Claimed", address="b"))
+    assert lane.call("entries", two, two[::-1]) == [1, 0]
+
+
+def test_what_others_merged_into_an_ad_shows_with_its_startds_next_one(lane: Lane) -> None:
+    assert lane.call("entries", (ad(STAMPED),), (ad(STAMPED, "Claimed"),)) == [0]
+
+
+@pytest.mark.parametrize("updated", ["", "LastHeardFrom = 100", 'UpdateSequenceNumber = {1}; LastHeardFrom = "x"'])
+def test_an_ad_that_does_not_say_when_it_came_is_compared(lane: Lane, updated: str) -> None:
+    assert lane.call("entries", (ad(updated),), (ad(updated),)) == [0]
+    (row,) = lane.call("entries", (ad(updated),), (ad(updated, "Claimed"),))
+    assert "Claimed" in row
+
+
 def test_a_reading_that_broke_off_leaves_the_last_whole_one(lane: Lane) -> None:
     def broken() -> Iterator[Any]:
         yield "broken"
