@@ -16,8 +16,9 @@ that differ from job to job; then there are as many groups as jobs, which is slo
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,7 @@ REQUEST = ("RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs")
 ASKED = (*REQUEST, "Requirements", "Rank", "JobStatus", "JobUniverse", "MaxJobRetirementTime")
 HERE = "JobStatus <= 7 && JobStatus != 3 && JobStatus != 4" + "".join(f" && JobUniverse != {n}" for n in OFF_STARTDS)
 CLASSES_AT_ONCE = 1000
+_COMPARED = re.compile(r"""\s*([A-Za-z_]\w*)\s*==\s*(?:"(?:[^"\\]|\\.)*"|\d+)\s*""", re.ASCII)
 
 QueueSpec = tuple[str, str, str, float]  # name, jobs expression, the workers' start expression, min_idle_age_s
 Class = tuple[Any, ...]  # queue, cpus, MiB, MiB, gpus, requirements, rank, attributes
@@ -126,7 +128,7 @@ class _Census:
 def _census(schedd: htcondor2.Schedd, queues: tuple[QueueSpec, ...]) -> _Census:
     census = _Census(queues)
     named = {name for _, jobs, start, _ in queues for name in relevant(jobs, start)}
-    for ad in _groups(schedd, f"{HERE} && ({_any_of(queues)})", sorted({*ASKED, *named})):
+    for ad in _groups(schedd, f"{HERE} && ({concerns(queues)})", sorted({*ASKED, *named})):
         census.add(ad)
     aged = tuple(queue for queue in queues if queue[3] > 0)
     if aged:
@@ -137,15 +139,24 @@ def _census(schedd: htcondor2.Schedd, queues: tuple[QueueSpec, ...]) -> _Census:
 def _count_young(schedd: htcondor2.Schedd, aged: tuple[QueueSpec, ...], named: set[str], census: _Census) -> None:
     oldest = max(age for *_, age in aged)
     constraint = (
-        f"JobStatus == {IDLE} && EnteredCurrentStatus > time() - {oldest:.0f} - 1 && {HERE} && ({_any_of(aged)})"
+        f"JobStatus == {IDLE} && EnteredCurrentStatus > time() - {oldest:.0f} - 1 && {HERE} && ({concerns(aged)})"
     )
     for ad in schedd.query(constraint, sorted({*ASKED, *named, "EnteredCurrentStatus", "ServerTime"})):
         census.add_young(ad)
 
 
-def _any_of(queues: tuple[QueueSpec, ...]) -> str:
-    """Exactly true for one of them: an expression that is an error for a job must not hide it from the others."""
-    return " || ".join(f"(({jobs}) =?= true)" for _, jobs, _, _ in queues) or "false"
+def concerns(queues: Sequence[QueueSpec]) -> str:
+    """True for each job for which one of the queues' expressions is true; for others it may be.
+
+    The schedd evaluates this for every job, while it does nothing else. Of a thousand queues that compare one attribute
+    with a name each, it is asked once whether the attribute is there; what is of no queue is left out here, by groups.
+    An expression that is an error for a job must not hide it from the other queues: so each has to be exactly true.
+    """
+    terms = (
+        f"({found[1]} =!= undefined)" if (found := _COMPARED.fullmatch(jobs)) else f"(({jobs}) =?= true)"
+        for _, jobs, _, _ in queues
+    )
+    return " || ".join(dict.fromkeys(terms)) or "false"
 
 
 def class_of(ad: ClassAd, queue: str, refers: frozenset[str]) -> Class:

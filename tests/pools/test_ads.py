@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from actors.fleet.seen import Machine
 from actors.pools.children import ChildFailed, Lane
@@ -185,3 +187,24 @@ def test_of_what_slots_tell_of_ended_jobs_the_largest_number_counts(lane: Lane) 
         for jobs, longest in told
     )
     assert (machine(rows).recent_jobs, machine(rows).longest_job_s) == (5, 40)
+
+
+EXPRESSIONS = st.sampled_from(
+    ['Q == "a"', ' q  ==  "b" ', 'Q == "a\\"b"', "Cpus == 4", 'Q == "a" || Cpus > 2', "error", "Owner =!= undefined",
+     'Q == "a" && Missing == 1', "Q == Owner"]
+)  # fmt: skip
+VALUES = st.sampled_from(["undefined", "error", '"a"', '"A"', '"b"', '"a\\"b"', "4", "{1}"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(EXPRESSIONS, max_size=4), VALUES, VALUES, VALUES)
+def test_every_job_of_a_queue_is_asked_for(lane: Lane, jobs: list[str], q: str, cpus: str, owner: str) -> None:
+    asked, queues = lane.call("concerned", f"[ Q = {q}; Cpus = {cpus}; Owner = {owner} ]", tuple(jobs))
+    assert asked or not queues
+
+
+def test_a_thousand_queues_that_compare_one_attribute_ask_for_it_once(lane: Lane) -> None:
+    jobs = tuple(f'MATCH_APF_QUEUE == "q{number}"' for number in range(1000))
+    assert lane.call("constraint", jobs) == "(MATCH_APF_QUEUE =!= undefined)"
+    assert lane.call("constraint", ("Cpus > 2", *jobs)) == "((Cpus > 2) =?= true) || (MATCH_APF_QUEUE =!= undefined)"
+    assert lane.call("constraint", ()) == "false"
