@@ -25,7 +25,7 @@ from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.gauges import Gauges
 from actors.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
 from actors.notices import Taken, forget_notices, take, write_looked
-from actors.packing_many import Packer, instance_packer
+from actors.packing_many import INSTANCES, Packer, instance_packer
 from actors.pools.port import Pool, PoolError
 from actors.post_office import PostOffice
 from actors.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
@@ -46,7 +46,7 @@ class PoolSeat:
 
 @dataclass(slots=True, kw_only=True)
 class CloudSeat:
-    packer: Packer[Instance] = field(default_factory=instance_packer)
+    packer: Packer[Instance] = field(default_factory=lambda: instance_packer(INSTANCES))
     told: dict[str, str] = field(default_factory=dict)
 
 

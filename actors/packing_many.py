@@ -7,13 +7,15 @@ count of rows: another layout, or fewer rows, is a BadRow and never a short read
 
 Most of ten thousand machines are as they were in the reading before. So both sides remember the last reading: a machine
 that is the same object is the same bytes, and a row that is the same is the same object (a look-up in place of 30 us,
-and whoever keeps machines sees by `is` which ones changed).
+and whoever keeps machines sees by `is` which ones changed). Mostly the host that reads a pool also holds its clouds:
+bytes that were packed here (`Packed`) are not unpacked again, they are the objects that they were made of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import msgpack
 
@@ -27,56 +29,87 @@ READ = 65_536  # bytes
 PIECE = 500  # rows that are unpacked at once: some 0.5 ms
 
 
+class _Things(Generic[T]):
+    """What some bytes were made of: known as long as their packer has packed nothing newer."""
+
+    def __init__(self, things: tuple[T, ...]) -> None:
+        self.things = things
+
+
+Packed = WeakValueDictionary[bytes, _Things[T]]
+
+
 class Packer(Generic[T]):
     """Packs one row's readings, one after the other; the bytes are what a new packer would make."""
 
-    def __init__(self, row_of: Callable[[T], list[Any]]) -> None:
+    def __init__(self, row_of: Callable[[T], list[Any]], packed: Packed[T] | None = None) -> None:
         self._row_of = row_of
+        self._packed: Packed[T] = WeakValueDictionary() if packed is None else packed
+        self._last: _Things[T] | None = None
         self._known: dict[int, tuple[T, bytes]] = {}  # by the object's id, which is its own while it is kept here
 
     def pack(self, things: Iterable[T]) -> bytes:
         packer, known = msgpack.Packer(), dict[int, tuple[T, bytes]]()
-        rows = []
+        before = {row: thing for thing, row in self._known.values()}
+        rows: list[tuple[T, bytes]] = []
         for thing in things:
-            packed = self._known.get(id(thing)) or (thing, packer.pack(self._row_of(thing)))
-            known[id(thing)] = packed
-            rows.append(packed[1])
+            one = self._known.get(id(thing))
+            if one is None:
+                row = packer.pack(self._row_of(thing))
+                one = before.get(row, thing), row  # an equal one of before stays the one
+            known[id(one[0])] = one
+            rows.append(one)
         self._known = known
-        return b"".join([packer.pack(LAYOUT), packer.pack(len(rows)), *_pieces(packer, rows)])
+        return self._joined(packer, rows)
+
+    def _joined(self, packer: msgpack.Packer, rows: Sequence[tuple[T, bytes]]) -> bytes:
+        pieces = _pieces(packer, [row for _, row in rows])
+        body = b"".join([packer.pack(LAYOUT), packer.pack(len(rows)), *pieces])
+        self._last = self._packed[body] = _Things(tuple(thing for thing, _ in rows))
+        return body
 
 
 class Unpacker(Generic[T]):
     """Unpacks one row's readings, one after the other. Safe from several threads."""
 
-    def __init__(self, make: Callable[[Any], T]) -> None:
+    def __init__(self, make: Callable[[Any], T], packed: Packed[T] | None = None) -> None:
         self._make = make
+        self._packed: Packed[T] = WeakValueDictionary() if packed is None else packed
         self._known: dict[Any, T] = {}
         self._last: tuple[bytes | None, tuple[T, ...]] = (None, ())
 
     def unpack(self, body: bytes) -> tuple[T, ...]:
         """Raises BadRow."""
         last, things = self._last
-        if body != last:
-            before, known = self._known, dict[Any, T]()
+        if body == last:
+            return things
+        before, known = self._known, dict[Any, T]()
+        if here := self._packed.get(body):
+            things = here.things
+        else:
             things = _unpack(body, lambda row: known.setdefault(row, before.get(row) or self._make(row)))
-            self._known, self._last = known, (body, things)
+        self._known, self._last = known, (body, things)
         return things
 
 
-def machine_packer() -> Packer[Machine]:
-    return Packer(_of_machine)
+MACHINES: Packed[Machine] = WeakValueDictionary()  # of this process
+INSTANCES: Packed[Instance] = WeakValueDictionary()
 
 
-def machine_unpacker() -> Unpacker[Machine]:
-    return Unpacker(_machine)
+def machine_packer(packed: Packed[Machine] | None = None) -> Packer[Machine]:
+    return Packer(_of_machine, packed)
 
 
-def instance_packer() -> Packer[Instance]:
-    return Packer(_of_instance)
+def machine_unpacker(packed: Packed[Machine] | None = None) -> Unpacker[Machine]:
+    return Unpacker(_machine, packed)
 
 
-def instance_unpacker() -> Unpacker[Instance]:
-    return Unpacker(_instance)
+def instance_packer(packed: Packed[Instance] | None = None) -> Packer[Instance]:
+    return Packer(_of_instance, packed)
+
+
+def instance_unpacker(packed: Packed[Instance] | None = None) -> Unpacker[Instance]:
+    return Unpacker(_instance, packed)
 
 
 def pack_machines(machines: Iterable[Machine]) -> bytes:

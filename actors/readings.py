@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
 from actors.packing import pack, unpack
 from actors.packing_many import (
+    MACHINES,
     Packer,
     Unpacker,
     instance_packer,
@@ -133,11 +134,11 @@ Unpackers = defaultdict[str, Unpacker[Machine]]
 
 
 def machine_packers() -> Packers:
-    return defaultdict(machine_packer)
+    return defaultdict(lambda: machine_packer(MACHINES))
 
 
 def machine_unpackers() -> Unpackers:
-    return defaultdict(machine_unpacker)
+    return defaultdict(lambda: machine_unpacker(MACHINES))
 
 
 def write_startds(

@@ -32,7 +32,7 @@ from actors.fleet.supply import Part
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.packing import pack, unpack
-from actors.packing_many import instance_unpacker
+from actors.packing_many import INSTANCES, instance_unpacker
 from broker.leases import Term
 from broker.table import Delete, Put, Table
 
@@ -76,7 +76,7 @@ class Registry:
         self.cloud, self.image = cloud, image
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
         self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
-        self.listing = instance_unpacker()  # two actors read the cloud's listing: it is unpacked once
+        self.listing = instance_unpacker(INSTANCES)  # two actors read the cloud's listing: it is unpacked once
         self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
         self.frozen = ""  # why nothing is released, as retirement judged
         self.listing_short = ""  # why nothing is taken as ended because the listing lacks it

@@ -46,6 +46,8 @@ class Sightings:
         self._pools = {
             pool: PoolSeen(health=_health(f"pool/{pool}", config.pools[pool])) for pool in config.pools_of(cloud)
         }
+        self._pool_of = {name: queue.pool for name, queue in config.queues.items()}
+        self._first_pool = next(iter(self._pools), "")
         self._listing = _health(f"cloud/{cloud}", config.clouds[cloud])
         self._last_listed: dict[str, float] = {}  # instance id -> when a listing showed it
         self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
@@ -88,8 +90,7 @@ class Sightings:
 
     def pool_of(self, vm: Vm) -> str:
         """The pool of a VM. One whose queue is no longer configured is looked for in the cloud's first pool."""
-        queue = self._config.queues.get(vm.queue)
-        return queue.pool if queue else next(iter(self._pools), "")
+        return self._pool_of.get(vm.queue, self._first_pool)
 
     def machines(self) -> dict[str, Machine]:
         """By VM id, the startds that the last good readings show."""
@@ -154,7 +155,8 @@ class Sightings:
 
     def _remember(self, registry: Registry, matched: Matched, at: float) -> None:
         for vm_id, machine in matched.machines.items():
-            self._last_seen[vm_id] = at
+            if vm_id in self._last_seen and registry.machines.get(vm_id) is machine:
+                continue  # as it was: most are
             registry.machines[vm_id] = machine
             if machine.busy:
                 self.idle_since.pop(vm_id, None)
@@ -162,6 +164,7 @@ class Sightings:
             else:
                 self.idle_since.setdefault(vm_id, at)
                 self.busy_since.pop(vm_id, None)
+        self._last_seen.update(dict.fromkeys(matched.machines, at))
 
     def identities(self, pool: str) -> tuple[str, ...]:
         """Globs of who may advertise our workers; none: not checked."""

@@ -1,5 +1,8 @@
 """Rows as bytes and back: nothing is lost, and what is not a row is refused."""
 
+from dataclasses import replace
+from weakref import WeakValueDictionary
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
 from actors.packing import BadRow, pack, unpack
 from actors.packing_many import (
+    Packed,
     machine_packer,
     machine_unpacker,
     pack_instances,
@@ -58,12 +62,36 @@ def test_reading_after_reading_what_is_remembered_changes_nothing(
     packer, unpacker, before = machine_packer(), machine_unpacker(), dict[Machine, Machine]()
     for _ in range(3):
         machines = data.draw(st.lists(st.sampled_from(every), max_size=8)) if every else []
-        body = packer.pack(machines)
+        body = packer.pack(map(replace, machines) if data.draw(st.booleans()) else machines)
         assert body == pack_machines(machines)
         seen = unpacker.unpack(body)
         assert seen == tuple(machines)
         assert all(machine is before.get(machine, machine) for machine in seen)
         before = {machine: machine for machine in seen}
+
+
+ONE, TWO = Machine(name="one", address="a"), Machine(name="two", address="a")
+
+
+def test_bytes_that_were_packed_in_this_process_are_the_objects_that_they_were_made_of() -> None:
+    packed: Packed[Machine] = WeakValueDictionary()
+    packer, unpacker = machine_packer(packed), machine_unpacker(packed)
+    first = unpacker.unpack(packer.pack([ONE, TWO]))
+    assert first[0] is ONE
+    second = unpacker.unpack(packer.pack([replace(ONE), replace(TWO, queue="atlas")]))
+    assert second[0] is ONE, "an equal one stays the one: who keeps machines sees by `is` which ones changed"
+    assert second[1] == replace(TWO, queue="atlas")
+
+
+def test_of_what_was_packed_here_only_the_last_is_kept() -> None:
+    packed: Packed[Machine] = WeakValueDictionary()
+    packer = machine_packer(packed)
+    old = packer.pack([ONE])
+    packer.pack([TWO])
+    assert len(packed) == 1
+    (again,) = machine_unpacker(packed).unpack(old)
+    assert again == ONE
+    assert again is not ONE
 
 
 @given(st.binary(max_size=200))

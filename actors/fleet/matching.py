@@ -42,23 +42,27 @@ def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str,
     An instance that was stopped and runs again has two rows, an ended and an adopted one: the ad is the living one's.
     """
     by_instance = {vm.instance_id: vm for vm in sorted(vms, key=lambda vm: vm.alive) if vm.instance_id}
-    claims: dict[str, list[Machine]] = defaultdict(list)
+    claims: dict[str, list[Machine]] = defaultdict(list)  # by instance id
     strays: list[Stray] = []
     for machine in machines:
-        if machine.instance_id in by_instance and not by_instance[machine.instance_id].alive:
+        vm = by_instance.get(machine.instance_id)
+        if vm is not None and not vm.alive:
             continue
-        why = _why_not(machine, by_instance, identities)
+        why = _why_not(machine, vm, identities)
         if why:
             strays.append(Stray(machine=machine, why=why))
         else:
-            claims[by_instance[machine.instance_id].id].append(machine)
-    by_id = {vm.id: vm for vm in by_instance.values()}
-    found = {vm_id: _the_one(by_id[vm_id], claim) for vm_id, claim in claims.items()}
-    return Matched(
-        machines={vm_id: machine for vm_id, machine in found.items() if machine},
-        doubtful={vm_id: _doubt(by_id[vm_id], claims[vm_id]) for vm_id, machine in found.items() if not machine},
-        strays=tuple(strays),
-    )
+            claims[machine.instance_id].append(machine)
+    found: dict[str, Machine] = {}
+    doubtful: dict[str, str] = {}
+    for instance_id, claim in claims.items():
+        vm = by_instance[instance_id]
+        one = _the_one(vm, claim)
+        if one:
+            found[vm.id] = one
+        else:
+            doubtful[vm.id] = _doubt(vm, claim)
+    return Matched(machines=found, doubtful=doubtful, strays=tuple(strays))
 
 
 def _the_one(vm: Vm, claim: list[Machine]) -> Machine | None:
@@ -74,10 +78,10 @@ def _host(sinful: str) -> str:
     return sinful.lstrip("<").partition(":")[0]
 
 
-def _why_not(machine: Machine, by_instance: Mapping[str, Vm], identities: tuple[str, ...]) -> str:
+def _why_not(machine: Machine, vm: Vm | None, identities: tuple[str, ...]) -> str:
     if not machine.instance_id:
         return "advertises no instance id"
-    if machine.instance_id not in by_instance:
+    if vm is None:
         return f"instance {machine.instance_id} is no VM of this cloud"
     if identities and not any(fnmatchcase(machine.identity, glob) for glob in identities):
         return f"advertised by {machine.identity or 'nobody known'}; allowed: {', '.join(identities)}"

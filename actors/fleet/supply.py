@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from actors.fleet.life import FOREVER, Life
 from actors.fleet.seen import Machine
@@ -77,11 +77,16 @@ def view(
 
 
 def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
-    labels = tuple(_labels(vm, machine, seen, short))
-    part = Part(vm=vm, machine=machine, seen=seen, short=short, labels=labels)
-    if vm.state is not State.READY or vm.notice or machine is None:
-        return part
-    return replace(part, free=() if short else tuple(_free(machine)), claims=claims(machine))
+    works = machine is not None and vm.state is State.READY and not vm.notice
+    return Part(
+        vm=vm,
+        machine=machine,
+        seen=seen,
+        short=short,
+        labels=tuple(_labels(vm, machine, seen, short)),
+        free=tuple(_free(machine)) if machine and works and not short else (),
+        claims=claims(machine) if machine and works else 0,
+    )
 
 
 def _labels(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> list[str]:
