@@ -51,7 +51,7 @@ PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
 SILENT, THROTTLED = "launches get no answer", "throttled"  # why a cloud is closed until it answers
 RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
-RECIPES_AHEAD = 20  # made in one look before they are needed, or a fiftieth of all: a new holder makes no burst of them
+RECIPES_AHEAD = 20  # so many are made in one look; and of so many queues that want nothing one is ready
 
 Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 
@@ -64,7 +64,8 @@ class CloudSeat:
     listed: Listed | None = None
     quiet: bool = False
     recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
-    awaited: set[str] = field(default_factory=set)  # queues that want VMs, and have no recipe yet
+    wanted: tuple[str, ...] = ()  # queues that want VMs
+    awaited: set[str] = field(default_factory=set)  # of these, for which no recipe is made yet
 
 
 class Submitter(Serving):
@@ -160,6 +161,7 @@ class Submitter(Serving):
         if registry.closed.why or registry.closed_by or self._freeze.told():
             return {}
         wants = wants_of_cloud(self._table, seat.name, self._queues[seat.name])
+        seat.state.wanted = tuple(queue for queue, want in wants.items() if want.n)
         registry.shares = shares(self._config, seat.name, wants)
         return wants
 
@@ -248,9 +250,10 @@ class Submitter(Serving):
         return None
 
     def _make_recipes_ahead(self, seat: Seat, now: float) -> None:
-        queues = self._queues[seat.name]
-        old = [queue for queue in queues if self._is_old(seat, queue, now)]
-        for queue in old[: max(RECIPES_AHEAD, len(queues) // 50)]:
+        """Each is a token that the operator's command mints: not every ten minutes for a thousand queues without jobs."""
+        ready = dict.fromkeys((*seat.state.wanted, *self._queues[seat.name][:RECIPES_AHEAD]))
+        old = [queue for queue in ready if self._is_old(seat, queue, now)]
+        for queue in old[:RECIPES_AHEAD]:
             self._make_recipe(seat, queue)
 
     def _is_old(self, seat: Seat, queue: str, now: float) -> bool:

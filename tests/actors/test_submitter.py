@@ -7,7 +7,7 @@ import pytest
 from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.fleet.vm import Launch
 from actors.noticeboard import AGAIN_S
-from actors.submitter import RECIPES_AHEAD
+from actors.submitter import RECIPE_OLD_S, RECIPES_AHEAD
 from actors.views import CLOUD
 from broker.connect import Site
 from tests.actors.stage import CONFIG, Stage
@@ -210,18 +210,32 @@ def many(site: Site) -> Iterator[Stage]:
     made.close()
 
 
-def test_recipes_are_made_ahead_a_few_at_a_look_and_once(many: Stage) -> None:
+def test_of_a_few_queues_that_want_nothing_a_recipe_is_ready_and_of_no_others(many: Stage) -> None:
     for _ in range(4):
         many.look()
-    assert many.recipes == list(QUEUES)
+    assert many.recipes == list(QUEUES[:RECIPES_AHEAD])
 
 
-def test_a_queue_that_wants_vms_does_not_wait_for_the_recipes_of_others(many: Stage) -> None:
+def test_a_queue_that_wants_vms_gets_its_recipe_in_that_look(many: Stage) -> None:
     many.want(1, QUEUES[-1])
     many.look()
-    assert many.recipes == [*QUEUES[:RECIPES_AHEAD], QUEUES[-1]]
+    assert QUEUES[-1] in many.recipes
     many.look()
     assert many.states() == ["booting"]
+
+
+def test_recipes_of_queues_that_want_vms_are_renewed_ahead_a_few_at_a_look(many: Stage) -> None:
+    for queue in QUEUES:
+        many.want(1, queue)
+    for _ in range(3):
+        many.look()
+    assert set(many.recipes) == set(QUEUES)
+    many.recipes.clear()
+    many.look(later_s=RECIPE_OLD_S + 1)
+    assert many.recipes == list(QUEUES[:RECIPES_AHEAD])
+    many.look()
+    many.look()
+    assert many.recipes == list(QUEUES)
 
 
 def test_of_views_that_say_the_same_the_clouds_alone_is_written_again_for_its_time(many: Stage) -> None:
