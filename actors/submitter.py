@@ -250,7 +250,7 @@ class Submitter(Serving):
         return None
 
     def _make_recipes_ahead(self, seat: Seat, now: float) -> None:
-        """Each is a token that the operator's command mints: not every ten minutes for a thousand queues without jobs."""
+        """Each is a token that the operator's command mints: not every ten minutes for a thousand idle queues."""
         ready = dict.fromkeys((*seat.state.wanted, *self._queues[seat.name][:RECIPES_AHEAD]))
         old = [queue for queue in ready if self._is_old(seat, queue, now)]
         for queue in old[:RECIPES_AHEAD]:
