@@ -16,8 +16,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from actors.fleet.vm import State, Vm
+from actors.fleet.want import Want
 from actors.packing import pack
 from actors.pools.children import Lane
+from actors.wants import want_row
 from broker.leases import Leases, Term
 from broker.table import Put, Table
 from deploy.lab.access_point import LabJob
@@ -137,7 +139,7 @@ def _first_of_each(notes: Sequence[Note], what: str, since: float, posts: int) -
 
 
 def seed(site: BenchSite) -> None:
-    """The rows and the instances of VMs that joined long ago."""
+    """The rows and the instances of VMs that joined long ago, and the wants that they were started for."""
     client = site.redis_site.client()
     table, leases = Table(client, site.redis_site), Leases(client, site.redis_site, "seed#1", 60)
     now = time.time()
@@ -149,6 +151,16 @@ def seed(site: BenchSite) -> None:
         table.write(term, [Put(kind="vm", key=vm.id, body=pack(vm), expected_version=None) for vm in rows])
         leases.release(term)
         site.endpoint.seed(_instance(vm) for vm in rows)
+    for queue in QUEUES:
+        term = leases.acquire(f"queue/{queue}")
+        assert isinstance(term, Term)
+        table.write(term, [want_row(_want(queue, cloud, now)) for cloud in CLOUDS])
+        leases.release(term)
+
+
+def _want(queue: str, cloud: str, now: float) -> Want:
+    """They have been wanted, so what is too many now is kept for its time: these startds could not be drained."""
+    return Want(queue=queue, cloud=cloud, n=VMS // len(CLOUDS) // len(QUEUES), at=now - 4000, changed=now - 4000)
 
 
 def _vm(number: int, cloud: str, now: float) -> Vm:
