@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from actors.calls import Calls
+from actors.calls import Calls, Lane
 from actors.clouds.notices import NoticeQueue
 from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
@@ -52,7 +52,6 @@ class CloudSeat:
 
 class Monitor(Serving):
     title = "monitor"
-    answers_wake = False  # its answers are the readings: looking again at once would never end
 
     def __init__(
         self,
@@ -95,28 +94,30 @@ class Monitor(Serving):
 
     def _ask_schedds(self, seat: Seat) -> None:
         pool, now = self._pools[seat.name], self._now()
-        self.call(seat, "look", f"jobs {seat.name}", lambda: pool.jobs(now), lambda got: self._jobs(seat, got, now))
+        self._read(seat, f"jobs {seat.name}", lambda: pool.jobs(now), lambda got: self._jobs(seat, got, now))
 
     def _ask_collector(self, seat: Seat) -> None:
         pool, now = self._pools[seat.name], self._now()
-        self.call(
-            seat, "look", f"startds {seat.name}", lambda: pool.startds(now), lambda got: self._startds(seat, got, now)
-        )
+        self._read(seat, f"startds {seat.name}", lambda: pool.startds(now), lambda got: self._startds(seat, got, now))
 
     def _ask_cloud(self, seat: Seat) -> None:
         cloud, now = self._clouds[seat.name], self._now()
-        self.call(
-            seat, "look", f"listing {seat.name}", lambda: cloud.listing(now), lambda got: self._listing(seat, got, now)
-        )
+        self._read(seat, f"listing {seat.name}", lambda: cloud.listing(now), lambda got: self._listing(seat, got, now))
+
+    def _read(
+        self, seat: Seat, key: str, read: Callable[[], Any], then: Callable[[Any], None], lane: Lane = "look"
+    ) -> None:
+        """Its answers are the readings: looking again at once would never end."""
+        self.call(seat, lane, key, read, then, wakes=False)
 
     def _ask_for_notices(self, seat: Seat) -> None:
         queue, table, dead, now = self._notices[seat.name], self._table, self._dead, self._now()
-        self.call(
+        self._read(
             seat,
-            "notices",
             f"notices {seat.name}",
             lambda: take(queue, table, dead, f"notices/{seat.name}", now),
             lambda got: self._noticed(seat, got),
+            lane="notices",
         )
 
     def _noticed(self, seat: Seat, got: Any) -> None:

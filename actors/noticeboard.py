@@ -1,9 +1,9 @@
 """What a cloud's holder tells the schedulers: how the cloud stands, and what each queue has there.
 
 Both of the actors that write VM rows call `show` after they wrote, so that a scheduler hears of a refusal at once and
-spills to the next tier. Views that say the same are not written again. Once in a while the cloud's own is, for
-its time: with it all views of that cloud are as of then, and a scheduler trusts a view that is younger than its own
-last want. A thousand queues whose VMs are as they were cost one row.
+spills to the next tier. Views that say the same are not written again. Once in a while the cloud's own is, for its
+time: with it all views of that cloud are as of then, and a scheduler trusts a view that is younger than its own last
+want. A thousand queues whose VMs are as they were cost one row.
 
 Who is woken: a queue whose own view says something else. All queues only when the cloud closes, opens, freezes or
 thaws, or when the last room goes or the first comes back: every launch changes the room, and with hundreds of queues a

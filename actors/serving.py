@@ -154,7 +154,6 @@ class Serving(pykka.ThreadingActor):
 
     use_daemon_thread = True
     title = ""
-    answers_wake = True  # whether an answered call makes the post due for a look
 
     def __init__(self, terms: Terms, calls: Calls, gauges: Gauges) -> None:
         super().__init__()
@@ -212,7 +211,7 @@ class Serving(pykka.ThreadingActor):
         """Start a call; `then(value or exception)` runs on this actor's thread if the post is still served, and a look
         follows, if it `wakes`.
         """
-        post, ref, wakes = seat.post, self.actor_ref, wakes and self.answers_wake
+        post, ref = seat.post, self.actor_ref
 
         def answer(value: Any, error: Exception | None) -> None:
             if ref.is_alive():
@@ -238,14 +237,14 @@ class Serving(pykka.ThreadingActor):
         """When the news that waits is due: the supervisor's next tick may be as late again."""
         if wait_s > 0 and not self._timer_runs:
             self._timer_runs = True
-            timer = threading.Timer(wait_s, self._tell_tick, [self.actor_ref])
+            timer = threading.Timer(wait_s, self._time_is_over)
             timer.daemon = True
             timer.start()
 
-    def _tell_tick(self, ref: pykka.ActorRef[Any]) -> None:
+    def _time_is_over(self) -> None:
         self._timer_runs = False
-        if ref.is_alive():
-            ref.tell(Tick())
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(Tick())
 
     def _look_at_due(self) -> None:
         now = time.monotonic()

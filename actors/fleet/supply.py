@@ -77,15 +77,15 @@ def view(
 
 
 def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
-    works = machine is not None and vm.state is State.READY and not vm.notice
+    worker = machine if vm.state is State.READY and not vm.notice else None
     return Part(
         vm=vm,
         machine=machine,
         seen=seen,
         short=short,
         labels=tuple(_labels(vm, machine, seen, short)),
-        free=tuple(_free(machine)) if machine and works and not short else (),
-        claims=claims(machine) if machine and works else 0,
+        free=tuple(_free(worker)) if worker and not short else (),
+        claims=claims(worker) if worker else 0,
     )
 
 

@@ -34,6 +34,7 @@ REQUEST = ("RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs")
 ASKED = (*REQUEST, "Requirements", "Rank", "JobStatus", "JobUniverse", "MaxJobRetirementTime")
 HERE = "JobStatus <= 7 && JobStatus != 3 && JobStatus != 4" + "".join(f" && JobUniverse != {n}" for n in OFF_STARTDS)
 CLASSES_AT_ONCE = 1000
+MANY = 20  # queues that compare one attribute
 _COMPARED = re.compile(r"""\s*([A-Za-z_]\w*)\s*==\s*(?:"(?:[^"\\]|\\.)*"|\d+)\s*""", re.ASCII)
 
 QueueSpec = tuple[str, str, str, float]  # name, jobs expression, the workers' start expression, min_idle_age_s
@@ -139,7 +140,7 @@ def _census(schedd: htcondor2.Schedd, queues: tuple[QueueSpec, ...]) -> _Census:
 def _count_young(schedd: htcondor2.Schedd, aged: tuple[QueueSpec, ...], named: set[str], census: _Census) -> None:
     oldest = max(age for *_, age in aged)
     constraint = (
-        f"JobStatus == {IDLE} && EnteredCurrentStatus > time() - {oldest:.0f} - 1 && {HERE} && ({concerns(aged)})"
+        f"JobStatus == {IDLE} && EnteredCurrentStatus > time() - {oldest:.0f} - 1 && {HERE} && ({_any_of(aged)})"
     )
     for ad in schedd.query(constraint, sorted({*ASKED, *named, "EnteredCurrentStatus", "ServerTime"})):
         census.add_young(ad)
@@ -148,15 +149,20 @@ def _count_young(schedd: htcondor2.Schedd, aged: tuple[QueueSpec, ...], named: s
 def concerns(queues: Sequence[QueueSpec]) -> str:
     """True for each job for which one of the queues' expressions is true; for others it may be.
 
-    The schedd evaluates this for every job, while it does nothing else. Of a thousand queues that compare one attribute
-    with a name each, it is asked once whether the attribute is there; what is of no queue is left out here, by groups.
-    An expression that is an error for a job must not hide it from the other queues: so each has to be exactly true.
+    The schedd evaluates this for every job, while it does nothing else. Where more than MANY queues compare one
+    attribute with a name each, it is asked once whether the attribute is there: what is of no queue is left out here,
+    by groups. With few queues the groups of others, on a schedd that many share, would cost more than it saves.
     """
-    terms = (
-        f"({found[1]} =!= undefined)" if (found := _COMPARED.fullmatch(jobs)) else f"(({jobs}) =?= true)"
-        for _, jobs, _, _ in queues
-    )
-    return " || ".join(dict.fromkeys(terms)) or "false"
+    names = [found[1] if (found := _COMPARED.fullmatch(jobs)) else "" for _, jobs, _, _ in queues]
+    many = [name for name, times in Counter(filter(None, names)).items() if times > MANY]
+    others = [queue for queue, name in zip(queues, names, strict=True) if name not in many]
+    exact = [_any_of(others)] if others or not many else []
+    return " || ".join([*exact, *(f"({name} =!= undefined)" for name in many)])
+
+
+def _any_of(queues: Sequence[QueueSpec]) -> str:
+    """Exactly true for one of them: an expression that is an error for a job must not hide it from the others."""
+    return " || ".join(f"(({jobs}) =?= true)" for _, jobs, _, _ in queues) or "false"
 
 
 def class_of(ad: ClassAd, queue: str, refers: frozenset[str]) -> Class:

@@ -42,9 +42,7 @@ PROJECTION = [
 ADS_AT_ONCE = 1000
 CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
-_JSON = json.JSONDecoder(
-    strict=False
-)  # control characters in texts are let through; pydantic's is faster, and does not
+_JSON = json.JSONDecoder(strict=False)  # control characters in texts are let through
 
 Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
@@ -84,8 +82,8 @@ class Reading:
         self._texts.append(text)
         if text:
             self._by_text[text] = place
-        if stamp and text:
-            self._by_stamp[stamp] = place
+            if stamp:
+                self._by_stamp[stamp] = place
 
 
 _last = Reading()
@@ -202,6 +200,7 @@ def _told(ad: ClassAd, text: str) -> dict[str, Any]:
 
 
 def _decoded(text: str) -> Any:
+    """pydantic's decoder takes 3 us where Python's takes 8, and refuses control characters."""
     try:
         return from_json(text)
     except ValueError:

@@ -17,7 +17,6 @@ from actors.fleet.shape import Shape
 Row = tuple[Any, ...]  # see condor_startds.Row
 Entry = Row | int  # see condor_startds.Entry
 _NAME, _ADDRESS, _RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 0, 1, 6, 7, 8, 20, 21
-_OF_SLOT = _JOBS - _SLOT  # how many of them tell of the slot alone
 
 
 class MachineMemory:
@@ -89,37 +88,8 @@ def machine(rows: tuple[Row, ...]) -> Machine:
     The smallest retirement time counts, as a job in a slot below the required one would be evicted. Of what slots tell
     of ended jobs the largest number does: whether each tells of itself or of its startd, so many there were.
     """
-    first = rows[0]
-    if len(rows) == 1:
-        return _of_one_slot(*first)
-    instance_id, queue, cloud, identity = (next(filter(None, (row[at] for row in rows)), "") for at in range(2, 6))
-    return Machine(
-        name=first[_NAME],
-        address=first[_ADDRESS],
-        instance_id=instance_id,
-        queue=queue,
-        cloud=cloud,
-        identity=identity,
-        max_retirement_s=min(row[_RETIREMENT_S] for row in rows),
-        started_at=max(row[_STARTED_AT] for row in rows),
-        slots=tuple(_slot(*row[_SLOT:_JOBS]) for row in rows),
-        recent_jobs=max((row[_JOBS] for row in rows if len(row) > _JOBS), default=0),
-        longest_job_s=max((row[_LONGEST_S] for row in rows if len(row) > _LONGEST_S), default=0.0),
-    )
-
-
-def _of_one_slot(
-    name: str,
-    address: str,
-    instance_id: str,
-    queue: str,
-    cloud: str,
-    identity: str,
-    max_retirement_s: int,
-    started_at: int,
-    *slot: Any,
-) -> Machine:
-    """As `machine`, at a third of its time: most are such, and thousands change from reading to reading."""
+    whole = rows[0] if len(rows) == 1 else _merged(rows)
+    name, address, instance_id, queue, cloud, identity, max_retirement_s, started_at = whole[:_SLOT]
     return Machine(
         name=name,
         address=address,
@@ -129,9 +99,23 @@ def _of_one_slot(
         identity=identity,
         max_retirement_s=max_retirement_s,
         started_at=started_at,
-        slots=(_slot(*slot[:_OF_SLOT]),),
-        recent_jobs=slot[_OF_SLOT] if len(slot) > _OF_SLOT else 0,
-        longest_job_s=slot[_OF_SLOT + 1] if len(slot) > _OF_SLOT + 1 else 0.0,
+        slots=tuple([_slot(*row[_SLOT:_JOBS]) for row in rows]),
+        recent_jobs=whole[_JOBS] if len(whole) > _JOBS else 0,
+        longest_job_s=whole[_LONGEST_S] if len(whole) > _LONGEST_S else 0.0,
+    )
+
+
+def _merged(rows: tuple[Row, ...]) -> Row:
+    """What the slots of one startd tell of it, as the row of one slot."""
+    first = rows[0]
+    return (
+        *first[:2],
+        *(next(filter(None, (row[at] for row in rows)), "") for at in range(2, 6)),
+        min(row[_RETIREMENT_S] for row in rows),
+        max(row[_STARTED_AT] for row in rows),
+        *first[_SLOT:_JOBS],
+        max((row[_JOBS] for row in rows if len(row) > _JOBS), default=0),
+        max((row[_LONGEST_S] for row in rows if len(row) > _LONGEST_S), default=0.0),
     )
 
 

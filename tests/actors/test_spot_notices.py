@@ -158,7 +158,9 @@ class ByHand(Monitor):
 
     asked: list[tuple[str, Callable[[], Any], Callable[[Any], None]]]
 
-    def call(self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+    def call(
+        self, seat: Seat, lane: Any, key: str, call: Callable[[], Any], then: Callable[[Any], None], wakes: bool = True
+    ) -> bool:
         self.asked.append((lane, call, then))
         return True
 

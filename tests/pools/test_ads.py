@@ -196,11 +196,20 @@ EXPRESSIONS = st.sampled_from(
 VALUES = st.sampled_from(["undefined", "error", '"a"', '"A"', '"b"', '"a\\"b"', "4", "{1}"])
 
 
+MANY_QUEUES = tuple(f'Q == "q{number}"' for number in range(30))  # that compare one attribute
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(EXPRESSIONS, max_size=4), VALUES, VALUES, VALUES)
-def test_every_job_of_a_queue_is_asked_for(lane: Lane, jobs: list[str], q: str, cpus: str, owner: str) -> None:
-    asked, queues = lane.call("concerned", f"[ Q = {q}; Cpus = {cpus}; Owner = {owner} ]", tuple(jobs))
+@given(st.lists(EXPRESSIONS, max_size=4), st.sampled_from([(), MANY_QUEUES]), VALUES, VALUES, VALUES)
+def test_every_job_of_a_queue_is_asked_for(
+    lane: Lane, jobs: list[str], many: tuple[str, ...], q: str, cpus: str, owner: str
+) -> None:
+    asked, queues = lane.call("concerned", f"[ Q = {q}; Cpus = {cpus}; Owner = {owner} ]", (*jobs, *many))
     assert asked or not queues
+
+
+def test_of_a_few_queues_only_their_own_jobs_are_asked_for(lane: Lane) -> None:
+    assert lane.call("concerned", '[ Owner = "carol" ]', ('Owner == "alice"', 'Owner == "bob"')) == (False, ())
 
 
 def test_a_thousand_queues_that_compare_one_attribute_ask_for_it_once(lane: Lane) -> None:
