@@ -43,7 +43,7 @@ def test_dedicated_hosts_take_their_share_within_three_ticks_and_give_it_back_wh
 def test_a_changed_cap_is_served_by_all_hosts_without_a_restart(make_hosts: MakeHosts) -> None:
     factory = make_hosts(queues={"atlas": {"max_vms": 2}})
     hosts = factory.start(2)
-    factory.submit(5, seconds=5)
+    factory.submit(5, seconds=15)  # the first two still run when the new cap has had all its time
     factory.until(lambda: len(factory.busy()) == 2, "the cap is used")
     factory.holds(lambda: len(factory.instances()) == 2, "the cap holds", 1.5)
     assert apply(factory, queues={"atlas": {"max_vms": 4}}) == 2
