@@ -145,6 +145,7 @@ class Monitor(Serving):
         demand: DemandRows = seat.state.demand
         failed_before = demand.failed
         self._tell(seat, "jobs", _trouble(reading))
+        self.terms.read(seat.post, "jobs", isinstance(reading, Failed))
         queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
         changed = demand.write(self.terms.need(seat.post), reading, queues)
         self._gauges.reading(f"{seat.post}/jobs", reading)
@@ -156,6 +157,7 @@ class Monitor(Serving):
     def _startds(self, seat: Seat, got: Any, now: float) -> None:
         reading: StartdsSeen | Failed = _reading(got, seat.post, now)
         self._tell(seat, "startds", _trouble(reading))
+        self.terms.read(seat.post, "startds", isinstance(reading, Failed))
         clouds = self._clouds_of(seat.name)
         write_startds(self._table, self.terms.need(seat.post), reading, clouds, seat.state.packers)
         self._gauges.reading(f"{seat.post}/startds", reading)
@@ -165,6 +167,7 @@ class Monitor(Serving):
     def _listing(self, seat: Seat, got: Any, now: float) -> None:
         reading: Listed | Failed = _reading(got, seat.post, now)
         self._tell(seat, "listing", _trouble(reading))
+        self.terms.read(seat.post, "listing", isinstance(reading, Failed))
         write_listing(self._table, self.terms.need(seat.post), reading, seat.state.packer)
         self._gauges.reading(seat.post, reading)
         for actor in ("submitter", "retirement"):

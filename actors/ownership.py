@@ -4,7 +4,8 @@ Rendezvous shares say who *should* hold a post, the lease says who *does*. A pos
 free. One that is ours no longer by share is given up at once: intents make abandoning safe, and its next holder goes on
 from the rows. A term goes on only while every actor of its post goes on looking at it: so a hung holder loses its
 posts, whatever hangs. It gives them up, and its beat says that it does not take them for a while, unless nobody else
-does. And when Redis was cut off for too long, terms are over before another host may take them: trust runs from when
+does. So it is with a post whose cloud or pool is not reached from here: another host may see what this one does not.
+And when Redis was cut off for too long, terms are over before another host may take them: trust runs from when
 we asked.
 
 When Redis has lost rows (its generation key is gone), or restarted and may have (it came back from an older copy),
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -26,24 +27,27 @@ from actors.serving import Terms
 from broker.clock import RedisClock
 from broker.errors import Unreachable
 from broker.generation import Generation, Lost, Restarted
-from broker.hosts import Beat, HostInfo, Hosts
+from broker.hosts import HostInfo, Hosts, Live
 from broker.leases import Leases, Term
-from broker.shares import NOBODY, shares, takes
+from broker.shares import shares
 
 ACTORS_OF = {"pool": ("monitor",), "queue": ("scheduler",), "cloud": ("monitor", "submitter", "retirement")}
 SYNC_S = 30.0
-DECLINED_TTLS = 20  # a post that made no progress here is left to others for so many TTLs
+DECLINED_TTLS = 20  # a post that made no progress here, or saw nothing, is left to others for so many TTLs
 
 log = structlog.get_logger("ownership")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rhythm:
-    """`stalled_s`: an actor that has not come round to a post for so long makes no progress."""
+    """`stalled_s`: an actor that has not come round to a post for so long makes no progress. `blind_s`: a pool or cloud
+    of which every reading failed for so long is not reached from here.
+    """
 
     ttl_s: float
     tick_s: float
     stalled_s: float
+    blind_s: float
     alone: bool = False  # nobody else can have held terms in this Redis: an empty one needs no waiting
 
 
@@ -68,6 +72,7 @@ class Ownership:
         self._gained, self._lost = gained, lost
         self._held: dict[str, Term] = {}
         self._declined: dict[str, float] = {}  # post -> until when it is left to others, monotonic
+        self._blind: set[str] = set()  # of these, the posts that saw nothing
         self._take_from = 0.0  # monotonic: no post is taken before this
         self._synced = -SYNC_S
         self._away = ""
@@ -115,18 +120,20 @@ class Ownership:
             self._synced = time.monotonic()
         self._check_generation()
         self._drop_stalled()
-        mine = self._share(self._hosts.beat(self._info(), within_s=self._rhythm.ttl_s))
+        self._leave_blind()
+        mine = self._share(self._hosts.beat(self._info(), within_s=self._rhythm.ttl_s).live)
         self._renew()
         self._give_up([post for post in self._held if post not in mine], "it is another host's share now")
         if time.monotonic() >= self._take_from:
             self._take([post for post in self._posts if post in mine and post not in self._held])
 
-    def _share(self, beat: Beat) -> set[str]:
+    def _share(self, live: Iterable[Live]) -> set[str]:
         """The posts that this host should hold. All hosts compute it from the same facts."""
-        live = {one.info.name: one.info.posts for one in beat.live}
-        live[self._host.name] = self._info(live).posts
+        takes = {one.info.name: one.info.posts for one in live}
+        declined = {one.info.name: one.info.declines for one in live}
         holders = {owner.post: owner.holder for owner in self._leases.owners() if owner.holder}
-        return {post for post, host in shares(self._posts, live, holders).items() if host == self._host.name}
+        owners = shares(self._posts, takes, holders, declined)
+        return {post for post, host in owners.items() if host == self._host.name}
 
     def _check_generation(self) -> None:
         match self._generation.check():
@@ -142,13 +149,11 @@ class Ownership:
         wait_s = 0.0 if self._rhythm.alone else self._rhythm.ttl_s
         self._take_from = time.monotonic() + wait_s
 
-    def _info(self, live: Mapping[str, Sequence[str]] = NOBODY) -> HostInfo:
-        """What this host says of itself: without the posts that it leaves to others, if there are such in `live`."""
+    def _info(self) -> HostInfo:
+        """What this host says of itself, with the posts that it leaves to others for now."""
         now = time.monotonic()
         self._declined = {post: until for post, until in self._declined.items() if until > now}
-        others = [patterns for name, patterns in live.items() if name != self._host.name]
-        left = [post for post in self._declined if not live or any(takes(post, patterns) for patterns in others)]
-        return self._host.model_copy(update={"posts": (*self._host.posts, *(f"!{post}" for post in left))})
+        return self._host.model_copy(update={"declines": tuple(self._declined)})
 
     def _renew(self) -> None:
         renewal = self._leases.renew(self._held.values())
@@ -167,6 +172,18 @@ class Ownership:
                 log.error("post makes no progress", post=post, actor=stalled, for_s=self._rhythm.stalled_s)
                 self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
                 self._give_up([post], f"its {stalled} hangs")
+
+    def _leave_blind(self) -> None:
+        """Not given up here: that is for the share to say, if another host takes them. Alone we go on trying."""
+        for post in self._held:
+            what = self._terms.blind(post, self._rhythm.blind_s)
+            if what and post not in self._declined:
+                log.error("post sees nothing from here", post=post, reading=what, for_s=self._rhythm.blind_s)
+                self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
+                self._blind.add(post)
+            elif not what and post in self._blind:
+                self._blind.discard(post)
+                self._declined.pop(post, None)
 
     def _take(self, posts: Sequence[str]) -> None:
         for answer in self._leases.acquire_all(posts) if posts else ():

@@ -70,6 +70,7 @@ class Terms:
         self._terms: dict[str, Term] = {}
         self._since: dict[tuple[str, int], float] = {}  # (post, fence) -> when the term began, monotonic
         self._made: dict[tuple[str, str], float] = {}
+        self._failing: dict[str, dict[str, tuple[float, float]]] = {}  # post -> reading -> its first and last failure
 
     def put(self, term: Term) -> None:
         self._since.setdefault((term.post, term.fence), time.monotonic())
@@ -85,6 +86,7 @@ class Terms:
             self._since.pop((post, term.fence), None)
         for key in [key for key in self._made if key[1] == post]:
             self._made.pop(key, None)
+        self._failing.pop(post, None)
 
     def get(self, post: str) -> Term | None:
         """The term of the post, if it can be trusted now."""
@@ -114,6 +116,21 @@ class Terms:
         for actor in actors:
             if now - self._made.setdefault((actor, post), now) > limit_s:
                 return actor
+        return ""
+
+    def read(self, post: str, what: str, failed: bool) -> None:
+        """A reading of the post's pool or cloud came to its end; what it brought in part counts as not failed."""
+        failing, now = self._failing.setdefault(post, {}), time.monotonic()
+        if failed:
+            failing[what] = (failing.get(what, (now, now))[0], now)
+        else:
+            failing.pop(what, None)
+
+    def blind(self, post: str, limit_s: float) -> str:
+        """The reading that failed again and again over `limit_s`; empty when there is none."""
+        for what, (first, last) in list(self._failing.get(post, {}).items()):
+            if last - first >= limit_s:
+                return what
         return ""
 
 

@@ -282,9 +282,10 @@ class Submitter(Serving):
     # --- sending, and learning what came of it
 
     def _resolve(self, seat: Seat, registry: Registry, now: float) -> None:
-        """Launches without an answer: again, with the same token, each after its pause."""
+        """Launches without an answer: again, with the same token, each after its pause; what another host had in hand
+        at once, since what it did not reach this one may."""
         for intent in registry.intents():
-            pause = AGAIN_S[min(intent.tries, len(AGAIN_S) - 1)]
+            pause = AGAIN_S[min(intent.tries, len(AGAIN_S) - 1)] if intent.tried >= seat.state.began else 0.0
             if intent.state is Launch.SENT and now - intent.tried >= pause:
                 self._send(seat, intent, look_first=True)
 

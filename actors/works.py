@@ -45,6 +45,8 @@ from broker.leases import Leases
 from broker.mail import Mailroom
 from broker.table import Table
 
+BLIND_TTLS = 4  # a cloud or pool not reached for so many TTLs is left to a host that may reach it
+
 MAILBOXES: Mapping[str, tuple[str, ...]] = {
     "pool": (),
     "queue": ("scheduler",),
@@ -147,6 +149,7 @@ class Works:
             ttl_s=factory.ttl_s,
             tick_s=factory.tick_s,
             stalled_s=max(2 * factory.ttl_s, 30.0),
+            blind_s=BLIND_TTLS * factory.ttl_s,
             alone=factory.redis == "embedded",
         )
         return Ownership(

@@ -55,6 +55,7 @@ class HostInfo(BaseModel):
     incarnation: str = Field(pattern=r"^[A-Za-z0-9]{1,32}$")
     version: str
     posts: tuple[str, ...] = ("*",)  # patterns of the posts that it takes
+    declines: tuple[str, ...] = ()  # posts that it leaves to others for a while, if there are such
     started_at: float  # Redis seconds
     config_generation: int | None = None
 

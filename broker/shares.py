@@ -10,7 +10,8 @@ The rules it keeps, for hosts that take the same posts:
   join or a leave moves at most ceil(posts / hosts) + 2.
 - A free post goes where rendezvous hashing ranks highest among hosts with room: all hosts agree without talking.
 
-A pattern that begins with "!" takes posts out again: ("*", "!pool/local") is a host that takes all but one.
+A pattern that begins with "!" takes posts out again: ("*", "!pool/local") is a host that takes all but one. A post that
+a host declines goes to those that do not; where all who take it decline it, it is shared as if none did.
 
 With differing patterns ("cloud/*") the posts are shared group by group, a group being the posts that the same
 hosts take, the most constrained group first; each is poured like water over what its hosts have already.
@@ -18,21 +19,25 @@ hosts take, the most constrained group first; each is poured like water over wha
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 Hosts = Mapping[str, Sequence[str]]  # host name -> patterns
+Declined = Mapping[str, Collection[str]]  # host name -> posts
 NOBODY: Mapping[str, str] = {}
+NOTHING: Declined = {}
 
 
-def shares(posts: Iterable[str], hosts: Hosts, holders: Mapping[str, str] = NOBODY) -> dict[str, str]:
+def shares(
+    posts: Iterable[str], hosts: Hosts, holders: Mapping[str, str] = NOBODY, declined: Declined = NOTHING
+) -> dict[str, str]:
     """Post -> host. `holders`: who holds what now; without it a join or leave may move more.
 
     A post that no host takes is absent: see `unowned`.
     """
     owners: dict[str, str] = {}
     loads = dict.fromkeys(hosts, 0)
-    for takers, group in _groups(posts, hosts):
+    for takers, group in _groups(posts, hosts, declined):
         low, spare = _level([loads[host] for host in takers], len(group))
         high = low + (spare > 0)
         kept = _kept(group, takers, holders, loads, low, spare)
@@ -47,23 +52,24 @@ def shares(posts: Iterable[str], hosts: Hosts, holders: Mapping[str, str] = NOBO
 
 def unowned(posts: Iterable[str], hosts: Hosts) -> list[str]:
     """The posts that no host takes, by name. Each of them is work that nobody does: tell a person."""
-    return sorted(post for post in set(posts) if not _takers(post, hosts))
+    return sorted(post for post in set(posts) if not _takers(post, hosts, NOTHING))
 
 
-def _takers(post: str, hosts: Hosts) -> tuple[str, ...]:
-    return tuple(sorted(host for host, patterns in hosts.items() if takes(post, patterns)))
+def _takers(post: str, hosts: Hosts, declined: Declined) -> tuple[str, ...]:
+    takers = sorted(host for host, patterns in hosts.items() if _takes(post, patterns))
+    willing = [host for host in takers if post not in declined.get(host, ())]
+    return tuple(willing or takers)
 
 
-def takes(post: str, patterns: Iterable[str]) -> bool:
-    """Whether a host with these patterns takes the post."""
+def _takes(post: str, patterns: Iterable[str]) -> bool:
     matching = [one for one in patterns if fnmatchcase(post, one.removeprefix("!"))]
     return bool(matching) and not any(one.startswith("!") for one in matching)
 
 
-def _groups(posts: Iterable[str], hosts: Hosts) -> list[tuple[tuple[str, ...], list[str]]]:
+def _groups(posts: Iterable[str], hosts: Hosts, declined: Declined) -> list[tuple[tuple[str, ...], list[str]]]:
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for post in sorted(set(posts)):
-        if takers := _takers(post, hosts):
+        if takers := _takers(post, hosts, declined):
             groups[takers].append(post)
     return sorted(groups.items(), key=lambda group: (len(group[0]), group[0]))
 

@@ -14,6 +14,7 @@ readings every half second. Each host has its own cable to Redis and its own gat
 """
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -197,8 +198,13 @@ class Factory:
 
     # --- jobs, waiting, judging
 
-    def submit(self, jobs: int, seconds: float, queue: str = QUEUE) -> list[int]:
+    def submit(self, jobs: int, seconds: float = math.inf, queue: str = QUEUE) -> list[int]:
+        """Jobs of so many seconds each, or, since a slow machine may be late for any number, until `finish`."""
         return list(self.operations.do("submit", {"queue": queue, "jobs": jobs, "seconds": seconds}))
+
+    def finish(self) -> None:
+        """Jobs without an end of their own end; `until_done` sees to it too."""
+        self.operations.do("finish", {})
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = 20.0) -> float:
         """Wait for a condition, return how long it took (s); fail with what was waited for, and the story."""
@@ -219,6 +225,7 @@ class Factory:
 
     def until_done(self, limit_s: float = 60.0) -> None:
         """All jobs are done and no VM is left."""
+        self.finish()
         self.until(lambda: set(self.jobs()) <= {"done"}, "all jobs are done", limit_s)
         self.until(lambda: not self.alive() and not self.instances(), "no VM is left", 40)
 

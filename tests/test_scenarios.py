@@ -23,7 +23,7 @@ from broker.leases import Leases, Term
 from broker.table import Put, Table
 
 POSTS = ("pool/local", "cloud/one", "cloud/two", "queue/atlas", "queue/belle", "queue/cms")
-TTL_S, STALLED_S = 1.5, 3.0
+TTL_S, STALLED_S, BLIND_S = 1.5, 3.0, 0.5
 LIMIT_S = 15.0
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 
@@ -39,7 +39,8 @@ class Letter:
         self.terms = Terms()
         self.ever: dict[str, Term] = {}  # the last term of each post, also of those that it lost
         self.stuck: set[str] = set()
-        rhythm = Rhythm(ttl_s=TTL_S, tick_s=TTL_S / 3, stalled_s=STALLED_S)
+        self.blind: set[str] = set()
+        rhythm = Rhythm(ttl_s=TTL_S, tick_s=TTL_S / 3, stalled_s=STALLED_S, blind_s=BLIND_S)
         leases, generation = Leases(client, site, self.info.name, TTL_S), Generation(client, site)
         self.ownership = Ownership(
             POSTS, Hosts(client, site), self.info, leases, self.terms, clock, generation, rhythm, self._gained, print
@@ -49,6 +50,7 @@ class Letter:
         for post in self.ownership.held:
             for actor in ACTORS_OF[post.partition("/")[0]] if post not in self.stuck else ():
                 self.terms.progress(actor, post)
+            self.terms.read(post, "listing", post in self.blind)
         self.ownership.tick()
 
     def _gained(self, post: str) -> None:
@@ -110,6 +112,17 @@ class Stage:
         fence = host.ever[post].fence
         self._until(lambda: post not in host.ownership.held or host.ever[post].fence > fence)
         return "given up" if post not in host.ownership.held else "taken again"
+
+    def blind(self, name: str, post: str) -> str:
+        """Every reading of the post's cloud fails there from now on; rounds go on for longer than is borne."""
+        host, over = self._hosts[name], time.monotonic() + 3 * BLIND_S
+        host.blind.add(post)
+        self._until(lambda: time.monotonic() > over)
+        return "held" if post in host.ownership.held else "given up"
+
+    def sees(self, name: str, post: str) -> str:
+        self._hosts[name].blind.discard(post)
+        return ""
 
     def wait(self, _until: str, name: str, *what: str) -> str:
         """`until c is over`: its leases ended. `until c trusts nothing`: it would do nothing any more by itself."""

@@ -31,6 +31,9 @@ class HostOwning(Part):
     version: str
     started_at: float
     takes: tuple[str, ...]  # patterns of the posts that it takes
+    declines: tuple[
+        str, ...
+    ] = ()  # posts that it leaves to others: an actor hung there, or nothing was reached from it
     holds: int
     generation: int | None
 
@@ -106,6 +109,7 @@ def _hosts(lives: tuple[Live, ...], holds: Counter[str], ttl_s: float) -> Iterat
                 version=info.version,
                 started_at=info.started_at,
                 takes=info.posts,
+                declines=info.declines,
                 holds=holds[info.name],
                 generation=info.config_generation,
             )
@@ -120,6 +124,10 @@ def _wrong(owners: Owners) -> Iterator[Text]:
         elif host.generation is None and owners.generation:
             text = f"{host.name} holds nothing: its file is not the active configuration; see `apf apply`"
             yield Text.assemble(("WRONG ", "bold red"), text)
+        if host.alive and host.declines:
+            left = ", ".join(host.declines)
+            text = f"{host.name} leaves {left} to others: it hung there, or reached nothing; see its log"
+            yield Text.assemble(("note  ", "yellow"), text)
 
 
 def _generation(owners: Owners) -> Text:

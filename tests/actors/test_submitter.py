@@ -84,6 +84,17 @@ def test_a_host_that_dies_after_the_call_leaves_its_successor_what_it_needs(stag
     assert len(stage.cloud.instances()) == 2
 
 
+def test_what_another_host_got_no_answer_to_is_asked_again_at_once(stage: Stage) -> None:
+    stage.cloud.script = [Unknown("not reached"), Unknown("not reached"), Unknown("not reached")]
+    stage.want(2)
+    for _ in range(3):
+        stage.look(later_s=10)
+    stage.now += 1
+    stage.crash()
+    stage.look()
+    assert stage.states() == ["booting", "booting"]
+
+
 def test_a_cloud_that_does_not_answer_twice_is_closed_and_its_jobs_look_elsewhere(stage: Stage) -> None:
     stage.cloud.script = [Unknown("timed out"), Unknown("timed out")]
     stage.want(2)

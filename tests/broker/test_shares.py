@@ -67,9 +67,26 @@ def test_it_settles_at_once_from_any_state(
 @given(POSTS, st.dictionaries(NAMES, PATTERNS, max_size=6))
 def test_a_host_gets_only_what_it_takes_and_the_rest_is_named(posts: set[str], hosts: dict[str, list[str]]) -> None:
     owners = shares(posts, hosts)
-    assert all(any(fnmatchcase(post, pattern) for pattern in hosts[host]) for post, host in owners.items())
+    assert all(takes(hosts[host], post) for post, host in owners.items())
     assert set(unowned(posts, hosts)) == posts - set(owners)
     assert shares(posts, hosts, owners) == owners
+
+
+@given(POSTS, st.dictionaries(NAMES, PATTERNS, max_size=6), st.data())
+def test_a_declined_post_goes_to_who_does_not_decline_it_and_where_all_do_it_is_shared_as_if_none_did(
+    posts: set[str], hosts: dict[str, list[str]], data: st.DataObject
+) -> None:
+    declined = {host: data.draw(st.sets(st.sampled_from(sorted(posts)))) for host in hosts} if posts else {}
+    owners = shares(posts, hosts, declined=declined)
+    assert set(owners) == posts - set(unowned(posts, hosts))
+    for post, host in owners.items():
+        willing = [one for one in hosts if takes(hosts[one], post) and post not in declined[one]]
+        assert not willing or host in willing
+    assert shares(posts, hosts, owners, declined) == owners
+
+
+def takes(patterns: list[str], post: str) -> bool:
+    return any(fnmatchcase(post, pattern) for pattern in patterns)
 
 
 @given(POSTS, st.dictionaries(NAMES, PATTERNS, max_size=6), st.randoms())

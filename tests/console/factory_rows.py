@@ -59,10 +59,12 @@ class Rows:
         self._terms: dict[str, Term] = {}
         self._numbers = itertools.count(1)
 
-    def host(self) -> None:
+    def host(self, *declines: str) -> None:
         """A host that beats now."""
         name, _, incarnation = _HOLDER.partition("#")
-        info = HostInfo(host=name, incarnation=incarnation, version="1.0", started_at=self.now() - 100)
+        info = HostInfo(
+            host=name, incarnation=incarnation, version="1.0", started_at=self.now() - 100, declines=declines
+        )
         self.hosts.beat(info, within_s=15.0)
 
     def hold(self, *posts: str) -> None:

@@ -58,6 +58,13 @@ def test_a_host_that_serves_no_generation_is_told_to_hold_nothing(file: FactoryF
     assert "holds nothing: its file is not the active configuration" in said(file.apf("owners"))
 
 
+def test_a_post_that_a_host_leaves_to_others_is_named(file: FactoryFile, rows: Rows) -> None:
+    rows.host("cloud/spot")
+    (host,) = owners(file)["hosts"]
+    assert host["declines"] == ["cloud/spot"]
+    assert "leaves cloud/spot to others" in said(file.apf("owners"))
+
+
 def test_a_silent_host_is_shown_until_its_successor_beats(file: FactoryFile, rows: Rows, site: Site) -> None:
     rows.host()
     client = site.client()

@@ -5,7 +5,9 @@ A cable that stops forwarding stands for the broken network: it works for every 
 
 import pytest
 
-from tests.factory_in_a_world import QUEUE, TAKEOVER_S, TTL_S, MakeHosts
+from tests.factory_in_a_world import QUEUE, START_LIMIT_S, TAKEOVER_S, TTL_S, MakeHosts
+
+BLIND_S = 4 * TTL_S
 
 
 def test_a_host_cut_off_from_redis_stops_before_others_act_though_it_still_reaches_the_cloud(
@@ -13,7 +15,7 @@ def test_a_host_cut_off_from_redis_stops_before_others_act_though_it_still_reach
 ) -> None:
     factory = make_hosts()
     factory.start(3)
-    factory.submit(7, seconds=6)
+    factory.submit(7)
     factory.until(lambda: len(factory.busy()) == 7, "all VMs run jobs")
     lonely = factory.holder_of("cloud/private")
     factory.submit(4, seconds=2)
@@ -30,19 +32,41 @@ def test_a_host_cut_off_from_redis_stops_before_others_act_though_it_still_reach
     factory.judge()
 
 
-def test_a_host_cut_off_from_a_cloud_but_not_from_redis_invents_nothing_and_goes_on_afterwards(
+def test_a_host_cut_off_from_its_cloud_but_not_from_redis_invents_nothing_and_goes_on_afterwards(
     make_hosts: MakeHosts,
 ) -> None:
+    """No other host takes that cloud; jobs that come meanwhile are run on the other one."""
     factory = make_hosts()
-    factory.start(2)
-    factory.submit(3, seconds=12)
+    blind, other = factory.host("blind", "cloud/private"), factory.host("other", "!cloud/private,*")
+    for host in (blind, other):
+        host.start(wait=False)
+    factory.until(factory.settled, "each host has its cloud", START_LIMIT_S)
+    factory.submit(3)
     factory.until(lambda: len(factory.busy()) == 3, "the jobs run")
-    blind = factory.holder_of("cloud/private")
     blind.cloud.shut()
     factory.submit(2, seconds=2)
-    factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done, the new ones on the other cloud")
+    factory.until(lambda: factory.jobs() == {"running": 3, "done": 2}, "the new jobs are done, on the other cloud")
     assert "spot" in {vm["cloud"] for vm in factory.record()["vms"]}
     blind.cloud.open()
+    factory.until_done()
+    factory.judge()
+
+
+def test_a_cloud_that_only_another_host_reaches_is_served_by_that_one(make_hosts: MakeHosts) -> None:
+    """The host that is cut off holds both clouds; jobs that come get their VMs all the same."""
+    factory = make_hosts()
+    blind, other = factory.host("blind", "cloud/*"), factory.host("other")
+    for host in (blind, other):
+        host.start(wait=False)
+    factory.until(factory.settled, "both hold posts", START_LIMIT_S)
+    assert set(factory.posts_of("blind")) == {"cloud/private", "cloud/spot"}
+    factory.submit(3)
+    factory.until(lambda: len(factory.busy()) == 3, "the jobs run")
+    blind.cloud.shut()
+    factory.submit(2)
+    factory.until(lambda: len(factory.busy()) == 5, "the new jobs run too", BLIND_S + TAKEOVER_S + 20)
+    assert {line["post"] for line in blind.said("post sees nothing from here")} == {"cloud/private", "cloud/spot"}
+    assert blind.runs
     factory.until_done()
     factory.judge()
 

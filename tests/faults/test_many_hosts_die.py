@@ -60,7 +60,7 @@ def test_a_late_end_of_a_frozen_host_ends_nothing_again(make_hosts: MakeHosts) -
 def test_a_stale_cancel_of_a_drain_changes_nothing(make_hosts: MakeHosts) -> None:
     factory = make_hosts()
     factory.start(2)
-    factory.submit(1, seconds=25)
+    factory.submit(1)
     factory.until(lambda: factory.busy(), "the job runs")
     factory.until(lambda: factory.vms()[0].state is State.READY, "its VM has joined")
     vm = factory.vms()[0]

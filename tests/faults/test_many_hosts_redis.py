@@ -14,7 +14,7 @@ import pytest
 from actors.fleet.holding import TAGGED
 from tests.factory_in_a_world import TTL_S, Factory, MakeHosts
 
-JOBS, JOB_S = 5, 14
+JOBS = 5
 
 
 def restarted(factory: Factory, _: Path) -> None:
@@ -74,7 +74,7 @@ def test_no_job_is_killed_no_vm_bought_twice_and_what_is_held_stays_held_when_re
     factory.start(2)
     older = tmp_path / "older"
     shutil.copytree(factory.redis.directory / "appendonlydir", older)
-    factory.submit(JOBS, seconds=JOB_S)
+    factory.submit(JOBS)
     factory.until(lambda: len(factory.busy()) == JOBS, "all jobs run")
     held = sorted(factory.instances())[-1]
     assert factory.wish("hold", "vm", held).verdict == "accepted"
@@ -82,7 +82,8 @@ def test_no_job_is_killed_no_vm_bought_twice_and_what_is_held_stays_held_when_re
     fault(factory, older)
     factory.until(factory.settled, "the hosts share all posts again", 30)
     factory.until(lambda: {vm.instance_id for vm in factory.alive()} == set(factory.instances()), "each VM has its row")
-    factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done", 40)
+    factory.finish()
+    factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done")
     assert len(factory.record()["vms"]) == JOBS, "no VM was bought beside those that there were"
     factory.submit(2, seconds=1)
     factory.until(lambda: set(factory.jobs()) == {"done"}, "later jobs are done", 30)
@@ -96,7 +97,7 @@ def test_no_job_is_killed_no_vm_bought_twice_and_what_is_held_stays_held_when_re
 def test_a_held_vm_is_still_held_though_redis_lost_everything_and_every_host_was_gone(make_hosts: MakeHosts) -> None:
     factory = make_hosts()
     hosts = factory.start(2)
-    factory.submit(2, seconds=JOB_S)
+    factory.submit(2)
     factory.until(lambda: len(factory.busy()) == 2, "both jobs run")
     held, other = sorted(factory.instances())
     assert factory.wish("hold", "vm", held).verdict == "accepted"
@@ -107,7 +108,8 @@ def test_a_held_vm_is_still_held_though_redis_lost_everything_and_every_host_was
     factory.start(2)
     factory.until(lambda: {vm.instance_id for vm in factory.alive()} == {held, other}, "each VM has its row")
     assert {vm.instance_id: vm.held_for for vm in factory.alive()} == {held: TAGGED, other: ""}
-    factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done", 40)
+    factory.finish()
+    factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done")
     factory.until(lambda: set(factory.instances()) == {held}, "all but the held VM are ended", 40)
     factory.holds(lambda: held in factory.instances() and factory.alive()[0].held, "it is held", 3.0)
     assert factory.world.vms[held].drain == ""

@@ -43,7 +43,7 @@ def test_dedicated_hosts_take_their_share_within_three_ticks_and_give_it_back_wh
 def test_a_changed_cap_is_served_by_all_hosts_without_a_restart(make_hosts: MakeHosts) -> None:
     factory = make_hosts(queues={"atlas": {"max_vms": 2}})
     hosts = factory.start(2)
-    factory.submit(5, seconds=15)  # the first two still run when the new cap has had all its time
+    factory.submit(5)
     factory.until(lambda: len(factory.busy()) == 2, "the cap is used")
     factory.holds(lambda: len(factory.instances()) == 2, "the cap holds", 1.5)
     assert apply(factory, queues={"atlas": {"max_vms": 4}}) == 2
@@ -72,9 +72,10 @@ def test_a_host_with_another_file_holds_nothing_and_says_so_until_it_is_applied(
 def test_a_cloud_that_a_new_configuration_leaves_out_is_drained_and_then_forgotten(make_hosts: MakeHosts) -> None:
     factory = make_hosts()
     factory.start(2)
-    factory.submit(5, seconds=6)
+    factory.submit(5)
     factory.until(lambda: len(factory.busy()) == 5, "jobs run on both clouds")
     apply(factory, clouds={"spot": None}, queues={"atlas": {"cascade": [["private"]]}})
+    factory.finish()
     factory.until(lambda: "spot" not in factory.instances().values(), "the cloud was drained", 30)
     factory.until_done()
     factory.judge()

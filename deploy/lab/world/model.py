@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
@@ -72,7 +73,7 @@ class World:
     def submit(
         self, now: float, queue: str, jobs: int, seconds: float, cpus: int = 1, memory_mib: int = 0
     ) -> list[int]:
-        """The ids of the new jobs."""
+        """The ids of the new jobs. `seconds` may be infinite: until `finish`."""
         new = [
             Job(
                 id=next(self._numbers),
@@ -91,6 +92,14 @@ class World:
         self._idle[queue].update(by_id)
         self._match(now)
         return list(by_id)
+
+    def finish(self, now: float) -> None:
+        """Jobs that last until they are told to end: those that run end now, those that wait once they have begun."""
+        for job in [job for job in self.alive_jobs.values() if job.seconds == math.inf]:
+            job.seconds = 0.0
+            if job.state == "running":
+                self._finish(job, job.starts, now)
+        self._match(now)
 
     # --- instances
 

@@ -40,10 +40,10 @@ class Operations:
         self._known: dict[str, Callable[..., Any]] = {
             operation.__name__: operation
             for operation in (
-                self.submit, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.evict, self.jobs_on,
-                self.launch, self.find, self.listing, self.end, self.mark_held, self.boot, self.power_off, self.ledger,
-                self.record, self.weather, self.clear, self.restart_startds, self.reclaim, self.stand, self.left,
-                self.notices, self.drop_notices, self.warn,
+                self.submit, self.finish, self.jobs, self.machines, self.machine, self.drain, self.cancel, self.evict,
+                self.jobs_on, self.launch, self.find, self.listing, self.end, self.mark_held, self.boot, self.power_off,
+                self.ledger, self.record, self.weather, self.clear, self.restart_startds, self.reclaim, self.stand,
+                self.left, self.notices, self.drop_notices, self.warn,
             )
         }  # fmt: skip
 
@@ -91,6 +91,9 @@ class Operations:
 
     def submit(self, now: float, **job: Any) -> list[int]:
         return self._world.submit(now, **job)
+
+    def finish(self, now: float) -> None:
+        self._world.finish(now)
 
     def jobs(self, now: float) -> list[Any]:
         """[queue, cpus, MiB, state, seconds in it, how many] of all jobs that are not done."""
