@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 from actors.config import HtcondorPool
 from actors.pools.htcondor import Htcondor
 from deploy.lab.access_point import LabJob
+from deploy.lab.gate import Gate
 from deploy.lab.master import ToolFailed
 from deploy.lab.node import Node
 from deploy.lab.pool import LabPool
 from deploy.lab.user import DOMAIN
 from tests.condor_pool import NodeMaker, until
+from tests.pools.conformance import End
 
+PATIENT_S = 20.0  # where no test is about the limit: a busy machine's daemons may need seconds
 QUEUES = (
     ("atlas", 'MATCH_APF_QUEUE == "atlas"', "true", 0.0),
     ("cms", 'MATCH_APF_QUEUE == "cms"', "true", 0.0),
@@ -27,7 +31,7 @@ def factory_pool(
     *,
     queues: tuple[tuple[str, str, str, float], ...] = QUEUES,
     schedds: tuple[str, ...] = (),
-    timeout_s: float = 5.0,
+    timeout_s: float = PATIENT_S,
 ) -> Htcondor:
     """The adapter under test, with the factory's token and the library's defaults otherwise."""
     config = HtcondorPool(
@@ -46,6 +50,7 @@ class CondorSite:
         self.pool = factory_pool(lab, tokens, **settings)  # type: ignore[arg-type]
         self._boot = boot
         self.nodes: dict[str, Node] = {}
+        self._gates: list[Gate] = []  # one that nobody keeps is open
 
     def boot(self, *, cpus: int = 1, retirement_s: int = 315_360_000, **settings: str) -> str:
         name = f"i-{len(self.nodes)}-{id(self):x}"
@@ -53,11 +58,21 @@ class CondorSite:
         self.nodes[name] = self._boot(self.lab, name, cpus=cpus, settings=given, joins=False)
         return name
 
-    def submit(self, queue: str, jobs: int, seconds: float, cpus: int = 1, **more: str) -> None:
+    def submit(self, queue: str, jobs: int, cpus: int = 1, seconds: float | None = None, **more: str) -> End:
+        """`seconds`: jobs that end by themselves."""
         attributes = {name: text for name, text in more.items() if name[0].isupper()}
         submit = {name: text for name, text in more.items() if not name[0].isupper()}
-        job = LabJob(seconds=seconds, queue=queue, cpus=cpus, attributes=attributes, submit=submit)
+        self._gates.append(gate := Gate(self.lab.directory / "gates" / uuid.uuid4().hex, self.lab.user))
+        job = LabJob(
+            seconds=seconds or 0.0,
+            queue=queue,
+            cpus=cpus,
+            attributes=attributes,
+            submit=submit,
+            gate=gate if seconds is None else None,
+        )
         self.lab.submit([job] * jobs)
+        return gate.open
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         until(condition, what)
@@ -69,6 +84,8 @@ class CondorSite:
                 point.remove()
                 with suppress(ToolFailed):  # there is nothing to force where no shadow waits for a dead startd
                     point.master.tool("condor_rm", "-forcex", "-constraint", "true")
+        for gate in self._gates:
+            gate.open()
         for node in self.nodes.values():
             node.kill()
         self.pool.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from actors.pools.simulated import Simulated
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 from tests.pools.conformance import *  # noqa: F403
-from tests.pools.conformance import busy, joined, looked, order
+from tests.pools.conformance import End, busy_until, joined, looked, order
 
 QUEUES = (("atlas", 'MATCH_APF_QUEUE == "atlas"', 0.0), ("cms", 'MATCH_APF_QUEUE == "cms"', 0.0))
 
@@ -26,8 +27,10 @@ class SimulatedSite:
     def boot(self, *, cpus: int = 1, retirement_s: int = 315_360_000) -> str:
         return str(self.server.operations.do("boot", {"queue": "atlas", "cpus": cpus, "retirement_s": retirement_s}))
 
-    def submit(self, queue: str, jobs: int, seconds: float, cpus: int = 1) -> None:
-        self.server.operations.do("submit", {"queue": queue, "jobs": jobs, "seconds": seconds, "cpus": cpus})
+    def submit(self, queue: str, jobs: int, cpus: int = 1) -> End:
+        do = self.server.operations.do
+        ids = do("submit", {"queue": queue, "jobs": jobs, "seconds": math.inf, "cpus": cpus})
+        return lambda: do("finish", {"ids": ids})
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         for _ in range(200):
@@ -55,26 +58,28 @@ def test_a_world_that_is_not_there_is_away() -> None:
 
 
 def test_a_drained_machine_that_was_busy_evicts_after_it_was_taken_back(site: SimulatedSite) -> None:
-    machine = busy(site, seconds=4)
+    machine, end = busy_until(site)
     request_id = site.pool.drain(order(machine))
+    end()
     site.until(lambda: looked(site, machine).drained_for("n-1"), "its job ended")
     site.pool.cancel(order(machine), request_id)
     assert looked(site, machine).max_retirement_s == 0
 
 
 def test_the_ledger_knows_who_was_busy_when_it_was_ended_and_that_its_job_starts_twice(site: SimulatedSite) -> None:
-    machine = busy(site, seconds=10)
+    machine, end = busy_until(site)
     site.server.operations.do("end", {"ids": [machine.instance_id]})
     assert site.ledger("killed") == 1
     with pytest.raises(PoolAway):
         looked(site, machine)
     joined(site, site.boot())
+    end()
     site.until(lambda: site.ledger("done") == 1, "the job runs again, to its end")
     assert site.ledger("started_twice") == 1
 
 
 def test_a_machine_of_another_queue_takes_no_job(site: SimulatedSite) -> None:
     machine = joined(site, site.boot())
-    site.submit("cms", 1, 1)
+    site.submit("cms", 1)
     site.now += 10
     assert not looked(site, machine).busy

@@ -15,7 +15,7 @@ import heapq
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from deploy.lab.world.things import INSIDE, SPOT, YEARS_S, BusyEnd, Job, Ledger, Refusal, Vm
 
@@ -93,9 +93,10 @@ class World:
         self._match(now)
         return list(by_id)
 
-    def finish(self, now: float) -> None:
-        """Jobs that last until they are told to end: those that run end now, those that wait once they have begun."""
-        for job in [job for job in self.alive_jobs.values() if job.seconds == math.inf]:
+    def finish(self, now: float, ids: Iterable[int] | None = None) -> None:
+        """Jobs that last until they are told to end (or these of them): those that run end now, others once they do."""
+        told = self.alive_jobs if ids is None else set(ids)
+        for job in [job for id, job in self.alive_jobs.items() if job.seconds == math.inf and id in told]:
             job.seconds = 0.0
             if job.state == "running":
                 self._finish(job, job.starts, now)

@@ -92,8 +92,8 @@ class Operations:
     def submit(self, now: float, **job: Any) -> list[int]:
         return self._world.submit(now, **job)
 
-    def finish(self, now: float) -> None:
-        self._world.finish(now)
+    def finish(self, now: float, ids: list[int] | None = None) -> None:
+        self._world.finish(now, ids)
 
     def jobs(self, now: float) -> list[Any]:
         """[queue, cpus, MiB, state, seconds in it, how many] of all jobs that are not done."""
