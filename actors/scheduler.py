@@ -6,7 +6,6 @@ writes the wants that changed, and wakes the clouds. It never calls anything out
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +35,7 @@ from broker.table import Table
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
 QUIET_LOOK_S = 60.0  # no jobs and no VMs wanted: what changes that comes with mail
-FLEET_MAY_WAIT_S = 0.4  # a launch changes its cloud's view three times in this time, and waits for no look at that
-NEWS_MAY_WAIT_S = 0.05  # for the looks at other queues
+FLEET_MAY_WAIT_S = 0.1  # a launch changes its cloud's view three times in this time
 FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
 
 Views = dict[str, tuple[CloudView | None, FleetView | None]]
@@ -69,8 +67,6 @@ class Scheduler(Serving):
     ) -> None:
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
-        self._news: dict[str, Message] = {}  # mailbox -> what is sent when all that is due was looked at
-        self._news_since = 0.0
 
     def interval_s(self, seat: Seat) -> float:
         """A surplus that waits for its time to be released is looked at closely, a queue without jobs seldom."""
@@ -83,12 +79,6 @@ class Scheduler(Serving):
 
     def may_wait_s(self, news: Message) -> float:
         return FLEET_MAY_WAIT_S if isinstance(news, LookAtFleet) else 0.0
-
-    def round_over(self) -> None:
-        """One look of a cloud's actors does for the wants of all queues that were due."""
-        for mailbox, message in self._news.items():
-            self._office.send(mailbox, message)
-        self._news.clear()
 
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
         """What the holder before said stands: it is not written again unless it changes."""
@@ -126,8 +116,6 @@ class Scheduler(Serving):
         self._tell(seat, decision)
         if isinstance(demand, JobsSeen):
             self._gauges.demand(seat.name, demand)
-        if self._news and time.monotonic() - self._news_since > NEWS_MAY_WAIT_S:
-            self.round_over()
 
     def _counts(self, state: QueueSeat, views: Views, now: float) -> Counts:
         fleet = {cloud: view for cloud, (_, view) in views.items()}
@@ -172,8 +160,7 @@ class Scheduler(Serving):
         log.info("want", queue=want.queue, cloud=want.cloud, was=was, now=want.n, decision=want.decision, why=why)
         nothing_leaves = fleet is not None and not (fleet.unwanted or fleet.draining)
         for actor in ("submitter",) if want.n > was and nothing_leaves else ("submitter", "retirement"):
-            self._news_since = self._news_since if self._news else time.monotonic()
-            self._news.setdefault(f"{actor}@cloud/{want.cloud}", LookAtWant(queue=want.queue, cloud=want.cloud))
+            self._office.send(f"{actor}@cloud/{want.cloud}", LookAtWant(queue=want.queue, cloud=want.cloud))
 
     def _tell(self, seat: Seat, decision: Decision) -> None:
         self._gauges.waiting.labels(seat.name).set(decision.waiting)

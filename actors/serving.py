@@ -273,10 +273,6 @@ class Serving(pykka.ThreadingActor):
                 self._first_s -= used_s if seat.new else 0.0
                 seat.new = False
             self.terms.progress(self.title, seat.post)
-        self.round_over()
-
-    def round_over(self) -> None:
-        """All that was due was looked at."""
 
     def _look_timed(self, seat: Seat, now: float) -> float:
         """Seconds of a core that it used."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,7 +13,6 @@ from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView
 from actors.gauges import Gauges
 from actors.post_office import PostOffice
-from actors.posts import posts_of
 from actors.readings import DemandRows
 from actors.scheduler import Scheduler
 from actors.serving import Hold, Terms, Tick
@@ -30,19 +29,14 @@ QUEUE, CLOUD, POOL = "queue/atlas", "cloud/private", "pool/local"
 
 
 class Desk:
-    """The scheduler of a few queues; `woken` are the mailboxes that it wrote to since the last look."""
+    """The scheduler of one queue; `woken` are the mailboxes that it wrote to since the last look."""
 
-    def __init__(self, site: Site, queues: Sequence[str] = ("atlas",)) -> None:
-        self.queues = queues
-        of_all = dict.fromkeys(queues, CONFIG.queues["atlas"])
-        config = CONFIG.model_copy(update={"queues": of_all})
+    def __init__(self, site: Site) -> None:
         client = site.client()
         self.table, clock = Table(client, site), RedisClock(client)
         self.now = clock.sync()
         leases = Leases(client, site, "test#1", 600.0)
-        self.terms = {
-            post: term for post in (*posts_of(config), POOL) if isinstance(term := leases.acquire(post), Term)
-        }
+        self.terms = {post: term for post in (QUEUE, CLOUD, POOL) if isinstance(term := leases.acquire(post), Term)}
         known = Terms()
         for term in self.terms.values():
             known.put(term)
@@ -50,7 +44,7 @@ class Desk:
         self._calls = Calls(2)
         self.mailer = Mailer(site, {}, "test#1", clock)
         office = PostOffice(self.mailer, Gauges(), self._handed_over)
-        self.actor = Scheduler(known, self._calls, config, self.table, office, lambda: self.now, Gauges())
+        self.actor = Scheduler(known, self._calls, CONFIG, self.table, office, lambda: self.now, Gauges())
         self._demand, self._published = DemandRows(self.table, "local"), {}
 
     def close(self) -> None:
@@ -62,17 +56,15 @@ class Desk:
         return True
 
     def look(self, jobs: int, fleet: FleetView) -> set[str]:
-        """With so many waiting jobs in each queue and such a fleet for each; returns who was woken."""
-        classes = (JobClass(queue=name, request=Shape(cpus=1), requirements="true", idle=jobs) for name in self.queues)
+        """With so many waiting jobs and such a fleet; returns who was woken."""
+        one = JobClass(queue="atlas", request=Shape(cpus=1), requirements="true", idle=jobs)
         self.now += 100
-        seen = JobsSeen(source=POOL, at=self.now, classes=tuple(classes), schedds=(ScheddSeen(name="s"),))
-        self._demand.write(self.terms[POOL], seen, self.queues)
-        views = [replace(fleet, queue=name, at=self.now) for name in self.queues]
-        cloud = CloudView(cloud="private", at=self.now, room=4)
-        publish(self.table, self.terms[CLOUD], [cloud, *views], self._published)
+        seen = JobsSeen(source=POOL, at=self.now, classes=(one,), schedds=(ScheddSeen(name="s"),))
+        self._demand.write(self.terms[POOL], seen, ["atlas"])
+        views = [CloudView(cloud="private", at=self.now, room=4), replace(fleet, at=self.now)]
+        publish(self.table, self.terms[CLOUD], views, self._published)
         self.woken.clear()
-        for name in self.queues:
-            self.actor.on_receive(Hold(post=f"queue/{name}"))
+        self.actor.on_receive(Hold(post=QUEUE))
         self.actor.on_receive(Tick())
         return set(self.woken)
 
@@ -100,16 +92,6 @@ def test_a_higher_want_wakes_both_where_something_may_be_taken_back(desk: Desk, 
 def test_a_lower_want_wakes_both(desk: Desk) -> None:
     desk.look(2, NONE)
     assert desk.look(0, NONE) == {SUBMITTER, RETIREMENT}
-
-
-def test_of_queues_whose_wants_rise_together_a_cloud_hears_once(site: Site) -> None:
-    desk = Desk(site, ["atlas", "belle", "cms"])
-    try:
-        desk.look(1, NONE)
-        assert all(desk.table.read("want", f"queue/{name}") for name in desk.queues)
-        assert desk.woken == [SUBMITTER]
-    finally:
-        desk.close()
 
 
 def test_a_want_that_stays_wakes_nobody(desk: Desk) -> None:
