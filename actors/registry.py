@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -165,8 +165,8 @@ class Registry:
             for start in range(0, len(new), WRITTEN_AT_ONCE):
                 self._write(term, new[start : start + WRITTEN_AT_ONCE], [])
 
-    def forget(self, term: Term, now: float) -> None:
-        """Delete what ended more than KEPT_S ago, and resolved intents without a row."""
+    def forget(self, term: Term, now: float) -> Collection[str]:
+        """Delete what ended more than KEPT_S ago, and resolved intents without a row; returns the ids of these VMs."""
         with self._lock:
             old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEPT_S}
             left = {vm.intent for vm in self._vms.values() if vm.id not in old}
@@ -183,6 +183,7 @@ class Registry:
                 self.parts.pop(key, None)
             for key in done:
                 del self._intents[key]
+        return old
 
     def _write(self, term: Term, vms: list[Vm], intents: list[Intent], because: Mapping[str, Because] = UNTOLD) -> None:
         rows = [*(_put("vm", vm.id, pack(vm)) for vm in vms), *(_put("intent", i.id, pack(i)) for i in intents)]

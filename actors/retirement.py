@@ -71,7 +71,7 @@ class Retirement(Acts):
         registry.withheld = withheld(registry.vms(), wishes, now)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
-        registry.forget(term, now)
+        seat.state.sightings.forget(registry.forget(term, now))
         self._board.show(term, registry)
         seat.state.quiet = not any(vm.alive for vm in registry.vms())
 

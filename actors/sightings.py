@@ -7,6 +7,7 @@ rests on absence then waits anew, which errs on the safe side.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -66,6 +67,12 @@ class Sightings:
         registry.looked = registry.looked or self._looked()
         _note_frozen(registry, "; ".join(filter(None, (seen.health.trouble(now) for seen in self._pools.values()))))
         registry.listing_short = self._listing_trouble()
+
+    def forget(self, vm_ids: Iterable[str]) -> None:
+        """VMs that ended long ago."""
+        for vm_id in vm_ids:
+            for seen in (self._last_seen, self.idle_since, self.busy_since):
+                seen.pop(vm_id, None)
 
     def troubles(self, now: float) -> dict[str, str]:
         """By source, why it cannot be trusted now; empty where it can."""

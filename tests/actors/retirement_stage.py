@@ -17,6 +17,7 @@ from actors.post_office import PostOffice
 from actors.readings import write_startds
 from actors.retirement import Retirement
 from actors.serving import Seat
+from actors.sightings import Sightings
 from broker.connect import Site
 from tests.actors.stage import CONFIG, Stage
 
@@ -168,6 +169,10 @@ class RetirementStage(Stage):
     def crash(self) -> None:
         super().crash()
         self._retires.state = self._retirement.begin(self._retires, self.term)
+
+    @property
+    def sightings(self) -> Sightings:
+        return self._retires.state.sightings  # type: ignore[no-any-return]
 
     def of_state(self, state: State) -> list[Vm]:
         return [vm for vm in self.vms() if vm.state is state]

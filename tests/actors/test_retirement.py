@@ -6,7 +6,7 @@ import pytest
 
 from actors.fleet.reconcile import FRESH_S
 from actors.fleet.seen import Machine, StartdsSeen
-from actors.fleet.vm import State
+from actors.fleet.vm import KEPT_S, State
 from broker.connect import Site
 from tests.actors.retirement_stage import BUSY, FREE, RetirementStage
 
@@ -28,6 +28,18 @@ def test_a_surplus_vm_is_drained_verified_and_ended(stage: RetirementStage) -> N
     assert stage.ends_asked() == {vm.instance_id}
     assert stage.states() == ["ended"]
     assert stage.vms()[0].lost == ""
+
+
+def test_of_a_vm_that_ended_long_ago_nothing_is_kept(stage: RetirementStage) -> None:
+    (vm,) = stage.started(1)
+    stage.want(0)
+    for _ in range(4):
+        stage.step()
+    del stage.pool.machines[vm.instance_id]
+    stage.step(KEPT_S + 10)
+    seen = stage.sightings
+    assert stage.vms() == []
+    assert vm.id not in {**seen.idle_since, **seen.busy_since, **seen._last_seen}
 
 
 def test_a_busy_vm_is_drained_and_not_ended_before_its_job_has(stage: RetirementStage) -> None:

@@ -34,7 +34,7 @@ def test_after_flushall_running_and_draining_vms_are_adopted_and_none_is_bought(
 
 def test_after_flushall_in_the_middle_of_launches_nothing_is_bought_twice(make_factory: MakeFactory) -> None:
     """The cloud has started the VMs and the answers are on their way when the rows are lost."""
-    patient = {"atlas": {"release_after_s": 5.0}}  # none is given up before its job is seen to run
+    patient = {"atlas": {"release_after_s": 15.0}}  # none is given up before its job is seen to run
     factory = make_factory(clouds={"private": {"timeout_s": 4.0}, "spot": {"timeout_s": 4.0}}, queues=patient)
     factory.site.cloud.control.fault("delay", seconds=3, times=2)
     factory.submit(3, gate=factory.gate())
