@@ -126,7 +126,7 @@ def _wrong(owners: Owners) -> Iterator[Text]:
             yield Text.assemble(("WRONG ", "bold red"), text)
         if host.alive and host.declines:
             left = ", ".join(host.declines)
-            text = f"{host.name} leaves {left} to others: it hung there, or reached nothing; see its log"
+            text = f"{host.name} leaves {left} to others that take it: it hung there, or reached nothing; see its log"
             yield Text.assemble(("note  ", "yellow"), text)
 
 
