@@ -50,7 +50,7 @@ SLOT_TYPE_1_PARTITIONABLE = true
 """
 
 
-def until(condition: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
+def until(condition: Callable[[], object], what: str, limit_s: float = 120.0) -> None:
     """Wait for a condition; fail with `what` was waited for."""
     deadline = time.monotonic() + limit_s
     while not condition():
