@@ -144,8 +144,7 @@ class Monitor(Serving):
         reading: JobsSeen | Failed = _reading(got, seat.post, now)
         demand: DemandRows = seat.state.demand
         failed_before = demand.failed
-        self._tell(seat, "jobs", _trouble(reading))
-        self.terms.read(seat.post, "jobs", isinstance(reading, Failed))
+        self._note(seat, "jobs", reading)
         queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
         changed = demand.write(self.terms.need(seat.post), reading, queues)
         self._gauges.reading(f"{seat.post}/jobs", reading)
@@ -156,8 +155,7 @@ class Monitor(Serving):
 
     def _startds(self, seat: Seat, got: Any, now: float) -> None:
         reading: StartdsSeen | Failed = _reading(got, seat.post, now)
-        self._tell(seat, "startds", _trouble(reading))
-        self.terms.read(seat.post, "startds", isinstance(reading, Failed))
+        self._note(seat, "startds", reading)
         clouds = self._clouds_of(seat.name)
         write_startds(self._table, self.terms.need(seat.post), reading, clouds, seat.state.packers)
         self._gauges.reading(f"{seat.post}/startds", reading)
@@ -166,8 +164,7 @@ class Monitor(Serving):
 
     def _listing(self, seat: Seat, got: Any, now: float) -> None:
         reading: Listed | Failed = _reading(got, seat.post, now)
-        self._tell(seat, "listing", _trouble(reading))
-        self.terms.read(seat.post, "listing", isinstance(reading, Failed))
+        self._note(seat, "listing", reading)
         write_listing(self._table, self.terms.need(seat.post), reading, seat.state.packer)
         self._gauges.reading(seat.post, reading)
         for actor in ("submitter", "retirement"):
@@ -175,6 +172,11 @@ class Monitor(Serving):
 
     def _clouds_of(self, pool: str) -> list[str]:
         return [cloud for cloud in self._config.clouds if pool in self._config.pools_of(cloud)]
+
+    def _note(self, seat: Seat, what: str, reading: JobsSeen | StartdsSeen | Listed | Failed) -> None:
+        """For the log, and for ownership, which leaves a post that sees nothing to another host."""
+        self._tell(seat, what, _trouble(reading))
+        self.terms.read(seat.post, what, isinstance(reading, Failed))
 
     def _tell(self, seat: Seat, what: str, trouble: str) -> None:
         """Once when trouble begins or changes, once when it is over."""

@@ -170,7 +170,7 @@ class Ownership:
             stalled = self._terms.stalled(ACTORS_OF[post.partition("/")[0]], post, self._rhythm.stalled_s)
             if stalled:
                 log.error("post makes no progress", post=post, actor=stalled, for_s=self._rhythm.stalled_s)
-                self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
+                self._decline(post)
                 self._give_up([post], f"its {stalled} hangs")
 
     def _leave_blind(self) -> None:
@@ -179,11 +179,14 @@ class Ownership:
             what = self._terms.blind(post, self._rhythm.blind_s)
             if what and post not in self._declined:
                 log.error("post sees nothing from here", post=post, reading=what, for_s=self._rhythm.blind_s)
-                self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
+                self._decline(post)
                 self._blind.add(post)
             elif not what and post in self._blind:
                 self._blind.discard(post)
                 self._declined.pop(post, None)
+
+    def _decline(self, post: str) -> None:
+        self._declined[post] = time.monotonic() + DECLINED_TTLS * self._rhythm.ttl_s
 
     def _take(self, posts: Sequence[str]) -> None:
         for answer in self._leases.acquire_all(posts) if posts else ():

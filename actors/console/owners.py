@@ -31,9 +31,7 @@ class HostOwning(Part):
     version: str
     started_at: float
     takes: tuple[str, ...]  # patterns of the posts that it takes
-    declines: tuple[
-        str, ...
-    ] = ()  # posts that it leaves to others: an actor hung there, or nothing was reached from it
+    declines: tuple[str, ...]  # posts that it leaves to others for a while
     holds: int
     generation: int | None
 

@@ -27,7 +27,7 @@ from tests.pools.conformance import busy, count, drained_for, joined, looked, or
 pytestmark = pytest.mark.lab
 
 LIMIT_S = 5.0
-LATE_S = 10.0  # a busy machine may notice the limit so much later
+LATE_S = 4.0  # a busy machine may notice the limit so much later
 
 
 @pytest.fixture
