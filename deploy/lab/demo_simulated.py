@@ -64,6 +64,10 @@ class SimulatedStage:
         for each in seconds:
             self._server.operations.do("submit", {"queue": QUEUE, "jobs": 1, "seconds": each})
 
+    def finish(self) -> None:
+        """Jobs that were submitted to last for ever are done now."""
+        self._server.operations.do("finish", {})
+
     def jobs(self) -> list[JobRecord]:
         record = self._record()
         names = {vm["id"]: vm["name"] for vm in record["vms"]}

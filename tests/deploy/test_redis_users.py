@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -37,12 +38,21 @@ def served(secured: RedisSite, tmp_path_factory: pytest.TempPathFactory) -> Iter
         host = HostProcess("here", made.path, folder, made.environment("host"))
         try:
             host.start()
-            stage.submit([0.5, 0.5])
+            stage.submit([math.inf, math.inf])
+            until(lambda: has_met_its_jobs(made), "the factory sees the VMs that run them")
+            stage.finish()
             until(lambda: bool(stage.lives()) and all(life.ended_at for life in stage.lives()), "they come and go", 90)
             assert all(job.undisturbed for job in stage.jobs())
             yield made
         finally:
             host.close()
+
+
+def has_met_its_jobs(served: Served) -> bool:
+    """Both run, on VMs that the factory knows to have joined: only then does their life have all its states."""
+    status = json.loads(served.apf("dashboard", "status", "--json").stdout)
+    (queue,) = status["queues"]
+    return queue["running"] == 2 and {vm["state"] for vm in status["vms"]} == {"ready"}
 
 
 @pytest.fixture
