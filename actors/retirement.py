@@ -52,7 +52,10 @@ class Retirement(Acts):
     def look(self, seat: Seat, term: Term) -> None:
         registry, now = self._registries.of(term), self._now()
         self._write_empty(seat, term, registry)
+        was_frozen = registry.frozen
         seat.state.sightings.take_in(term, registry, now)
+        if was_frozen and not registry.frozen:
+            seat.state.pauses.clear()  # what calls failed by is over: a VM that drains need not wait a minute more
         self._gauges.sources(registry.cloud, seat.state.sightings.troubles(now))
         vms = {vm.id: vm for vm in registry.vms()}
         after = self._advance(seat, vms, now)

@@ -34,6 +34,7 @@ class TwinPool:
         self.refusing: dict[str, str] = {}
         self.jobs_there: dict[str, int] = {}
         self.schedds_away = False
+        self.away = False  # no startd can be asked to drain
         self.drains: list[str] = []
         self.cancels: list[str] = []
         self.evicts: list[str] = []
@@ -48,6 +49,8 @@ class TwinPool:
         return tuple(machine for machine in self.machines.values() if machine.instance_id in instance_ids)
 
     def drain(self, order: Drain) -> str:
+        if self.away:
+            raise PoolAway("no answer")
         if order.machine in self.refusing:
             raise PoolRefused(self.refusing[order.machine])
         self.drains.append(order.nonce)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors import retirement_acts
 from actors.fleet.seen import Listed, StartdsSeen
 from actors.fleet.wish import Wish
 from actors.readings import write_listing
@@ -51,6 +52,23 @@ def test_one_good_reading_after_trouble_releases_nothing_the_second_does(stage: 
     stage.step()
     assert stage.states() == ["draining"] * 3
     assert frozen_by(stage, "pool/local") == 0
+
+
+def test_calls_that_failed_while_a_pool_was_away_are_made_again_when_it_is_good_again(
+    stage: RetirementStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retirement_acts, "PAUSES_S", (3600.0,))
+    stage.started(1)
+    stage.want(0)
+    stage.pool.away = True
+    stage.step()
+    stage.blind_step()
+    assert (stage.states(), stage.pool.drains) == (["draining"], [])
+    stage.pool.away = False
+    stage.step()
+    assert stage.pool.drains == []
+    stage.step()
+    assert len(stage.pool.drains) == 1
 
 
 def test_a_reading_that_does_not_come_any_more_freezes_what_rests_on_it(stage: RetirementStage) -> None:
