@@ -211,9 +211,8 @@ class Serving(pykka.ThreadingActor):
             case Drop(post=post):
                 self._seats.pop(post, None)
             case Wake(post=post, message=news) if post in self._seats:
-                seat, wait_s = self._seats[post], self.may_wait_s(news)
-                seat.due, seat.new = min(seat.due, time.monotonic() + wait_s), False
-                self._tick_in(wait_s)
+                self._seats[post].new = False
+                self.look_in(self._seats[post], self.may_wait_s(news))
             case Answer(post=post, seat=seat) if self._seats.get(post) is seat:
                 self._take(self._seats[post], message)
             case Tick():
@@ -235,6 +234,11 @@ class Serving(pykka.ThreadingActor):
                 ref.tell(Answer(post=post, key=key, seat=seat, then=then, wakes=wakes, value=value, error=error))
 
         return self.calls.start(lane, key, call, answer)
+
+    def look_in(self, seat: Seat, wait_s: float) -> None:
+        """A look at the post is due in so many seconds, if none is before."""
+        seat.due = min(seat.due, time.monotonic() + wait_s)
+        self._tick_in(wait_s)
 
     def _take(self, seat: Seat, answer: Answer) -> None:
         """What was kept of a term that is over is gone, so its answers say nothing any more: the rows do."""

@@ -47,6 +47,7 @@ from broker.table import Table
 LOOK_S = 5.0
 QUIET_LOOK_S = 10.0  # no VM lives on an open cloud: what changes that comes with mail
 AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between tries of one launch
+STARTED_MAY_WAIT_S = 0.1  # launches that were answered, for others: one write tells of all, and none delays a launch
 PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
 SILENT, THROTTLED = "launches get no answer", "throttled"  # why a cloud is closed until it answers
@@ -54,6 +55,7 @@ RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
 RECIPES_AHEAD = 20  # so many are made in one look; and of so many queues that want nothing one is ready
 
 Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
+Answered = tuple[Intent, tuple[Instance, ...]]  # a launch, and what was started
 
 log = structlog.get_logger("submitter")
 
@@ -66,6 +68,7 @@ class CloudSeat:
     recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
     wanted: tuple[str, ...] = ()  # queues that want VMs
     awaited: set[str] = field(default_factory=set)  # of these, for which no recipe is made yet
+    started: dict[str, Answered] = field(default_factory=dict)  # launches in full that are not written down, by intent
 
 
 class Submitter(Serving):
@@ -106,6 +109,7 @@ class Submitter(Serving):
         lost = len(orphans(registry.vms(), listed, seat.name, 0.0)) if listed else 0
         if not self._config.factory.shadow:
             self._act(seat, term, registry, lost, now)
+        self._write_started(seat, term, registry)
         self._board.show(term, registry, lost)
         seat.state.quiet = not registry.closed.why and not any(vm.alive for vm in registry.vms())
 
@@ -117,9 +121,7 @@ class Submitter(Serving):
         if not registry.stopped:
             self._resolve(seat, registry, now)
         listed: Listed | None = seat.state.listed
-        known = (
-            listed is not None and listed.at >= seat.state.began
-        )  # before, instances of a former life may be unknown
+        known = listed is not None and listed.at >= seat.state.began  # before, what a former holder started may not be
         if known and registry.looked:
             self._start_what_is_wanted(seat, term, registry, lost, now)
 
@@ -286,7 +288,7 @@ class Submitter(Serving):
         at once, since what it did not reach this one may."""
         for intent in registry.intents():
             pause = AGAIN_S[min(intent.tries, len(AGAIN_S) - 1)] if intent.tried >= seat.state.began else 0.0
-            if intent.state is Launch.SENT and now - intent.tried >= pause:
+            if intent.state is Launch.SENT and now - intent.tried >= pause and intent.id not in seat.state.started:
                 self._send(seat, intent, look_first=True)
 
     def _send(self, seat: Seat, intent: Intent, look_first: bool) -> None:
@@ -301,14 +303,22 @@ class Submitter(Serving):
             freeze.check()
             return cloud.launch(intent.request)
 
-        self.call(seat, "launch", f"launch {intent.id}", call, lambda got: self._answered(seat, intent, got))
+        self.call(seat, "launch", f"launch {intent.id}", call, partial(self._answered, seat, intent), wakes=False)
 
     def _answered(self, seat: Seat, intent: Intent, got: Any) -> None:
+        """What was started in full waits for the next look, which writes all of them; other answers change what is
+        bought next, and are told at once.
+        """
         term = self.terms.need(seat.post)
         registry, now = self._registries.of(term), self._now()
+        if isinstance(got, tuple) and len(got) == intent.count and not registry.closed.why:
+            seat.state.started[intent.id] = (intent, got)
+            self.look_in(seat, STARTED_MAY_WAIT_S)
+            return
+        seat.due = 0.0
         match got:
             case tuple():
-                self._started(registry, term, intent, got, now)
+                self._tell_started(registry, term, intent, got, now)
             case Throttled() | Unknown():
                 self._try_again(registry, term, intent, got, now)
             case CloudError():
@@ -318,9 +328,29 @@ class Submitter(Serving):
             case Exception():
                 raise got
 
-    def _started(
+    def _tell_started(
         self, registry: Registry, term: Term, intent: Intent, instances: tuple[Instance, ...], now: float
     ) -> None:
+        pairs, done = self._started(registry, intent, instances, now)
+        registry.change(term, pairs, [done])
+        if len(instances) < intent.count:
+            registry.refuse(term, "no capacity for more", intent.written, now)
+        elif registry.closed.why.startswith((THROTTLED, SILENT)):
+            self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
+
+    def _write_started(self, seat: Seat, term: Term, registry: Registry) -> None:
+        """Kept until they are written; should this host die before, the next one asks the cloud by token and tag."""
+        answered: dict[str, Answered] = seat.state.started
+        if not answered:
+            return
+        now = self._now()
+        each = [self._started(registry, intent, instances, now) for intent, instances in answered.values()]
+        registry.change(term, [pair for pairs, _ in each for pair in pairs], [done for _, done in each])
+        answered.clear()
+
+    def _started(
+        self, registry: Registry, intent: Intent, instances: tuple[Instance, ...], now: float
+    ) -> tuple[list[tuple[Vm, Vm]], Intent]:
         """Rows that got an instance boot; where the cloud gave fewer than asked, it had no more."""
         by_row = {row_id(instance): instance for instance in instances}
         pairs = []
@@ -328,12 +358,8 @@ class Submitter(Serving):
             instance = by_row.get(vm.id)
             short = f"the cloud had room for {len(instances)} of {intent.count}"
             pairs.append((vm, started(vm, instance, now) if instance else move(vm, Event.REFUSED, now, short)))
-        done = replace(intent, state=Launch.DONE, request="", reason=f"{len(instances)} of {intent.count} started")
-        registry.change(term, pairs, [done])
-        if len(instances) < intent.count:
-            registry.refuse(term, "no capacity for more", intent.written, now)
-        elif registry.closed.why.startswith((THROTTLED, SILENT)):
-            self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
+        told = f"{len(instances)} of {intent.count} started"
+        return pairs, replace(intent, state=Launch.DONE, request="", reason=told)
 
     def _try_again(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
         """The jobs do not wait for a cloud that does not answer: its VMs count as given up, and others are bought

@@ -54,7 +54,7 @@ class TwinCloud:
     def __init__(self) -> None:
         self.by_token: dict[str, tuple[Instance, ...]] = {}
         self.script: list[CloudError | tuple[str, CloudError]] = []
-        self.launches = 0
+        self.launches = self.finds = 0
         self.room = 100
         self.ended: set[str] = set()
         self.foreign = 0
@@ -90,6 +90,7 @@ class TwinCloud:
         return tuple(replace(one, state="terminated") if one.id in self.ended else one for one in found)
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:
+        self.finds += 1
         return self.by_token.get(token, ())
 
     def listing(self, now: float) -> Listed:

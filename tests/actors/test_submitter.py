@@ -10,6 +10,7 @@ from actors.noticeboard import AGAIN_S
 from actors.submitter import RECIPE_OLD_S, RECIPES_AHEAD
 from actors.views import CLOUD
 from broker.connect import Site
+from broker.errors import Unreachable
 from tests.actors.stage import CONFIG, Stage
 
 
@@ -71,6 +72,43 @@ def test_a_request_that_never_arrived_is_sent_again_with_the_same_token(stage: S
     stage.look(later_s=5)
     assert stage.states() == ["booting", "booting"]
     assert len(stage.cloud.by_token) == 1
+
+
+def test_launches_that_were_answered_meanwhile_are_written_down_together(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one = CONFIG.clouds["private"].model_copy(update={"batch": 1})
+    stage = Stage(site, CONFIG.model_copy(update={"clouds": {"private": one_by_one}}))
+    stage.list_cloud()
+    written: list[int] = []
+    change = stage.registry.change
+    monkeypatch.setattr(
+        stage.registry, "change", lambda term, pairs, *more: (written.append(len(pairs)), change(term, pairs, *more))
+    )
+    stage.want(3)
+    stage.look()
+    assert stage.cloud.launches == 3
+    assert stage.states() == ["booting"] * 3
+    assert [number for number in written if number] == [3]
+    stage.close()
+
+
+def test_an_answer_that_redis_did_not_take_is_kept_and_the_cloud_not_asked_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_term: object, pairs: list[object], *_: object) -> None:
+        if pairs:
+            raise Unreachable("redis is away")
+
+    stage.want(2)
+    with monkeypatch.context() as redis_away:
+        redis_away.setattr(stage.registry, "change", away)
+        with pytest.raises(Unreachable):
+            stage.look()
+    assert stage.states() == ["launching", "launching"]
+    stage.look(later_s=60)
+    assert stage.states() == ["booting", "booting"]
+    assert (stage.cloud.launches, stage.cloud.finds) == (1, 0)
 
 
 def test_a_host_that_dies_after_the_call_leaves_its_successor_what_it_needs(stage: Stage) -> None:
