@@ -1,8 +1,9 @@
-"""A factory host that notes what its parts did when: python -m tests.benchmarks.noted_host CONFIG [NOTES]
+"""A factory host that notes what its parts did when: python -m tests.benchmarks.noted_host CONFIG [NOTES [stalls]]
 
 CONFIG is the configuration as JSON. NOTES gets one JSON list a line: what, whose, began, ended (monotonic seconds,
-which all processes of a machine share), and the seconds of a core that its thread used. Without NOTES the host is left
-as it is. It runs until SIGTERM.
+which all processes of a machine share), and the seconds of a core that its thread used. With `stalls`, how long its
+threads were kept from running too: a thread that wakes each millisecond to see it costs the others a part of their
+time. Without NOTES the host is left as it is. It runs until SIGTERM.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def note_stalls(notes: Notes, over: threading.Event) -> None:
         notes.note("stall", "", began, began + watch.longest_s)
 
 
-def main(config: str, notes: str = "") -> None:
+def main(config: str, notes: str = "", stalls: str = "") -> None:
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -90,7 +91,9 @@ def main(config: str, notes: str = "") -> None:
         noting = Notes(file)
         note_everything(noting)
         with Host(settings, "bench"):
-            note_stalls(noting, over)
+            if stalls:
+                note_stalls(noting, over)
+            over.wait()
 
 
 if __name__ == "__main__":

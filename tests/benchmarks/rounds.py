@@ -49,7 +49,7 @@ def figures() -> list[Figure]:
         try:
             worker.call("advertise", VMS, 0)
             until(lambda: lane.call("startds")[0] >= VMS, f"{VMS} ads in the collector")
-            host = site.host(config)
+            host = site.host(config, stalls=True)
             try:
                 return _measure(host, worker, lambda: _raw_s(site, lane))
             finally:

@@ -41,7 +41,7 @@ class Note(NamedTuple):
 class BenchHost(HostProcess):
     """`tests.benchmarks.noted_host` as a child process; `notes()` is what it noted so far."""
 
-    def __init__(self, config: Config, directory: Path, password: str, noted: bool) -> None:
+    def __init__(self, config: Config, directory: Path, password: str, noted: bool, stalls: bool) -> None:
         file = directory / "config.json"
         file.write_text(config.model_dump_json())
         self._notes = directory / "notes"
@@ -49,7 +49,7 @@ class BenchHost(HostProcess):
         super().__init__(NAME, file, directory, keys | {"APF_BENCH_REDIS": password})
         self._argv = [sys.executable, "-m", "tests.benchmarks.noted_host", str(file)]
         if noted:
-            self._argv.append(str(self._notes))
+            self._argv += [str(self._notes), *(["stalls"] if stalls else [])]
 
     def _begin(self) -> Running:
         """Not from the forge: its memory and its processor time are its own."""
@@ -121,9 +121,9 @@ class BenchSite:
             }
         )
 
-    def host(self, config: Config, *, noted: bool = True) -> BenchHost:
+    def host(self, config: Config, *, noted: bool = True, stalls: bool = False) -> BenchHost:
         """Not started yet; the caller closes it."""
-        return BenchHost(config, self.directory, self.redis.address.password or "", noted)
+        return BenchHost(config, self.directory, self.redis.address.password or "", noted, stalls)
 
 
 def stop_negotiator(pool: LabPool) -> None:
