@@ -11,6 +11,7 @@ Where a cloud has a queue of spot notices, one look at it follows the other: eac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,10 @@ from broker.dead_letters import DeadLetters
 from broker.leases import Term
 from broker.table import Table
 
+Told = dict[str, tuple[str, float]]  # by kind of reading: the failure that the log was told last, and when
+
+TOLD_AGAIN_S = 60.0  # a failure that reads otherwise each time must not fill the log
+
 log = structlog.get_logger("monitor")
 
 
@@ -41,13 +46,13 @@ log = structlog.get_logger("monitor")
 class PoolSeat:
     demand: DemandRows
     packers: Packers = field(default_factory=machine_packers)
-    told: dict[str, str] = field(default_factory=dict)  # by kind of reading: the failure that the log was told last
+    told: Told = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class CloudSeat:
     packer: Packer[Instance] = field(default_factory=lambda: instance_packer(INSTANCES))
-    told: dict[str, str] = field(default_factory=dict)
+    told: Told = field(default_factory=dict)
 
 
 class Monitor(Serving):
@@ -179,13 +184,15 @@ class Monitor(Serving):
         self.terms.read(seat.post, what, isinstance(reading, Failed))
 
     def _tell(self, seat: Seat, what: str, trouble: str) -> None:
-        """Once when trouble begins or changes, once when it is over."""
-        told = seat.state.told.get(what, "")
-        if trouble and told != trouble:
+        """Once when trouble begins, once when it is over; in between what it is, where that changes, now and then."""
+        told, now = seat.state.told, self._now()
+        why, at = told.get(what, ("", -math.inf))
+        if trouble and trouble != why and now - at >= TOLD_AGAIN_S:
             log.warning("reading failed", post=seat.post, what=what, why=trouble)
-        if told and not trouble:
+            told[what] = (trouble, now)
+        if why and not trouble:
             log.info("reading works again", post=seat.post, what=what)
-        seat.state.told[what] = trouble
+            del told[what]
 
 
 def _reading(got: Any, source: str, now: float) -> Any:

@@ -184,10 +184,10 @@ class Acts(Serving):
         if got is None:
             back = move(known, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
             self._change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
-        elif isinstance(got, PoolRefused):
-            self._change(seat, vm, replace(known, drain_for="policy, final"))
         elif isinstance(got, PoolError):
-            self._change(seat, vm, replace(vm, drain_for="policy, final"))
+            log.info("drain not taken back", vm=vm.id, machine=vm.machine, why=f"{type(got).__name__}: {got}")
+            left = known if isinstance(got, PoolRefused) else vm
+            self._change(seat, vm, replace(left, drain_for="policy, final"))
         elif isinstance(got, FrozenHere):
             self._change(seat, vm, known)
             self._pause(seat, vm, got)

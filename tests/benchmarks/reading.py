@@ -47,6 +47,7 @@ def compare(
         reading()
         readings.append(time.perf_counter() - start)
         change(2 * number + 1)
+        garbage.sweep()
         with Watch() as watch:
             reading()
         stalls.append(watch.longest_s * 1e3)

@@ -50,7 +50,10 @@ def test_a_frozen_schedd_stops_releases_but_not_starts(make_factory: MakeFactory
     factory.until(lambda: any(s.error for s in factory.demand_head().schedds), "the schedd is missed by name", 20)
     factory.submit(3, gate=gate)
     factory.until(lambda: len(factory.started()) == 5, "jobs of the other schedd get VMs", 20)
-    factory.until(lambda: len(factory.vms("", State.READY)) == 5, "and these VMs are served", 20)
+    new = set(
+        factory.started()[2:]
+    )  # the frozen schedd's own startd may be held up by it, and its VM stay in its drain
+    factory.until(lambda: new <= {vm.instance_id for vm in factory.vms("", State.READY)}, "these VMs are served", 20)
     gate.open()
     factory.until(lambda: pool.access_points[0].queue() == [], "the other schedd's jobs are done", 30)
     factory.holds(lambda: not factory.ended(), "nothing is released while a schedd is not heard", 4)

@@ -1,0 +1,61 @@
+"""What the monitor tells of readings that fail: enough to act on, and not a line for each reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from actors.calls import Calls
+from actors.fleet.seen import Failed, Listed
+from actors.gauges import Gauges
+from actors.monitor import TOLD_AGAIN_S, CloudSeat, Monitor
+from actors.serving import Seat
+from broker.connect import Site
+from broker.dead_letters import DeadLetters
+from tests.actors.stage import CONFIG, Stage
+
+Tell = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def stage(site: Site) -> Iterator[Stage]:
+    made = Stage(site)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tell(stage: Stage, site: Site) -> Tell:
+    """Note one reading of the cloud, failed for the reason if there is one; returns what the log was told."""
+    monitor = Monitor(
+        stage._terms, Calls(2), CONFIG, stage.table, None, {}, {}, lambda: stage.now, Gauges(), {},
+        DeadLetters(site.client(), site),
+    )  # type: ignore[arg-type]  # fmt: skip
+    seat = Seat(post=stage.post, state=CloudSeat())
+
+    def told(why: str) -> list[str]:
+        failed = Failed(source="cloud/private", at=stage.now, reason=why)
+        with capture_logs() as logs:
+            monitor._note(seat, "listing", failed if why else Listed(source="twin", at=stage.now, instances=()))
+        return [str(line["event"]) for line in logs]
+
+    return told
+
+
+def test_a_reading_that_goes_on_failing_is_told_once_and_its_end_once(tell: Tell) -> None:
+    assert tell("timed out") == ["reading failed"]
+    assert tell("timed out") == []
+    assert tell("") == ["reading works again"]
+    assert tell("") == []
+    assert tell("timed out") == ["reading failed"]
+
+
+def test_a_failure_that_reads_otherwise_each_time_is_told_again_once_a_minute(stage: Stage, tell: Tell) -> None:
+    assert tell("ap2 hung") == ["reading failed"]
+    stage.now += TOLD_AGAIN_S / 2
+    assert tell("ap2: the child was killed") == []
+    stage.now += TOLD_AGAIN_S / 2
+    assert tell("ap2: the child was killed") == ["reading failed"]
+    assert tell("") == ["reading works again"]
