@@ -1,6 +1,5 @@
 """Two clouds of one account, each with a submitter of its own: together they never have more than the account may."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from actors.fleet.lifecycle import Event, move
 from broker.allotments import Allotments
 from broker.connect import Site
 from tests.actors.stage import Stage
+from tests.actors.two_submitters import TwoSubmitters
 
 
 def config(**limits: Any) -> Config:
@@ -32,26 +32,12 @@ def config(**limits: Any) -> Config:
     )
 
 
-class Two:
-    """The two clouds of an account on two hosts. Instances that started are the truth that a test looks at."""
+class Two(TwoSubmitters):
+    """The two clouds of the account."""
 
     def __init__(self, site: Site, **limits: Any) -> None:
-        self.private, self.spot = Stage(site, config(**limits), "private"), Stage(site, config(**limits), "spot")
-        self.both = (self.private, self.spot)
-        for stage in self.both:
-            stage.cloud.room = 1_000
-            stage.list_cloud()
-
-    def look(self) -> None:
-        for stage in self.both:
-            stage.look()
-
-    def vms(self) -> int:
-        return sum(len(stage.cloud.instances()) for stage in self.both)
-
-    def close(self) -> None:
-        for stage in self.both:
-            stage.close()
+        super().__init__(site, config(**limits), "private", "spot")
+        self.private, self.spot = self.both
 
 
 @pytest.fixture
@@ -105,19 +91,9 @@ def told(stage: Stage, what: str, **labels: str) -> float | None:
 
 def test_asked_at_the_same_moment_too(two: Two) -> None:
     for n in range(1, 8):
-        start = threading.Barrier(2)
-
-        def buy(stage: Stage, start: threading.Barrier = start) -> None:
-            start.wait()
-            stage.look()
-
         for stage in two.both:
             stage.want(n)
-        threads = [threading.Thread(target=buy, args=(stage,)) for stage in two.both]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        two.look_at_the_same_moment()
     assert two.vms() == 6
 
 

@@ -1,6 +1,5 @@
 """Two shapes of one cloud, each with a submitter on a host of its own: together they never have more than it may."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from actors.config import Config
 from actors.config_file import parse
 from broker.allotments import Allotments
 from broker.connect import Site
-from tests.actors.stage import Stage
+from tests.actors.two_submitters import TwoSubmitters
 
 TEXT = """
 [factory]
@@ -47,27 +46,13 @@ def config(cores: int = 1_000) -> Config:
     return parse(TEXT.format(cores=cores))
 
 
-class Two:
-    """Instances that started are the truth that a test looks at."""
+class Two(TwoSubmitters):
+    """The two shapes of the cloud."""
 
     def __init__(self, site: Site, **limits: Any) -> None:
-        self.small, self.large = (Stage(site, config(**limits), f"spot-{shape}") for shape in ("small", "large"))
-        self.both = (self.small, self.large)
+        super().__init__(site, config(**limits), "spot-small", "spot-large")
+        self.small, self.large = self.both
         self.pots = Allotments(site.client(), site)
-        for stage in self.both:
-            stage.cloud.room = 1_000
-            stage.list_cloud()
-
-    def look(self) -> None:
-        for stage in self.both:
-            stage.look()
-
-    def vms(self) -> int:
-        return sum(len(stage.cloud.instances()) for stage in self.both)
-
-    def close(self) -> None:
-        for stage in self.both:
-            stage.close()
 
 
 @pytest.fixture
@@ -100,19 +85,9 @@ def test_over_all_queues_too(two: Two) -> None:
 
 def test_asked_at_the_same_moment_too(two: Two) -> None:
     for n in range(1, 8):
-        start = threading.Barrier(2)
-
-        def buy(stage: Stage, start: threading.Barrier = start) -> None:
-            start.wait()
-            stage.look()
-
         for stage in two.both:
             stage.want(n)
-        threads = [threading.Thread(target=buy, args=(stage,)) for stage in two.both]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        two.look_at_the_same_moment()
     assert two.vms() == 6
 
 
