@@ -21,6 +21,7 @@ from actors.fleet.still import Still
 from actors.fleet.vm import Vm
 from actors.fleet.watching import watch
 from actors.fleet.wish import Wish, for_cloud, for_queue, told
+from actors.messages import LookAtListing, LookAtStartds
 from actors.notices import read_notices
 from actors.policies.black_hole import black_holes
 from actors.policies.deadlines import evictions, overdue
@@ -31,10 +32,13 @@ from actors.rules import black_hole_rules, drain_rules, life_of, shares
 from actors.serving import Seat
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
+from broker.envelope import Message
 from broker.leases import Term
 
 LOOK_S = 5.0
 QUIET_LOOK_S = 10.0  # no VM lives here: what changes that comes with mail
+
+READING_MAY_WAIT_S = 0.1  # readings come each few seconds, and launches that follow from the same ones go first
 
 log = structlog.get_logger("retirement")
 
@@ -44,6 +48,9 @@ class Retirement(Acts):
 
     def interval_s(self, seat: Seat) -> float:
         return QUIET_LOOK_S if seat.state and seat.state.quiet else LOOK_S
+
+    def may_wait_s(self, news: Message) -> float:
+        return READING_MAY_WAIT_S if isinstance(news, (LookAtStartds, LookAtListing)) else 0.0
 
     def begin(self, seat: Seat, term: Term) -> CloudSeat:
         began = self._now() - self.terms.age_s(term)

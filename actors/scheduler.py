@@ -132,7 +132,7 @@ class Scheduler(Serving):
         """The queue's demand, if it is not too old, and the views of its clouds: in one round trip."""
         pool = self._config.queues[queue].pool
         places = demand_places(pool, queue)
-        rows = self._table.get_many([*places, *view_places(clouds, queue)])
+        rows = self._table.get_at_once([*places, *view_places(clouds, queue)])
         demand, views = demand_of(pool, rows[: len(places)]), views_of(clouds, rows[len(places) :])
         settings = self._config.pools[pool]
         limit_s = OLD_READINGS * settings.interval_s + settings.timeout_s

@@ -78,7 +78,7 @@ def wants_of_queues(table: Table, queues: Iterable[str]) -> list[Want]:
 def wants_of_cloud(table: Table, cloud: str, queues: Iterable[str]) -> dict[str, Want]:
     """What each queue wants of a cloud; a queue that never said is absent."""
     names = list(queues)
-    rows = table.get_each("want", [f"queue/{queue}" for queue in names], cloud)
+    rows = table.get_at_once([("want", f"queue/{queue}", cloud) for queue in names])
     return {queue: _want(row.body) for queue, row in zip(names, rows, strict=True) if row}
 
 

@@ -263,7 +263,8 @@ class Ec2:
             threads=self._threads,
         )
         made.meta.events.register("before-call.ec2.RunInstances", ec2_form.encode)
-        made.meta.events.register("before-parse.ec2.DescribeInstances", ec2_pages.take_apart)
+        for call in ("DescribeInstances", "RunInstances"):
+            made.meta.events.register(f"before-parse.ec2.{call}", ec2_pages.take_apart)
         return made
 
 

@@ -1,4 +1,4 @@
-"""Pages of DescribeInstances, taken apart faster than botocore does it, and without stopping the host's other threads.
+"""Answers that have instances, taken apart faster than botocore does it, and without stopping the host's other threads.
 
 botocore builds every part of every instance that its model knows: measured, 0.36 ms an instance, 1.8 s for 5,000 of
 them, in each listing. What is read here is a dozen parts. So botocore's event `before-parse`, which is there to replace
@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 PIECE = 64 * 1024  # bytes: some 1 ms
-EMPTY = b"<DescribeInstancesResponse/>"
+EMPTY = b"<Response/>"
 _TEXTS = {
     "instanceId": "InstanceId",
     "privateIpAddress": "PrivateIpAddress",
@@ -27,24 +27,35 @@ _TEXTS = {
 
 
 def take_apart(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """A handler of `before-parse.ec2.DescribeInstances`. Both dictionaries are botocore's, and are changed."""
+    """A handler of `before-parse.ec2`. Both dictionaries are botocore's, and are changed."""
     if response_dict.get("status_code") != 200:
         return
     try:
-        found = page(response_dict["body"])
+        found = taken(response_dict["body"])
     except (ParseError, ValueError, LookupError):
         return
     customized_response_dict.update(found)
     response_dict["body"] = EMPTY
 
 
-def page(body: bytes) -> dict[str, Any]:
-    """Reservations, with what is read of their instances, and NextToken. Raises ParseError, ValueError, LookupError."""
+def taken(body: bytes) -> dict[str, Any]:
+    """Of DescribeInstances: Reservations, with what is read of their instances, and NextToken. Of RunInstances:
+    Instances. Raises ParseError, ValueError, LookupError.
+    """
     root = _root(body)
-    space = root.tag.removesuffix("DescribeInstancesResponse")
+    space, _, answer = root.tag.rpartition("}")
+    space += "}" if space else ""
+    if answer == "DescribeInstancesResponse":
+        return _page(root, space)
+    if answer == "RunInstancesResponse":
+        return {"Instances": _instances(root, space)}
+    raise ValueError(f"a {root.tag}")
+
+
+def _page(root: Element, space: str) -> dict[str, Any]:
     reservations = root.find(f"{space}reservationSet")
-    if space == root.tag or reservations is None:
-        raise ValueError(f"a {root.tag}")
+    if reservations is None:
+        raise LookupError("a page without reservations")
     found: dict[str, Any] = {
         "Reservations": [{"Instances": _instances(one, space)} for one in reservations.findall(f"{space}item")]
     }

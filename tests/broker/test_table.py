@@ -134,13 +134,14 @@ def test_a_kind_that_could_mix_with_another_is_refused(site: Site, kind: str) ->
         Table(site.client(), site).read(kind, POST)
 
 
-def test_of_each_post_the_row_of_one_key_comes_in_order_or_none(site: Site) -> None:
+def test_rows_of_several_posts_come_at_once_in_order_or_none(site: Site) -> None:
     table, posts = Table(site.client(), site), ["queue/atlas", "queue/belle", "queue/cms"]
     for post in posts[::2]:
         rows = [Put(kind="want", key=key, body=f"{post} {key}".encode(), expected_version=None) for key in ("a", "b")]
         table.write(term(site, post=post), rows)
-    assert table.get_each("want", posts, "b") == table.get_many([("want", post, "b") for post in posts])
-    assert [row.body if row else None for row in table.get_each("want", posts, "b")] == [
-        b"queue/atlas b", None, b"queue/cms b",
+    places = [("want", "queue/cms", "a"), *(("want", post, "b") for post in posts), ("fleet", "cloud/spot", "b")]
+    assert table.get_at_once(places) == table.get_many(places)
+    assert [row.body if row else None for row in table.get_at_once(places)] == [
+        b"queue/cms a", b"queue/atlas b", None, b"queue/cms b", None,
     ]  # fmt: skip
-    assert table.get_each("want", [], "b") == []
+    assert table.get_at_once([]) == []

@@ -1,4 +1,4 @@
-"""What is taken from a page of DescribeInstances is what botocore takes from it; what is no such page is left to it."""
+"""What is taken from an answer with instances is what botocore takes from it; what is no such answer is left to it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,16 @@ def body(*reservations: str, rest: str = "") -> bytes:
     return f"{HEAD}<reservationSet>{sets}</reservationSet>{rest}</DescribeInstancesResponse>".encode()
 
 
-def by_botocore(text: bytes, **more: Any) -> dict[str, Any]:
-    model = botocore.session.get_session().get_service_model("ec2").operation_model("DescribeInstances")
+def started(*instances: str) -> bytes:
+    """The answer to RunInstances."""
+    return (
+        f'<RunInstancesResponse xmlns="{SPACE}"><requestId>r</requestId><reservationId>r-1</reservationId>'
+        f"<instancesSet>{''.join(instances)}</instancesSet></RunInstancesResponse>"
+    ).encode()
+
+
+def by_botocore(text: bytes, call: str = "DescribeInstances", **more: Any) -> dict[str, Any]:
+    model = botocore.session.get_session().get_service_model("ec2").operation_model(call)
     response = {"status_code": 200, "headers": {}, "body": text, "context": {}}
     found: dict[str, Any] = create_parser("ec2").parse(response, model.output_shape)
     return found | more
@@ -61,9 +69,19 @@ def test_what_is_read_is_what_botocore_reads(text: bytes) -> None:
     assert merged.get("NextToken") == theirs.get("NextToken", None) or not theirs["NextToken"]
 
 
+@pytest.mark.parametrize("text", [started(FULL, BARE), started()], ids=["two", "none"])
+def test_what_is_read_of_a_launch_is_what_botocore_reads(text: bytes) -> None:
+    response, ours = {"status_code": 200, "headers": {}, "body": text}, dict[str, Any]()
+    ec2_pages.take_apart(response, ours)
+    assert response["body"] == ec2_pages.EMPTY
+    merged, theirs = by_botocore(ec2_pages.EMPTY, "RunInstances", **ours), by_botocore(text, "RunInstances")
+    read = [[ec2_seen.instance(one) for one in ec2_seen.required(answer, "Instances")] for answer in (merged, theirs)]
+    assert read[0] == read[1]
+
+
 def test_an_instance_without_a_state_is_no_answer_of_ec2s() -> None:
     with pytest.raises(ec2_seen.Unknown, match="State"):
-        list(ec2_seen.instances(ec2_pages.page(body(NAMELESS))))
+        list(ec2_seen.instances(ec2_pages.taken(body(NAMELESS))))
 
 
 @pytest.mark.parametrize(
@@ -72,12 +90,13 @@ def test_an_instance_without_a_state_is_no_answer_of_ec2s() -> None:
         (503, body(BARE)),
         (200, b"<html><body>a page of a proxy</body></html>"),
         (200, b"<DescribeInstancesResponse><requestId>r</requestId></DescribeInstancesResponse>"),
+        (200, b"<RunInstancesResponse><requestId>r</requestId></RunInstancesResponse>"),
         (200, body(BARE)[:-30]),
         (200, b""),
         (200, body(FULL.replace("2026-01-02T03:04:05.000Z", "yesterday"))),
         (200, body(FULL.replace("<amiLaunchIndex>3", "<amiLaunchIndex>three"))),
     ],
-    ids=["an error", "a proxy's page", "no reservations", "cut off", "empty", "no time", "no number"],
+    ids=["an error", "a proxy's page", "no reservations", "no instances", "cut off", "empty", "no time", "no number"],
 )
 def test_what_is_no_such_page_is_left_to_botocore(status: int, text: bytes) -> None:
     response, ours = {"status_code": status, "headers": {}, "body": text}, dict[str, Any]()
