@@ -208,6 +208,7 @@ class Serving(pykka.ThreadingActor):
         match message:
             case Hold(post=post):
                 self._seats[post] = Seat(post=post)
+                self._tick_soon()
             case Drop(post=post):
                 self._seats.pop(post, None)
             case Wake(post=post, message=news) if post in self._seats:
@@ -218,8 +219,6 @@ class Serving(pykka.ThreadingActor):
             case Tick():
                 self._tick_waits = False
                 self._look_at_due()
-                return
-        self._tick_soon()
 
     def call(
         self, seat: Seat, lane: Lane, key: str, call: Callable[[], Any], then: Callable[[Any], None], wakes: bool = True
@@ -238,7 +237,10 @@ class Serving(pykka.ThreadingActor):
     def look_in(self, seat: Seat, wait_s: float) -> None:
         """A look at the post is due in so many seconds, if none is before."""
         seat.due = min(seat.due, time.monotonic() + wait_s)
-        self._tick_in(wait_s)
+        if wait_s > 0:
+            self._tick_in(wait_s)
+        else:
+            self._tick_soon()
 
     def _take(self, seat: Seat, answer: Answer) -> None:
         """What was kept of a term that is over is gone, so its answers say nothing any more: the rows do."""
@@ -246,7 +248,7 @@ class Serving(pykka.ThreadingActor):
             return
         self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value))
         if answer.wakes:
-            seat.due = 0.0
+            self.look_in(seat, 0.0)
 
     def _tick_soon(self) -> None:
         """Behind what already waits in the inbox, so that many wakes make one look."""
@@ -256,7 +258,7 @@ class Serving(pykka.ThreadingActor):
 
     def _tick_in(self, wait_s: float) -> None:
         """When the news that waits is due: the supervisor's next tick may be as late again."""
-        if wait_s > 0 and not self._timer_runs:
+        if not self._timer_runs:
             self._timer_runs = True
             timer = threading.Timer(wait_s, self._time_is_over)
             timer.daemon = True

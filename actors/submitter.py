@@ -270,7 +270,7 @@ class Submitter(Serving):
 
     def _recipe_made(self, seat: Seat, queue: str, got: Any) -> None:
         if isinstance(got, RecipeFailed):
-            seat.due = 0.0
+            self.look_in(seat, 0.0)
             registry = self._registries.of(self.terms.need(seat.post))
             self._close(registry, f"no worker can be made: {got}", self._config.clouds[seat.name].closed_s)
             return
@@ -279,7 +279,7 @@ class Submitter(Serving):
         seat.state.recipes[queue] = (got, self._now())
         if queue in seat.state.awaited:
             seat.state.awaited.discard(queue)
-            seat.due = 0.0
+            self.look_in(seat, 0.0)
 
     # --- sending, and learning what came of it
 
@@ -315,7 +315,7 @@ class Submitter(Serving):
             seat.state.started[intent.id] = (intent, got)
             self.look_in(seat, STARTED_MAY_WAIT_S)
             return
-        seat.due = 0.0
+        self.look_in(seat, 0.0)
         match got:
             case tuple():
                 self._tell_started(registry, term, intent, got, now)
