@@ -141,7 +141,7 @@ class Retirement(Acts):
             after.update(evictions(after.values(), self._deadlines, now))
         late = sum(overdue(vm, self._deadlines, now) is not None for vm in after.values()) if self._deadlines else 0
         self._gauges.drains(registry.cloud, sum(bool(vm.drain_waits) for vm in after.values()), late)
-        back = [] if registry.stopped else [vm for vm in changes.cancel if not self.calls.under_way(f"vm {vm.id}")]
+        back = [] if registry.stopped else [vm for vm in changes.cancel if not self.under_way(f"vm {vm.id}")]
         cancels = [replace(after[vm.id], cancel_unknown=now) for vm in back]
         after.update({vm.id: vm for vm in cancels})
         return cancels

@@ -178,6 +178,7 @@ class Serving(pykka.ThreadingActor):
         self._looked = gauges.look_s.labels(self.title)
         self._seats: dict[str, Seat] = {}
         self._tick_waits = self._timer_runs = False
+        self._unanswered: set[str] = set()  # keys of calls: under way, or their answer waits in the inbox
         self._first_s, self._first_at = FIRST_S, time.monotonic()  # left for first looks, and when that was counted
 
     def interval_s(self, seat: Seat) -> float:
@@ -214,8 +215,10 @@ class Serving(pykka.ThreadingActor):
             case Wake(post=post, message=news) if post in self._seats:
                 self._seats[post].new = False
                 self.look_in(self._seats[post], self.may_wait_s(news))
-            case Answer(post=post, seat=seat) if self._seats.get(post) is seat:
-                self._take(self._seats[post], message)
+            case Answer(post=post, key=key, seat=seat):
+                self._unanswered.discard(key)
+                if self._seats.get(post) is seat:
+                    self._take(self._seats[post], message)
             case Tick():
                 self._tick_waits = False
                 self._look_at_due()
@@ -224,7 +227,7 @@ class Serving(pykka.ThreadingActor):
         self, seat: Seat, lane: Lane, key: str, call: Callable[[], Any], then: Callable[[Any], None], wakes: bool = True
     ) -> bool:
         """Start a call; `then(value or exception)` runs on this actor's thread if the post is still served, and a look
-        follows, if it `wakes`.
+        follows, if it `wakes`. A call is not made again until its answer was taken. False: it was not started.
         """
         post, ref = seat.post, self.actor_ref
 
@@ -232,7 +235,14 @@ class Serving(pykka.ThreadingActor):
             if ref.is_alive():
                 ref.tell(Answer(post=post, key=key, seat=seat, then=then, wakes=wakes, value=value, error=error))
 
-        return self.calls.start(lane, key, call, answer)
+        if key in self._unanswered or not self.calls.start(lane, key, call, answer):
+            return False
+        self._unanswered.add(key)
+        return True
+
+    def under_way(self, key: str) -> bool:
+        """A call was started, by this actor or by one before it, whose answer was not taken yet."""
+        return key in self._unanswered or self.calls.under_way(key)
 
     def look_in(self, seat: Seat, wait_s: float) -> None:
         """A look at the post is due in so many seconds, if none is before."""

@@ -169,6 +169,39 @@ def test_a_look_follows_an_answer_unless_the_call_says_that_it_wakes_nobody(kind
     calls.close()
 
 
+class Repeater(Looker):
+    """Asks the same at each look. `heard`: the answers that were taken."""
+
+    heard = 0
+
+    def look(self, seat: Seat, term: Term) -> None:
+        super().look(seat, term)
+        self.call(seat, "look", "the call", lambda: None, self.hear)
+
+    def hear(self, _: Any) -> None:
+        self.heard += 1
+
+
+def test_a_call_is_not_made_again_while_its_answer_waits_in_the_inbox() -> None:
+    terms, calls, made = Terms(), Calls(4), list[float]()
+    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    actor = Repeater(terms, calls, Gauges(), 0.0, made)
+    for message in (Hold(post=POST), Tick()):
+        actor.on_receive(message)
+    while not isinstance(answer := actor.actor_inbox.get(timeout=10).message, Answer):
+        pass
+    assert not calls.under_way("the call")
+    assert actor.under_way("the call")
+    for message in (Wake(post=POST, message=LookAtWishes()), Tick()):
+        actor.on_receive(message)
+    assert len(made) == 2
+    assert not calls.under_way("the call")
+    actor.on_receive(answer)
+    assert actor.heard == 1
+    assert not actor.under_way("the call")
+    calls.close()
+
+
 class Keeper(Looker):
     """Notes at which posts it looked. `used_so_far_s`: what its thread's clock is to say."""
 

@@ -73,6 +73,10 @@ class RedisSite:
         """The folder of a server, with its append-only file."""
         return self.folder / str(port)
 
+    def forget(self) -> None:
+        """Nothing was ever written to these servers."""
+        self.address("test", self.alone).client().flushall()
+
     def freeze_replicas(self) -> None:
         """Their machines stand still: to the master, they are gone."""
         self._signal_replicas(signal.SIGSTOP)

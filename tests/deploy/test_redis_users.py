@@ -33,6 +33,7 @@ Call = Callable[[redis.Redis], object]
 def served(secured: RedisSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A factory of one host that logs in as `prod-host`; it has run two jobs and drained their VM."""
     folder = tmp_path_factory.mktemp("factory")
+    secured.forget()  # a factory before this one had its wishes there, and VMs of a world that is gone
     with SimulatedStage() as stage:
         made = Served(secured, stage, folder, ttl_s=3.0, tick_s=0.5)
         host = HostProcess("here", made.path, folder, made.environment("host"))
