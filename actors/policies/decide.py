@@ -159,10 +159,14 @@ def _summary(wanted: Load, demand: JobsSeen) -> Demand:
 
 
 def _just_matched(standing: Sequence[Standing], wanted: Load, demand: JobsSeen) -> int:
-    """Jobs that the demand still calls idle and that the fleet, read later, shows on a slot already."""
-    if not demand.complete or any(cloud.kept or cloud.seen_at <= demand.at for cloud in standing):
+    """Jobs that the demand still calls idle and that a cloud, seen later, shows on a slot already.
+
+    A cloud that was not seen to change since has the running jobs that it had.
+    """
+    if not demand.complete:
         return 0
-    return max(0, sum(cloud.claims for cloud in standing) - wanted.running)
+    later = sum(cloud.claims for cloud in standing if cloud.seen_at > demand.at)
+    return max(0, min(later, sum(cloud.claims for cloud in standing) - wanted.running))
 
 
 def _budget(limits: Sequence[Scope], standing: Sequence[Standing], complete: bool) -> Budget:

@@ -271,10 +271,18 @@ def test_a_full_cloud_wants_again_what_still_boots_though_it_was_given_up() -> N
 
 
 def test_a_job_that_matched_since_demand_was_read_buys_no_second_vm() -> None:
-    site = cascade(fleet={"private": has(PRIVATE, busy=1, claims=1, at=NOW + 2)})
-    site.fleet |= {"spot": has(SPOT, at=NOW + 2), "dear": has(DEAR, at=NOW + 2)}
-    assert numbers(site.decide(demand(jobs(1), at=NOW))) == {"private": 1, "spot": 0, "dear": 0}
-    assert numbers(site.decide(demand(jobs(1), at=NOW + 5))) == {"private": 2, "spot": 0, "dear": 0}
+    """Whether or not the other clouds changed since."""
+    for others in (NOW - 1, NOW + 2):
+        site = cascade(fleet={"private": has(PRIVATE, busy=1, claims=1, at=NOW + 2)})
+        site.fleet |= {"spot": has(SPOT, at=others), "dear": has(DEAR, at=others)}
+        assert numbers(site.decide(demand(jobs(1), at=NOW))) == {"private": 1, "spot": 0, "dear": 0}
+        assert numbers(site.decide(demand(jobs(1), at=NOW + 5))) == {"private": 2, "spot": 0, "dear": 0}
+
+
+def test_claims_that_ended_before_demand_was_read_hide_no_waiting_job() -> None:
+    """On spot two jobs have ended since it was looked at; of two waiting jobs one has matched on the private cloud."""
+    site = cascade(fleet={"private": has(PRIVATE, busy=1, claims=1, at=NOW + 2), "spot": has(SPOT, busy=2, claims=2)})
+    assert numbers(site.decide(demand(jobs(2), at=NOW))) == {"private": 2, "spot": 2, "dear": 0}
 
 
 def test_the_queues_own_limit_holds_over_all_clouds() -> None:
