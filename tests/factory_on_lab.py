@@ -273,7 +273,9 @@ class Factory:
         jobs = [_jobs_of(point) for point in self.site.pool.access_points]
         rows = "\n".join(f"  {vm.cloud} {vm.id} {vm.instance_id} {vm.state}: {vm.reason}" for vm in self.vms())
         logs = "\n".join(f"{host.name}:\n{host.text()[-6000:]}" for host in self.hosts.values())
-        return f"jobs by status: {jobs}; listed: {self.instances()}\nrows:\n{rows}\n{logs}"
+        unready = [vm.instance_id for vm in self.alive() if vm.state is not State.READY]
+        guests = "\n".join(map(self.site.hypervisor.story, unready))
+        return f"jobs by status: {jobs}; listed: {self.instances()}\nrows:\n{rows}\n{guests}\n{logs}"
 
     def _watch(self) -> None:
         if self.redis.pid:

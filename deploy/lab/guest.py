@@ -22,7 +22,7 @@ import yaml
 from deploy.lab.node import Node
 
 WORKER_SCRIPT = "/usr/local/sbin/apf-worker"
-_SCRIPT_LIMIT_S = 30.0
+_SCRIPT_LIMIT_S = 120.0
 _PLAIN = ("", "text/plain")
 _BASE64 = ("b64", "base64")
 _GZIP_BASE64 = ("gz+b64", "gzip+b64", "gz+base64", "gzip+base64")

@@ -82,6 +82,7 @@ class Hypervisor:
         self.tamper: Callable[[Instance, str], str] = _as_it_is
         self.types = dict(types or {})
         self.nodes: dict[str, Node] = {}
+        self.dark: dict[str, str] = {}  # instances that were not booted, by a fault or an error, and why
         self._pool = pool
         self._control = Control(endpoint)
         self._clients = {region: _client(endpoint, region) for region in regions}
@@ -105,6 +106,15 @@ class Hypervisor:
         self._cut_all(list(self._boots))
         self._crew.shutdown(wait=True)
         self._metadata.stop()
+
+    def story(self, instance_id: str) -> str:
+        """What an instance's machine says of itself, for whoever asks why it did not join or does not end."""
+        node = self.nodes.get(instance_id)
+        if node is None:
+            return f"{instance_id} is no machine: {self.dark.get(instance_id, 'not booted yet')}"
+        logs = [node.directory / "log" / name for name in ("output", "MasterLog", "StartLog")]
+        said = "\n".join(f"  {log.name}: {log.read_text()[-1500:]}" for log in logs if log.exists())
+        return f"{instance_id}, powered off: {node.powered_off}\n{said}"
 
     def __enter__(self) -> "Hypervisor":
         self.start()
@@ -162,11 +172,13 @@ class Hypervisor:
     def _boot(self, instance: Instance) -> None:
         """In a thread of the crew. What goes wrong leaves the instance dark, as in a real cloud."""
         if self.never_joins(instance):
+            self.dark[instance.instance_id] = "it is to join never"
             return
         try:
             self._boot_node(instance, self._type_of(instance).hardware)
-        except (guest.BadUserData, BotoCoreError, ClientError, OSError) as error:
-            _log.warning("%s stays dark: %s", instance.instance_id, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            self.dark[instance.instance_id] = f"{type(error).__name__}: {error}"
+            _log.exception("%s stays dark", instance.instance_id)
 
     def _type_of(self, instance: Instance) -> MachineType:
         return self.types.get(instance.instance_type, MachineType())
@@ -209,7 +221,8 @@ class Hypervisor:
 
 
 def _client(endpoint: str, region: str) -> Any:
-    patience = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1})
+    """What this machine is too busy for is tried again: a slow laboratory is no fault of the cloud."""
+    patience = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 5, "mode": "standard"})
     return boto3.client(
         "ec2",
         endpoint_url=endpoint,
