@@ -10,8 +10,7 @@ What retirement can take back (a VM that was given up while it boots, a drain wh
 
 from __future__ import annotations
 
-import hashlib
-import uuid
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,7 @@ import structlog
 
 from actors.accounts import Accounts
 from actors.calls import Calls
-from actors.clouds.port import Cloud, CloudError, Order, Spent, Throttled, TokenUsed, Unknown
+from actors.clouds.port import Cloud, CloudError, Spent, Throttled, TokenUsed, Unknown
 from actors.config import Config
 from actors.fleet.adoption import births, orphans, row_id, started
 from actors.fleet.breaker import admits
@@ -34,6 +33,7 @@ from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
 from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
+from actors.launching import Planned, planned
 from actors.noticeboard import Noticeboard, room
 from actors.readings import newer_listing
 from actors.registry import Closed, Registries, Registry
@@ -47,6 +47,7 @@ from broker.table import Table
 LOOK_S = 5.0
 QUIET_LOOK_S = 10.0  # no VM lives on an open cloud: what changes that comes with mail
 AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # between tries of one launch
+SHOWN_MAY_WAIT_S = 0.1  # what launches change in the cloud's views
 STARTED_MAY_WAIT_S = 0.1  # launches that were answered, for others: one write tells of all, and none delays a launch
 PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
@@ -54,7 +55,6 @@ SILENT, THROTTLED = "launches get no answer", "throttled"  # why a cloud is clos
 RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
 RECIPES_AHEAD = 20  # so many are made in one look; and of so many queues that want nothing one is ready
 
-Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 Answered = tuple[Intent, tuple[Instance, ...]]  # a launch, and what was started
 
 log = structlog.get_logger("submitter")
@@ -66,6 +66,7 @@ class CloudSeat:
     listed: Listed | None = None
     quiet: bool = False
     recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
+    show_at: float = 0.0  # monotonic: launches went out since the views were shown, and they are shown then
     wanted: tuple[str, ...] = ()  # queues that want VMs
     awaited: set[str] = field(default_factory=set)  # of these, for which no recipe is made yet
     started: dict[str, Answered] = field(default_factory=dict)  # launches in full that are not written down, by intent
@@ -110,8 +111,17 @@ class Submitter(Serving):
         if not self._config.factory.shadow:
             self._act(seat, term, registry, lost, now)
         self._write_started(seat, term, registry)
-        self._board.show(term, registry, lost)
+        self._show(seat, term, registry, lost)
         seat.state.quiet = not registry.closed.why and not any(vm.alive for vm in registry.vms())
+
+    def _show(self, seat: Seat, term: Term, registry: Registry, lost: int) -> None:
+        """Not between launches: what a scheduler wanted lately, and no view shows, it counts as under way."""
+        wait_s = seat.state.show_at - time.monotonic()
+        if wait_s > 0:
+            self.look_in(seat, wait_s)
+            return
+        self._board.show(term, registry, lost)
+        seat.state.show_at = 0.0
 
     def _act(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
         """All that mints tokens, writes intents or sends launches: what a shadow does not do."""
@@ -149,14 +159,16 @@ class Submitter(Serving):
         registry.account = allowed
         if allowed.account:
             self._gauges.account(seat.name, allowed.account, allowed.used, allowed.limits)
-        planned: list[Planned] = []
+        launches: list[Planned] = []
         for queue, vms in divided(self._config, min(left, allowed.vms), missing).items():
             user_data = str(self._user_data(seat, queue, now))
             for done in range(0, vms, cloud.batch):
-                intent = self._intent(seat.name, wants[queue], min(vms - done, cloud.batch), user_data, now)
-                planned.append(self._planned(intent, wants[queue]))
-        for start in range(0, len(planned), WRITTEN_AT_ONCE):
-            self._launch(seat, term, registry, planned[start : start + WRITTEN_AT_ONCE], wants)
+                several = min(vms - done, cloud.batch)
+                launches.append(planned(self._config, self._clouds[seat.name], wants[queue], several, user_data, now))
+        if launches:
+            seat.state.show_at = seat.state.show_at or time.monotonic() + SHOWN_MAY_WAIT_S
+        for start in range(0, len(launches), WRITTEN_AT_ONCE):
+            self._launch(seat, term, registry, launches[start : start + WRITTEN_AT_ONCE], wants)
 
     def _wants(self, seat: Seat, registry: Registry) -> Mapping[str, Want]:
         """What the queues want here; nothing while this cloud is closed."""
@@ -185,16 +197,16 @@ class Submitter(Serving):
         return cancellable(vm, registry.machines.get(vm.id))
 
     def _launch(
-        self, seat: Seat, term: Term, registry: Registry, planned: list[Planned], wants: Mapping[str, Want]
+        self, seat: Seat, term: Term, registry: Registry, launches: list[Planned], wants: Mapping[str, Want]
     ) -> None:
         """Write the intents and their rows, with the sentences that they are bought for, then send."""
         told = {
             queue: Because(evidence=want.reasons[-MOST_EVIDENCE:], decision=want.decision)
             for queue, want in wants.items()
         }
-        because = {vm.id: told[vm.queue] for _, vms in planned for vm in vms}
-        registry.launch(term, [intent for intent, _ in planned], [vm for _, vms in planned for vm in vms], because)
-        for intent, vms in planned:
+        because = {vm.id: told[vm.queue] for _, vms in launches for vm in vms}
+        registry.launch(term, [intent for intent, _ in launches], [vm for _, vms in launches for vm in vms], because)
+        for intent, vms in launches:
             log.info(
                 "launch",
                 cloud=seat.name,
@@ -204,42 +216,6 @@ class Submitter(Serving):
                 decision=intent.decision,
             )
             self._send(seat, intent, look_first=False)
-
-    def _planned(self, intent: Intent, want: Want) -> Planned:
-        return intent, [
-            Vm(
-                id=f"{intent.id}-{index}",
-                cloud=intent.cloud,
-                queue=want.queue,
-                state=State.LAUNCHING,
-                since=intent.written,
-                born=intent.written,
-                reason=f"{want.queue} wants {want.n}",
-                intent=intent.id,
-                usd_per_hour=self._config.clouds[intent.cloud].usd_per_hour,
-                image=self._config.clouds[intent.cloud].made_from,
-            )
-            for index in range(intent.count)
-        ]
-
-    def _intent(self, cloud: str, want: Want, count: int, user_data: str, now: float) -> Intent:
-        intent = uuid.uuid4().hex[:12]
-        token = hashlib.sha256(f"{self._config.factory.name}/{cloud}/{want.queue}/{intent}".encode()).hexdigest()
-        order = Order(
-            intent=intent, queue=want.queue, count=count, token=token, user_data=user_data, decision=want.decision
-        )
-        request = self._clouds[cloud].prepare(order)
-        return Intent(
-            id=intent,
-            cloud=cloud,
-            queue=want.queue,
-            count=count,
-            token=token,
-            request=request,
-            written=now,
-            tried=now,
-            decision=want.decision,
-        )
 
     def _user_data(self, seat: Seat, queue: str, now: float) -> str | None:
         """The worker's recipe for a queue that wants VMs; None: it is not made yet, and a look follows when it is."""
@@ -315,6 +291,7 @@ class Submitter(Serving):
             seat.state.started[intent.id] = (intent, got)
             self.look_in(seat, STARTED_MAY_WAIT_S)
             return
+        seat.state.show_at = 0.0
         self.look_in(seat, 0.0)
         match got:
             case tuple():

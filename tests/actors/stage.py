@@ -48,6 +48,9 @@ CONFIG = Config.model_validate(
 )
 
 
+PAST = 0.001  # monotonic
+
+
 class TwinCloud:
     """A cloud in memory. `script` holds the errors of the next launch calls; ("lost", error) starts, then raises."""
 
@@ -170,6 +173,13 @@ class Stage:
         write_listing(self.table, self.term, self.cloud.listing(self.now))
 
     def look(self, later_s: float = 1.0) -> None:
+        """And once more where launches went out, as the actor does a moment later."""
+        self.look_once(later_s)
+        if self._seat.state.show_at:
+            self._seat.state.show_at = PAST
+            self.look_once(0.0)
+
+    def look_once(self, later_s: float = 1.0) -> None:
         self.now += later_s
         self._submitter.look(self._seat, self.term)
 

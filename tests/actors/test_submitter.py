@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors import submitter
 from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.fleet.vm import Launch
 from actors.noticeboard import AGAIN_S
@@ -91,6 +92,26 @@ def test_launches_that_were_answered_meanwhile_are_written_down_together(
     assert stage.states() == ["booting"] * 3
     assert [number for number in written if number] == [3]
     stage.close()
+
+
+def test_what_launches_change_is_shown_a_moment_after_they_went_out(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "SHOWN_MAY_WAIT_S", 1000.0)
+    stage.look()
+    for n in (1, 2):
+        stage.want(n)
+        stage.look_once()
+    assert (stage.cloud.launches, stage.view().room) == (2, 4)
+    stage.look()
+    assert stage.view().room == 2
+
+
+def test_a_refusal_is_shown_at_once(stage: Stage) -> None:
+    stage.cloud.script = [NoCapacity("full")]
+    stage.want(1)
+    stage.look_once()
+    assert "NoCapacity" in stage.closed()
 
 
 def test_an_answer_that_redis_did_not_take_is_kept_and_the_cloud_not_asked_again(

@@ -1,0 +1,53 @@
+"""A launch as it is written down before it is sent: the intent, with the whole request frozen, and its VMs' rows."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+from actors.clouds.port import Cloud, Order
+from actors.config import Config
+from actors.fleet.vm import Intent, State, Vm
+from actors.fleet.want import Want
+
+Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
+
+
+def planned(config: Config, cloud: Cloud, want: Want, vms: int, user_data: str, now: float) -> Planned:
+    """`vms` VMs for one want, in one call to `cloud`; `now` is Redis time in seconds."""
+    intent = _intent(config.factory.name, cloud, want, vms, user_data, now)
+    return intent, [_row(config, intent, want, index) for index in range(vms)]
+
+
+def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, now: float) -> Intent:
+    intent = uuid.uuid4().hex[:12]
+    token = hashlib.sha256(f"{factory}/{want.cloud}/{want.queue}/{intent}".encode()).hexdigest()
+    order = Order(
+        intent=intent, queue=want.queue, count=count, token=token, user_data=user_data, decision=want.decision
+    )
+    return Intent(
+        id=intent,
+        cloud=want.cloud,
+        queue=want.queue,
+        count=count,
+        token=token,
+        request=cloud.prepare(order),
+        written=now,
+        tried=now,
+        decision=want.decision,
+    )
+
+
+def _row(config: Config, intent: Intent, want: Want, index: int) -> Vm:
+    return Vm(
+        id=f"{intent.id}-{index}",
+        cloud=intent.cloud,
+        queue=want.queue,
+        state=State.LAUNCHING,
+        since=intent.written,
+        born=intent.written,
+        reason=f"{want.queue} wants {want.n}",
+        intent=intent.id,
+        usd_per_hour=config.clouds[intent.cloud].usd_per_hour,
+        image=config.clouds[intent.cloud].made_from,
+    )
