@@ -144,6 +144,7 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 CHEAP_S = 0.06  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
+SOONEST_S = 0.01  # between two looks for news that may wait
 FIRST_SHARE = 0.1  # of a core, for first looks that nobody asked for
 FIRST_S = 0.03  # of a core, for those that come at once
 
@@ -178,6 +179,7 @@ class Serving(pykka.ThreadingActor):
         self._looked = gauges.look_s.labels(self.title)
         self._seats: dict[str, Seat] = {}
         self._tick_waits = self._timer_runs = False
+        self._soon: set[str] = set()  # posts with a look that is due in a moment
         self._unanswered: set[str] = set()  # keys of calls: under way, or their answer waits in the inbox
         self._first_s, self._first_at = FIRST_S, time.monotonic()  # left for first looks, and when that was counted
 
@@ -212,6 +214,7 @@ class Serving(pykka.ThreadingActor):
                 self._tick_soon()
             case Drop(post=post):
                 self._seats.pop(post, None)
+                self._soon.discard(post)
             case Wake(post=post, message=news) if post in self._seats:
                 self._seats[post].new = False
                 self.look_in(self._seats[post], self.may_wait_s(news))
@@ -248,6 +251,7 @@ class Serving(pykka.ThreadingActor):
         """A look at the post is due in so many seconds, if none is before."""
         seat.due = min(seat.due, time.monotonic() + wait_s)
         if wait_s > 0:
+            self._soon.add(seat.post)
             self._tick_in(wait_s)
         else:
             self._tick_soon()
@@ -289,10 +293,14 @@ class Serving(pykka.ThreadingActor):
                 self._first_s -= used_s if seat.new else 0.0
                 seat.new = False
             self.terms.progress(self.title, seat.post)
+        if self._soon and not self._timer_runs:
+            due = min(max(seat.due, seat.rests_until) for seat in map(self._seats.__getitem__, self._soon))
+            self._tick_in(max(SOONEST_S, due - time.monotonic()))
 
     def _look_timed(self, seat: Seat, now: float) -> float:
         """Seconds of a core that it used."""
         seat.due = math.inf
+        self._soon.discard(seat.post)
         before_s = time.thread_time()
         with self._looked.time():
             self._surviving(seat, self._look_at)

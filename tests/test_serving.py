@@ -121,6 +121,37 @@ def test_news_that_may_wait_is_looked_at_when_its_time_is_over_whoever_ticks() -
     assert looks[1] - woken >= 0.05
 
 
+class Staggered(Looker):
+    """News of a pool may wait for a moment, other news for a moment more."""
+
+    looked = threading.Semaphore(0)
+
+    def may_wait_s(self, news: Message) -> float:
+        return 0.05 if isinstance(news, LookAtDemand) else 0.1
+
+    def look(self, seat: Seat, term: Term) -> None:
+        super().look(seat, term)
+        self.looked.release()
+
+
+def test_news_of_two_posts_that_may_wait_is_looked_at_in_time_for_both_whoever_ticks() -> None:
+    terms, calls, looks = Terms(), Calls(4), list[float]()
+    posts = [POST, "queue/other"]
+    for post in posts:
+        terms.put(Term(post=post, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    ref = Staggered.start(terms, calls, Gauges(), 0.0, looks)
+    try:
+        for post in posts:
+            ref.tell(Hold(post=post))
+        assert all(Staggered.looked.acquire(timeout=30) for _ in posts)
+        ref.tell(Wake(post=posts[0], message=LookAtDemand(pool="local")))
+        ref.tell(Wake(post=posts[1], message=LookAtWishes()))
+        assert all(Staggered.looked.acquire(timeout=30) for _ in posts)
+    finally:
+        ref.stop()
+        calls.close()
+
+
 class Finder(Looker):
     """Its first look finds something that is to be looked at closely from then on."""
 
