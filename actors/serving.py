@@ -144,7 +144,7 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 CHEAP_S = 0.06  # a look that takes less of a core needs no rest
 REST = 3.0  # times what it took
-SOONEST_S = 0.01  # between two looks for news that may wait
+SOONEST_S = 0.05  # between two looks for news that may wait
 FIRST_SHARE = 0.1  # of a core, for first looks that nobody asked for
 FIRST_S = 0.03  # of a core, for those that come at once
 
