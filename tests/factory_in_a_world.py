@@ -30,7 +30,6 @@ from actors.console import asking
 from actors.fleet.vm import Vm
 from actors.posts import posts_of
 from actors.registry import read_vms
-from actors.retirement_acts import PAUSES_S
 from actors.views import read_views
 from actors.wants import Outcome, read_wants
 from broker.connect import Site
@@ -50,7 +49,6 @@ QUEUE = "atlas"
 TTL_S, TICK_S = 3.0, 0.5
 TAKEOVER_S = TTL_S + TICK_S + 1.0
 BOOT_S = 1.0
-NO_VM_S = PAUSES_S[-1] + 30  # a call that failed again and again is made once more when its pause is over
 POLL_S = 0.05
 START_LIMIT_S = 90.0
 MakeHosts = Callable[..., "Factory"]
@@ -229,7 +227,7 @@ class Factory:
         """All jobs are done and no VM is left."""
         self.finish()
         self.until(lambda: set(self.jobs()) <= {"done"}, "all jobs are done", limit_s)
-        self.until(lambda: not self.alive() and not self.instances(), "no VM is left", NO_VM_S)
+        self.until(lambda: not self.alive() and not self.instances(), "no VM is left", 40)
 
     def judge(self) -> None:
         """The promises were kept, by the world's record and by what Redis accepted."""
