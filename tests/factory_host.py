@@ -41,7 +41,8 @@ def main(config: str, name: str, posts: str = "*") -> None:
         now = time.time
         time.time = lambda: now() + AHEAD_S
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-    signal.signal(signal.SIGUSR1, lambda *_: _kill_actor(Path(f"{config}.kill-actor").read_text().strip()))
+    signal.signal(signal.SIGUSR1, lambda *_: _doomed.add(Path(f"{config}.kill-actor").read_text().strip()))
+    Serving._look_at = _look_at  # type: ignore[method-assign]
     with Host(load(config), name, posts):
         over.wait()
 
@@ -55,11 +56,6 @@ def _look_at(self: Serving, seat: Any) -> None:
         _doomed.discard(self.title)
         raise RuntimeError("asked for by a test")
     _sane(self, seat)
-
-
-def _kill_actor(title: str) -> None:
-    _doomed.add(title)
-    Serving._look_at = _look_at  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -39,10 +39,17 @@ class Looker(Serving):
             pass
 
 
+def trusted(*posts: str) -> Terms:
+    """Terms of these posts that outlast a test."""
+    terms = Terms()
+    for post in posts:
+        terms.put(Term(post=post, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    return terms
+
+
 def looks_after_wakes(used_s: float, for_s: float) -> list[float]:
     """When an actor looked that gets a mail every 5 ms."""
-    terms, calls = Terms(), Calls(4)
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    terms, calls = trusted(POST), Calls(4)
     looks: list[float] = []
     ref = Looker.start(terms, calls, Gauges(), used_s, looks)
     try:
@@ -66,9 +73,8 @@ def test_after_a_look_that_cost_much_the_post_rests_in_proportion() -> None:
 
 def looks_after_each(kind: type[Looker], *messages: Any) -> list[int]:
     """How many looks an actor had made after each of these messages, received one after the other on this thread."""
-    terms, calls = Terms(), Calls(4)
+    terms, calls = trusted(POST), Calls(4)
     looks: list[float] = []
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
     actor = kind(terms, calls, Gauges(), 0.0, looks)
     counts = []
     for message in messages:
@@ -106,8 +112,7 @@ class Brief(Looker):
 
 
 def test_news_that_may_wait_is_looked_at_when_its_time_is_over_whoever_ticks() -> None:
-    terms, calls, looks = Terms(), Calls(4), list[float]()
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    terms, calls, looks = trusted(POST), Calls(4), list[float]()
     ref = Brief.start(terms, calls, Gauges(), 0.0, looks)
     try:
         ref.tell(Hold(post=POST))
@@ -121,7 +126,7 @@ def test_news_that_may_wait_is_looked_at_when_its_time_is_over_whoever_ticks() -
     assert looks[1] - woken >= 0.05
 
 
-class Staggered(Looker):
+class Staggered(Brief):
     """News of a pool may wait for a moment, other news for a moment more."""
 
     looked = threading.Semaphore(0)
@@ -129,16 +134,10 @@ class Staggered(Looker):
     def may_wait_s(self, news: Message) -> float:
         return 0.05 if isinstance(news, LookAtDemand) else 0.1
 
-    def look(self, seat: Seat, term: Term) -> None:
-        super().look(seat, term)
-        self.looked.release()
-
 
 def test_news_of_two_posts_that_may_wait_is_looked_at_in_time_for_both_whoever_ticks() -> None:
-    terms, calls, looks = Terms(), Calls(4), list[float]()
     posts = [POST, "queue/other"]
-    for post in posts:
-        terms.put(Term(post=post, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    terms, calls, looks = trusted(*posts), Calls(4), list[float]()
     ref = Staggered.start(terms, calls, Gauges(), 0.0, looks)
     try:
         for post in posts:
@@ -167,6 +166,13 @@ def test_a_cheap_look_follows_each_mail() -> None:
     assert len(looks_after_wakes(used_s=0.0, for_s=0.5)) > 10
 
 
+def answer_to(actor: Serving) -> Answer:
+    """The answer from the actor's inbox, where the call's thread puts it. What was there before is gone."""
+    while not isinstance(message := actor.actor_inbox.get(timeout=10).message, Answer):
+        pass
+    return message
+
+
 class Caller(Looker):
     """Asks something outside at each look."""
 
@@ -177,10 +183,8 @@ class Caller(Looker):
         self.call(seat, "look", f"call {len(self.looks)}", lambda: None, lambda _: None, wakes=self.wakes)
 
     def answered(self) -> None:
-        """Take the answer from the inbox, where the call's thread puts it, and look if that asks for it."""
-        while not isinstance(message := self.actor_inbox.get(timeout=10).message, Answer):
-            pass
-        self.on_receive(message)
+        """Take the answer and look if that asks for it."""
+        self.on_receive(answer_to(self))
         self.on_receive(Tick())
 
 
@@ -190,8 +194,7 @@ class Unwoken(Caller):
 
 @pytest.mark.parametrize(("kind", "looks"), [(Caller, 2), (Unwoken, 1)])
 def test_a_look_follows_an_answer_unless_the_call_says_that_it_wakes_nobody(kind: type[Caller], looks: int) -> None:
-    terms, calls, made = Terms(), Calls(4), list[float]()
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    terms, calls, made = trusted(POST), Calls(4), list[float]()
     actor = kind(terms, calls, Gauges(), 0.0, made)
     for message in (Hold(post=POST), Tick()):
         actor.on_receive(message)
@@ -214,13 +217,11 @@ class Repeater(Looker):
 
 
 def test_a_call_is_not_made_again_while_its_answer_waits_in_the_inbox() -> None:
-    terms, calls, made = Terms(), Calls(4), list[float]()
-    terms.put(Term(post=POST, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    terms, calls, made = trusted(POST), Calls(4), list[float]()
     actor = Repeater(terms, calls, Gauges(), 0.0, made)
     for message in (Hold(post=POST), Tick()):
         actor.on_receive(message)
-    while not isinstance(answer := actor.actor_inbox.get(timeout=10).message, Answer):
-        pass
+    answer = answer_to(actor)
     assert not calls.under_way("the call")
     assert actor.under_way("the call")
     for message in (Wake(post=POST, message=LookAtWishes()), Tick()):
@@ -250,9 +251,7 @@ def test_posts_that_come_together_have_their_first_looks_a_few_at_a_time_and_tho
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     posts, used_s = [f"queue/{number}" for number in range(8)], FIRST_S / 2.5
-    terms, calls, began = Terms(), Calls(4), time.monotonic()
-    for post in posts:
-        terms.put(Term(post=post, holder="a#1", fence=1, trusted_until=time.monotonic() + 1000))
+    terms, calls, began = trusted(*posts), Calls(4), time.monotonic()
     actor = Keeper(terms, calls, Gauges(), used_s)
     monkeypatch.setattr(time, "thread_time", lambda: actor.used_so_far_s)
     for post in posts:

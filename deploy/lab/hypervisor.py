@@ -172,7 +172,7 @@ class Hypervisor:
     def _boot(self, instance: Instance) -> None:
         """In a thread of the crew. What goes wrong leaves the instance dark, as in a real cloud."""
         if self.never_joins(instance):
-            self.dark[instance.instance_id] = "it is to join never"
+            self.dark[instance.instance_id] = "it is never to join"
             return
         try:
             self._boot_node(instance, self._type_of(instance).hardware)
