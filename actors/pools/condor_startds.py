@@ -5,10 +5,7 @@ says how many children it has. An instance id is looked for in the order of INST
 publishes the first, Annex and older APF the second, our user-data the third.
 
 Speed (10,000 ads, of which the query itself takes 0.25 s): one library call an ad, to JSON, takes 0.08 s where one an
-attribute takes 0.15 s; parsing takes 0.08 s more, and as much again to send the rows to the host and to make machines
-of them. All this is saved for ads that did not change since the last reading: the host is told their place in that one.
-Which these are their stamps say, for a quarter of what the JSON costs: a startd counts what it sends, and the collector
-notes when it came. (Another program may merge attributes into an ad without that; the startd's next ad shows them.)
+attribute takes 0.15 s; parsing takes 0.08 s more. `condor_reading` saves all this for ads that did not change.
 
 The rule it keeps: ads are a worker's word. A value of a wrong type, or an ad that cannot be decoded, spoils only
 itself.
@@ -17,8 +14,7 @@ itself.
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,14 +28,11 @@ INSTANCE_ID = ("CloudInstanceID", "EC2InstanceID", "APFInstanceID")
 OURS = " || ".join(f"{name} =!= undefined" for name in (*INSTANCE_ID, "APFQueue"))
 SLOTS = 'SlotType =!= "Dynamic"'
 CONSTRAINT = f"({SLOTS}) && ({OURS})"
-UPDATED = ("UpdateSequenceNumber", "LastHeardFrom")  # other numbers with each update, even of an ad that says the same
 PROJECTION = [
     *INSTANCE_ID, "Name", "MyAddress", "APFQueue", "APFCloud", "AuthenticatedIdentity", "MaxJobRetirementTime",
     "DaemonStartTime", "State", "Activity", "SlotType", "PartitionableSlot", "NumDynamicSlots", "Cpus", "Memory",
     "Disk", "GPUs", "DrainReason", "Draining", "DrainingRequestId", "RecentJobBusyTimeCount", "RecentJobBusyTimeMax",
-    *UPDATED,
 ]  # fmt: skip
-ADS_AT_ONCE = 1000
 CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
 _JSON = json.JSONDecoder(strict=False)  # control characters in texts are let through
@@ -48,61 +41,6 @@ Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
 activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id, jobs that ended lately, the
 longest of them in s."""
-
-Entry = Row | int  # a row, or the place in the former reading of an ad that is as it was then
-
-Stamp = tuple[str, str, int, int]  # of an ad: slot name, address, and UPDATED
-
-
-class Reading:
-    """What is kept of a reading: with it the next one knows which ads are as they were."""
-
-    def __init__(self, ads: Sequence[ClassAd] = ()) -> None:
-        self.name = secrets.token_hex(8)  # no other reading, of any child, is called so
-        self.ads = ads  # until the answer is out: freeing 10,000 of them takes 0.03 s
-        self._texts: list[str] = []
-        self._by_stamp: dict[Stamp, int] = {}
-        self._by_text: dict[str, int] = {}
-
-    def entries(self, ads: Iterable[ClassAd], before: Reading) -> list[Entry]:
-        """Of the next of its ads, in order."""
-        return [self._entry(ad, before) for ad in ads]
-
-    def _entry(self, ad: ClassAd, before: Reading) -> Entry:
-        stamp = _stamp(ad)
-        was = before._by_stamp.get(stamp) if stamp else None
-        text = before._texts[was] if was is not None else _json(ad, stamp)
-        if was is None and text:
-            was = before._by_text.get(text)
-        self._note(stamp, text)
-        return row_of(ad, text) if was is None else was
-
-    def _note(self, stamp: Stamp | None, text: str) -> None:
-        place = len(self._texts)
-        self._texts.append(text)
-        if text:
-            self._by_text[text] = place
-            if stamp:
-                self._by_stamp[stamp] = place
-
-
-_last = Reading()
-
-
-def startds(known: str) -> Iterator[Any]:
-    """First this reading's name, then all slots of startds of interest: entries, in lists of at most ADS_AT_ONCE.
-
-    `known`: the name of the last reading that the host has whole. Where it is not our last one, all entries are rows.
-    """
-    global _last
-    with explained("the collector was asked for startds"):
-        collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, CONSTRAINT, PROJECTION))
-    before = _last if known == _last.name else Reading()
-    _last = Reading(ads)
-    yield _last.name
-    for start in range(0, len(ads), ADS_AT_ONCE):
-        yield _last.entries(ads[start : start + ADS_AT_ONCE], before)
 
 
 def joined(instance_ids: Sequence[str]) -> Iterator[list[Row]]:
@@ -113,10 +51,6 @@ def joined(instance_ids: Sequence[str]) -> Iterator[list[Row]]:
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
         ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, f"({SLOTS}) && ({ours})", PROJECTION))
     yield [row_of(ad) for ad in ads]
-
-
-def forget_ads() -> None:
-    _last.ads = ()
 
 
 def at(address: str) -> list[Row]:
@@ -135,25 +69,21 @@ def _dynamic(ad: ClassAd) -> bool:
     return bool(ad.get("SlotType") == "Dynamic")
 
 
-def _stamp(ad: ClassAd) -> Stamp | None:
-    """None where a part is missing, or is not what it should be: then the whole ad is compared."""
-    try:
-        name, address, number, heard = ad.get("Name"), ad.get("MyAddress"), ad.get(UPDATED[0]), ad.get(UPDATED[1])
-    except ValueError:
-        return None
-    if type(name) is str and type(address) is str and type(number) is int and type(heard) is int:
-        return name, address, number, heard
-    return None
-
-
-def _json(ad: ClassAd, stamp: Stamp | None) -> str:
-    """The ad without its stamp; empty where it cannot be decoded."""
-    for name in UPDATED if stamp else ():
-        del ad[name]
+def json_of(ad: ClassAd) -> str:
+    """Empty where it cannot be decoded."""
     try:
         return str(ad.printJson())
     except ValueError:
         return ""
+
+
+def text_of(ad: ClassAd, name: str) -> str:
+    """As `row_of` reads a text."""
+    try:
+        value = ad.get(name)
+    except ValueError:
+        return ""
+    return value if isinstance(value, str) else _text(_one_by_one(ad, [name]), name)
 
 
 def row_of(ad: ClassAd, text: str = "") -> Row:

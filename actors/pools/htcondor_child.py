@@ -16,13 +16,13 @@ from typing import Any
 
 import htcondor2
 
-from actors.pools import condor_drain, condor_errors, condor_jobs, condor_startds
+from actors.pools import condor_drain, condor_errors, condor_jobs, condor_reading, condor_startds
 
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "schedds": condor_jobs.schedds,
     "jobs": condor_jobs.jobs,
     "jobs_on": condor_jobs.jobs_on,
-    "startds": condor_startds.startds,
+    "startds": condor_reading.startds,
     "joined": condor_startds.joined,
     "look": condor_drain.look,
     "drain": condor_drain.drain,
@@ -49,5 +49,5 @@ def begin(collector: str, token_directory: str, trust_domain: str, timeout_s: fl
 
 def rest() -> None:
     """What can wait until the answer is out."""
-    condor_startds.forget_ads()
+    condor_reading.forget_ads()
     gc.collect()

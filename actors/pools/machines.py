@@ -1,9 +1,8 @@
 """Rows of slots (from a child) become the machines of a reading.
 
-Most of 10,000 machines are as they were in the reading before. Of those the child sends only the place that their ad
-had in it, and such a machine *is* the object of the reading before: no building, and no memory for copies. A reading
-that broke off is none: the next one asks for the changes since the last whole one, and the child, which has another
-now, sends all.
+Most of 10,000 machines are as they were in the reading before. Of those the child sends nothing, and such a machine
+*is* the object of the reading before: no building, and no memory for copies. A reading that broke off is none: the next
+one asks for the changes since the last whole one, and the child, if it has another by now, tells them from nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from actors.fleet.seen import Machine, Slot
 from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row
-Entry = Row | int  # see condor_startds.Entry
-_NAME, _ADDRESS, _RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 0, 1, 6, 7, 8, 20, 21
+Place = tuple[str, str, str]  # see condor_reading.Place
+_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 6, 7, 8, 20, 21
 
 
 class MachineMemory:
@@ -27,59 +26,60 @@ class MachineMemory:
 
     def __init__(self) -> None:
         self.last = ""
-        self._last = _Places()
+        self._last = _Startds()
 
     def reading(self, answers: Iterator[Any]) -> tuple[Machine, ...]:
-        """The machines of all entries: `answers` are the reading's name, and lists of entries.
+        """The machines of all startds: `answers` as from condor_reading.startds.
 
-        The slots of one startd may be in any lists. Whatever `answers` raises leaves the last reading as it was.
+        The slots of one startd may be in any of them. Whatever `answers` raises leaves the last reading as it was.
         """
-        name, places = str(next(answers)), _Places()
-        for entries in answers:
-            places.add(entries, self._last)
-        found = tuple(places.machine_of(startd) for startd in places.startds.values())
-        self.last, self._last = name, places
-        return found
+        name, before = next(answers)
+        now = self._last.copy() if before else _Startds()
+        for rows, gone in answers:
+            now.change(rows, gone)
+        self.last, self._last = name, now
+        return now.all()
 
 
-class _Places:
-    """One reading, by the places of its ads. Most is done while the child is at the next list."""
+class _Startds:
+    """Rows and machine of each startd, by its name and address."""
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.machines: list[Machine] = []  # that it was in the last reading, or that the row makes alone
-        self.startds: dict[tuple[str, str], list[int]] = {}  # the places of each startd's slots
+    def __init__(
+        self, rows: dict[Row, tuple[Row, ...]] | None = None, machines: dict[Row, Machine] | None = None
+    ) -> None:
+        self._rows, self._machines = rows or {}, machines or {}
 
-    def add(self, entries: list[Entry], before: _Places) -> None:
-        for place, entry in enumerate(entries, len(self.rows)):
-            if isinstance(entry, int):
-                row, one = before.rows[entry], before.machines[entry]
-            else:
-                row, one = entry, machine((entry,))
-            self.rows.append(row)
-            self.machines.append(one)
-            self.startds.setdefault((row[_NAME], row[_ADDRESS]), []).append(place)
+    def copy(self) -> _Startds:
+        return _Startds(dict(self._rows), dict(self._machines))
 
-    def machine_of(self, places: list[int]) -> Machine:
-        """The one of the last reading, where it had all these slots and no other; else a new one."""
-        found = self.machines[places[0]]
-        if len(found.slots) == len(places) and (len(places) == 1 or all(self.machines[at] is found for at in places)):
-            return found
-        found = machine(_in_order([self.rows[place] for place in places]))
-        for place in places:
-            self.machines[place] = found
-        return found
+    def all(self) -> tuple[Machine, ...]:
+        return tuple(self._machines.values())
 
+    def change(self, rows: Iterable[Row], gone: Iterable[Place]) -> None:
+        """Each machine is made once for all of its slots that changed."""
+        new: dict[Row, dict[str, Row | None]] = {}
+        for *startd, slot in gone:
+            new.setdefault(tuple(startd), {})[slot] = None
+        for row in rows:
+            new.setdefault(row[:2], {})[row[_SLOT]] = row
+        for key, slots in new.items():
+            self._change(key, slots)
 
-def _in_order(rows: list[Row]) -> tuple[Row, ...]:
-    return tuple(rows) if len(rows) == 1 else tuple(sorted(rows, key=lambda row: str(row[_SLOT])))
+    def _change(self, startd: Row, slots: dict[str, Row | None]) -> None:
+        all_slots = {row[_SLOT]: row for row in self._rows.get(startd, ())} | slots
+        rows = tuple(row for _, row in sorted(all_slots.items()) if row is not None)
+        if rows:
+            self._rows[startd], self._machines[startd] = rows, machine(rows)
+        else:
+            self._rows.pop(startd, None)
+            self._machines.pop(startd, None)
 
 
 def machines_of(rows: Iterable[Row]) -> tuple[Machine, ...]:
     """Each startd of these slots."""
-    places = _Places()
-    places.add(list(rows), places)
-    return tuple(places.machine_of(startd) for startd in places.startds.values())
+    found = _Startds()
+    found.change(rows, ())
+    return found.all()
 
 
 def machine(rows: tuple[Row, ...]) -> Machine:

@@ -27,7 +27,8 @@ from tests.benchmarks.site import stop_negotiator, until
 from tests.benchmarks.stalls import Watch
 
 STARTDS, JOBS, CLASSES = 10_000, 50_000, 10
-ROUNDS = 7
+ROUNDS = 11
+BETWEEN_S = 1.0  # readings: `interval_s` allows no less
 MOST_RATIO, MOST_STALL_MS = 1.5, 50.0
 QUEUES = (("atlas", 'MATCH_APF_QUEUE == "atlas"', "true", 0.0),)
 
@@ -40,14 +41,12 @@ def compare(
     garbage = Garbage()
     raws, readings, stalls = [], [], []
     for number in range(1, ROUNDS + 1):
-        change(2 * number)
-        garbage.sweep()
+        _let_pass(change, 2 * number, garbage)
         raws.append(raw())
         start = time.perf_counter()
         reading()
         readings.append(time.perf_counter() - start)
-        change(2 * number + 1)
-        garbage.sweep()
+        _let_pass(change, 2 * number + 1, garbage)
         with Watch() as watch:
             reading()
         stalls.append(watch.longest_s * 1e3)
@@ -57,6 +56,12 @@ def compare(
         Figure(what="- stall of other threads, median", ours=statistics.median(stalls), unit="ms", limit=MOST_STALL_MS),
         Figure(what="- stall of other threads, the worst", ours=max(stalls), unit="ms"),
     ]
+
+
+def _let_pass(change: Callable[[int], object], turn: int, garbage: Garbage) -> None:
+    change(turn)
+    garbage.sweep()
+    time.sleep(BETWEEN_S)
 
 
 def startds(lab: LabPool, pool: Htcondor, raw: Lane, worker: Lane) -> list[Figure]:

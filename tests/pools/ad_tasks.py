@@ -7,7 +7,7 @@ from typing import Any
 
 from classad2 import ClassAd, ExprTree
 
-from actors.pools import condor_jobs, condor_startds
+from actors.pools import condor_jobs, condor_reading, condor_startds
 
 
 def begin() -> None:
@@ -26,11 +26,39 @@ def job_class(ad: str, jobs: str, start: str) -> Iterator[Any]:
     yield condor_jobs.class_of(ClassAd(ad), "atlas", condor_jobs.relevant(jobs, start))
 
 
-def entries(before: tuple[str, ...], now: tuple[str, ...]) -> Iterator[Any]:
-    """Of the ads of a reading, after one with those `before`."""
-    first = condor_startds.Reading()
-    first.entries(map(ClassAd, before), condor_startds.Reading())
-    yield condor_startds.Reading().entries(map(ClassAd, now), first)
+def changes(*readings: tuple[tuple[str, ...], ...]) -> Iterator[Any]:
+    """Of each reading: the rows and places that it tells, and of how many ads each query brought stamps, or all.
+
+    A reading is what the collector has at each query, the last from then on.
+    """
+    before = condor_reading.Told()
+    for moments in readings:
+        now, collector = condor_reading.Told(), Collector(moments)
+        parts = list(condor_reading.changes(collector.ask, before, now))
+        yield (
+            [row for rows, _ in parts for row in rows],
+            [place for _, gone in parts for place in gone],
+            collector.asked,
+        )
+        before = now
+
+
+class Collector:
+    """Answers as one does, from ads in memory."""
+
+    def __init__(self, moments: tuple[tuple[str, ...], ...]) -> None:
+        self._moments = list(moments)
+        self.asked: list[tuple[str, int]] = []
+
+    def ask(self, constraint: str, projection: list[str]) -> list[ClassAd]:
+        ads = map(ClassAd, self._moments.pop(0) if len(self._moments) > 1 else self._moments[0])
+        found = [_projected(ad, projection) for ad in ads if ExprTree(constraint).eval(ad) is True]
+        self.asked.append(("stamps" if projection == condor_reading.STAMP else "all", len(found)))
+        return found
+
+
+def _projected(ad: ClassAd, names: list[str]) -> ClassAd:
+    return ClassAd({name: ad.lookup(name) for name in names if name in ad})
 
 
 def constraint(jobs: tuple[str, ...]) -> Iterator[Any]:
@@ -46,7 +74,7 @@ def concerned(ad: str, jobs: tuple[str, ...]) -> Iterator[Any]:
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "row": row,
     "job_class": job_class,
-    "entries": entries,
+    "changes": changes,
     "concerned": concerned,
     "constraint": constraint,
 }

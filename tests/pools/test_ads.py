@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.fleet.seen import Machine
 from actors.pools.children import ChildFailed, Lane
-from actors.pools.machines import MachineMemory, machine
+from actors.pools.machines import MachineMemory, machine, machines_of
 
 SLOT = 'Name = "slot1@w.lab"; MyAddress = "<1.2.3.4:9618>"; State = "Unclaimed"; Activity = "Idle"; '
 
@@ -65,8 +65,12 @@ def test_the_smallest_retirement_time_of_a_machines_slots_counts(lane: Lane) -> 
     assert machine(rows).max_retirement_s == 3
 
 
-def reading(memory: MachineMemory, *lists: list[Any], name: str = "first") -> dict[str, Machine]:
-    return {found.name: found for found in memory.reading(iter([name, *lists]))}
+def reading(
+    memory: MachineMemory, *changes: list[Any], gone: tuple[Any, ...] = (), name: str = "n"
+) -> dict[str, Machine]:
+    """The machines by name, after lists of rows that changed since the reading before."""
+    answers = [(name, memory.last), *((rows, []) for rows in changes), ([], list(gone))]
+    return {found.name: found for found in memory.reading(iter(answers))}
 
 
 def slot(lane: Lane, name: str, address: str, state: str = "Unclaimed") -> tuple[object, ...]:
@@ -76,68 +80,42 @@ def slot(lane: Lane, name: str, address: str, state: str = "Unclaimed") -> tuple
 def test_a_machine_that_did_not_change_is_the_same_object_in_the_next_reading(lane: Lane) -> None:
     memory = MachineMemory()
     first = reading(memory, [slot(lane, "slot1@a", "a")], [slot(lane, "slot1@b", "b")])
-    second = reading(memory, [slot(lane, "slot1@b", "b", "Claimed"), 0], name="second")
+    second = reading(memory, [slot(lane, "slot1@b", "b", "Claimed")], name="second")
     assert second["a"] is first["a"]
     assert (first["b"].slots[0].state, second["b"].slots[0].state) == ("Unclaimed", "Claimed")
     assert memory.last == "second"
 
 
-def test_a_machine_of_several_slots_is_the_same_object_as_long_as_none_of_them_changes_comes_or_goes(
-    lane: Lane,
-) -> None:
+def test_a_slot_that_changes_comes_or_goes_leaves_its_startds_other_slots(lane: Lane) -> None:
     memory = MachineMemory()
-    first = reading(memory, [slot(lane, "slot1@a", "a"), slot(lane, "slot2@a", "a")])
-    same = reading(memory, [1], [0])
-    fewer = reading(memory, [0])
-    more = reading(memory, [0, slot(lane, "slot2@a", "a")])
-    changed = reading(memory, [0, slot(lane, "slot2@a", "a", "Claimed")])
-    assert same["a"] is first["a"]
+    reading(memory, [slot(lane, "slot1@a", "a"), slot(lane, "slot2@a", "a")])
+    fewer = reading(memory, gone=(("a", "<a>", "slot2@a"),))
+    more = reading(memory, [slot(lane, "slot2@a", "a")])
+    changed = reading(memory, [slot(lane, "slot1@a", "a", "Claimed")])
     assert [len(found["a"].slots) for found in (fewer, more, changed)] == [1, 2, 2]
-    assert [one.state for one in changed["a"].slots] == ["Unclaimed", "Claimed"]
+    assert [one.state for one in changed["a"].slots] == ["Claimed", "Unclaimed"]
+    assert reading(memory, gone=(("a", "<a>", "slot1@a"), ("a", "<a>", "slot2@a"))) == {}
 
 
-def ad(updated: str, state: str = "Unclaimed", address: str = "a") -> str:
-    return f'[ Name = "slot1@w"; MyAddress = "<{address}>"; State = "{state}"; {updated} ]'
-
-
-STAMPED = "UpdateSequenceNumber = 7; LastHeardFrom = 100"
-
-
-@pytest.mark.parametrize("updated", ["UpdateSequenceNumber = 8; LastHeardFrom = 100", STAMPED.replace("100", "101")])
-def test_an_ad_that_came_anew_is_compared_with_the_one_before(lane: Lane, updated: str) -> None:
-    assert lane.call("entries", (ad(STAMPED),), (ad(updated),)) == [0]
-    (row,) = lane.call("entries", (ad(STAMPED),), (ad(updated, "Claimed"),))
-    assert "Claimed" in row
-
-
-def test_an_ad_that_did_not_come_anew_is_as_it_was_wherever_it_stands_now(lane: Lane) -> None:
-    two = (ad(STAMPED, address="a"), ad(STAMPED, "Claimed", address="b"))
-    assert lane.call("entries", two, two[::-1]) == [1, 0]
-
-
-def test_what_others_merged_into_an_ad_shows_with_its_startds_next_one(lane: Lane) -> None:
-    assert lane.call("entries", (ad(STAMPED),), (ad(STAMPED, "Claimed"),)) == [0]
-
-
-@pytest.mark.parametrize("updated", ["", "LastHeardFrom = 100", 'UpdateSequenceNumber = {1}; LastHeardFrom = "x"'])
-def test_an_ad_that_does_not_say_when_it_came_is_compared(lane: Lane, updated: str) -> None:
-    assert lane.call("entries", (ad(updated),), (ad(updated),)) == [0]
-    (row,) = lane.call("entries", (ad(updated),), (ad(updated, "Claimed"),))
-    assert "Claimed" in row
+def test_changes_to_nothing_are_all_there_is(lane: Lane) -> None:
+    memory = MachineMemory()
+    reading(memory, [slot(lane, "slot1@a", "a")])
+    (found,) = memory.reading(iter([("of a new child", ""), ([slot(lane, "slot1@b", "b")], [])]))
+    assert (found.name, memory.last) == ("b", "of a new child")
 
 
 def test_a_reading_that_broke_off_leaves_the_last_whole_one(lane: Lane) -> None:
     def broken() -> Iterator[Any]:
-        yield "broken"
-        yield [slot(lane, "slot1@b", "b")]
+        yield "broken", "first"
+        yield [slot(lane, "slot1@a", "a", "Claimed"), slot(lane, "slot1@b", "b")], []
         raise ChildFailed("killed")
 
     memory = MachineMemory()
-    first = reading(memory, [slot(lane, "slot1@a", "a")])
+    first = reading(memory, [slot(lane, "slot1@a", "a")], name="first")
     with pytest.raises(ChildFailed):
         memory.reading(broken())
     assert memory.last == "first"
-    assert reading(memory, [0], name="third")["a"] is first["a"]
+    assert reading(memory, name="third") == first
 
 
 def test_slots_of_one_startd_are_one_machine_in_whatever_parts_they_come(lane: Lane) -> None:
@@ -147,7 +125,7 @@ def test_slots_of_one_startd_are_one_machine_in_whatever_parts_they_come(lane: L
 
 def test_two_startds_of_one_name_at_two_addresses_are_two_machines(lane: Lane) -> None:
     rows = [slot(lane, "slot1@a", "1"), slot(lane, "slot1@a", "2")]
-    assert len(MachineMemory().reading(iter(["first", rows]))) == 2
+    assert len(machines_of(rows)) == 2
 
 
 JOB = "RequestCpus = 2; RequestMemory = 1.5; RequestDisk = DiskUsage * 2; DiskUsage = 1000; "
