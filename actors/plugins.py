@@ -8,7 +8,7 @@
 
 `Settings` is a subclass of `config.AnyCloud` or `config.AnyPool`: the keys of its table, checked like ours.
 `of(name, config)` makes the cloud or pool of that name, without any call. A name of our own cannot be taken. See
-examples/step-whole-racks and examples/cloud-script.
+deploy/examples/step-whole-racks and deploy/examples/cloud-script.
 """
 
 from __future__ import annotations

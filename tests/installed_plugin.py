@@ -13,7 +13,7 @@ import pytest
 
 from actors.plugins import known_kinds, known_steps
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent / "deploy/examples"
 STEPS = "autopyfactory_cloud.steps"
 
 
