@@ -18,7 +18,7 @@ from actors.rules import rules_of
 from tests.installed_plugin import a_site, forget, install, install_example
 
 ROOT = Path(__file__).parent.parent
-EXAMPLE = ROOT / "examples" / "step-whole-racks"
+EXAMPLE = ROOT / "deploy/examples" / "step-whole-racks"
 CONFIG = (ROOT / "configs" / "minimal.toml").read_text() + 'steps = [{ step = "whole-racks", rack = 16 }]\n'
 
 

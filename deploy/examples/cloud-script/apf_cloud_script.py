@@ -28,21 +28,21 @@ from actors.fleet.seen import Instance, Listed
 REMEDIES = {10: NoCapacity, 11: Quota, 12: Throttled, 13: Refused, 14: TokenUsed, 15: Spent}
 
 
-class Settings(AnyCloud):
+class ScriptSettings(AnyCloud):
     kind: Literal["script"]
     command: tuple[str, ...]  # with its arguments; `start`, `list` or `end` is added
 
 
 class ScriptCloud:
-    Settings = Settings
+    Settings = ScriptSettings
 
-    def __init__(self, name: str, settings: Settings, factory: str) -> None:
+    def __init__(self, name: str, settings: ScriptSettings, factory: str) -> None:
         self._settings, self._names = settings, {"factory": factory, "cloud": name}
 
     @classmethod
     def of(cls, name: str, config: Config) -> ScriptCloud:
         settings = config.clouds[name]
-        assert isinstance(settings, Settings)
+        assert isinstance(settings, ScriptSettings)
         return cls(name, settings, config.factory.name)
 
     def prepare(self, order: Order) -> str:
