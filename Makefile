@@ -2,11 +2,12 @@
 # make test      the whole suite                  make bench   speed beside the raw calls
 # make lint      ruff, mypy, import contracts     make demo-ha three hosts, one killed, one frozen
 # make faults    random faults on many hosts, SEED=n repeats a run
+# make image     does the user-data make a stock Debian a worker? Boots one; root, qemu-system-x86 and debootstrap
 # make campaign  VMS=10000 SEED=n: every kind of fault on a fleet; campaign-guards: each guard switched off in turn
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test demo demo-ha faults campaign campaign-guards bench clean
+.PHONY: install tools lint test demo demo-ha faults image campaign campaign-guards bench clean
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -40,6 +41,9 @@ demo-ha: install
 
 faults: tools
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
+image: tools
+	$(BIN)/python -m tests.image
 
 campaign: tools
 	$(BIN)/python -m tests.world_campaign $(if $(VMS),--vms $(VMS)) $(if $(SEED),--seed $(SEED)) $(ARGS)

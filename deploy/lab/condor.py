@@ -108,8 +108,8 @@ def _apt_options(suite: str, scratch: Path) -> list[str]:
     for folder in ("sources", "lists/partial", "archives/partial"):
         (scratch / folder).mkdir(parents=True)
     (scratch / "status").touch()
-    mirror, keyring = _debian_mirror(), _keyring()
-    stanza = f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
+    source, keyring = mirror(), _keyring()
+    stanza = f"Types: deb\nURIs: {source}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
     (scratch / "sources/lab.sources").write_text(stanza)
     settings = {
         "Dir::Etc::sourcelist": "/dev/null",
@@ -129,7 +129,7 @@ def _apt_options(suite: str, scratch: Path) -> list[str]:
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
-def _debian_mirror(etc: Path = Path("/etc/apt")) -> str:
+def mirror(etc: Path = Path("/etc/apt")) -> str:
     """The mirror that this machine's apt uses for Debian itself, in either form of its sources."""
     codename = debian_codename()
     for suites, uri in _sources(etc):

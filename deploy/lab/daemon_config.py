@@ -72,10 +72,11 @@ LOCAL_CONFIG_DIR =
 
 
 def network(collector: str) -> str:
-    """The pool's side: loopback only, one domain. `collector` is host:port."""
+    """The pool's side: one address of this machine, one domain. `collector` is host:port, at that address."""
+    address = collector.partition(":")[0]
     return f"""
-{LOOPBACK}
-CONDOR_HOST = {collector.partition(":")[0]}
+{interface(address)}
+CONDOR_HOST = {address}
 COLLECTOR_HOST = {collector}
 DEFAULT_DOMAIN_NAME = {DOMAIN}
 UID_DOMAIN = {DOMAIN}
@@ -84,8 +85,10 @@ TRUST_DOMAIN = {DOMAIN}
 """
 
 
-LOOPBACK = """
-NETWORK_INTERFACE = 127.0.0.1
+def interface(address: str = "127.0.0.1") -> str:
+    """Daemons that only this address of the machine leads to."""
+    return f"""
+NETWORK_INTERFACE = {address}
 BIND_ALL_INTERFACES = false
 ENABLE_IPV6 = false
 NO_DNS = true

@@ -4,7 +4,8 @@ Why: a worker learns its instance id from here and publishes it; the factory mat
 
 The rule it keeps: IMDSv2 only. A session token first (`PUT latest/api/token` with its life in seconds), then questions
 that carry it; without a token, or with another instance's, the answer is 401. Each instance has a path of its own
-(`/i-.../latest/...`) where a cloud has a link-local address.
+(`/i-.../latest/...`) where a cloud has a link-local address; what asks without one is taken for the last instance that
+was added. A dated version of the protocol is as good as `latest`.
 Source: the EC2 user guide on instance metadata.
 """
 
@@ -30,6 +31,7 @@ class MetadataService:
 
     def __init__(self) -> None:
         self._instances: dict[str, _Instance] = {}
+        self.last = ""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -55,7 +57,12 @@ class MetadataService:
         `answers` maps a path below `latest/` ("meta-data/instance-id") to its text.
         """
         self._instances[instance_id] = _Instance(answers=dict(answers))
-        return f"http://127.0.0.1:{self._server.server_port}/{instance_id}"
+        self.last = instance_id
+        return f"http://127.0.0.1:{self.port}/{instance_id}"
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
 
     def remove(self, instance_id: str) -> None:
         self._instances.pop(instance_id, None)
@@ -72,16 +79,17 @@ class MetadataService:
         return 200, token
 
     def answer(self, instance_id: str, path: str, token: str | None) -> tuple[int, str]:
-        """The answer to a GET: (status, text). A folder answers with the names in it."""
+        """The answer to a GET: (status, text). A folder answers with the names in it, those of folders with a slash."""
         instance = self._instances.get(instance_id)
         if instance is None:
             return 404, "not found"
         if token not in instance.tokens:
             return 401, "a token is required"
-        asked = path.removeprefix("latest/").rstrip("/")
+        asked = path.partition("/")[2].rstrip("/")
         if asked in instance.answers:
             return 200, instance.answers[asked]
-        names = {key.removeprefix(f"{asked}/") for key in instance.answers if key.startswith(f"{asked}/")}
+        below = [key.removeprefix(f"{asked}/") for key in instance.answers if key.startswith(f"{asked}/")]
+        names = {"".join(key.partition("/")[:2]) for key in below}
         return (200, "\n".join(sorted(names))) if names else (404, "not found")
 
 
@@ -99,8 +107,9 @@ def _handler(service: MetadataService) -> type[BaseHTTPRequestHandler]:
             """No access log."""
 
         def _where(self) -> tuple[str, str]:
-            instance_id, _, path = unquote(self.path).lstrip("/").partition("/")
-            return instance_id, path
+            asked = unquote(self.path).lstrip("/")
+            instance_id, _, path = asked.partition("/")
+            return (instance_id, path) if instance_id.startswith("i-") else (service.last, asked)
 
         def _send(self, status: int, text: str) -> None:
             body = text.encode()

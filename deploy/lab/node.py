@@ -81,7 +81,7 @@ class Node:
         first = f"NETWORK_HOSTNAME = {self.name}.{DOMAIN}\nDEFAULT_DOMAIN_NAME = {DOMAIN}\n"
         last = (
             daemon_config.places(self.master.prefix, self.directory).replace("LOCAL_CONFIG_DIR =\n", "")
-            + daemon_config.LOOPBACK
+            + daemon_config.interface()
             + daemon_config.pace(pace)
             + _machine(hardware, self.directory / POWER_OFF_FOLDER / "poweroff")
             + _guest_tokens(self.directory)

@@ -32,24 +32,31 @@ class PoolNotUp(Exception):
 class LabPool:
     """Collector, negotiator and `schedds` access points in `directory`.
 
-    `prefix` is an unpacked HTCondor (default: the newest that can be had). Usable as a context manager.
+    `prefix` is an unpacked HTCondor (default: the newest that can be had), `address` one of this machine's. Usable as a
+    context manager.
     """
 
     def __init__(
-        self, directory: Path, pace: Pace | str = Pace.QUICK, *, schedds: int = 1, prefix: Path | None = None
+        self,
+        directory: Path,
+        pace: Pace | str = Pace.QUICK,
+        *,
+        schedds: int = 1,
+        prefix: Path | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
         self.directory = directory
         self.pace = Pace(pace)
         self.prefix = prefix or condor_prefix()
         self.user = lab_user()
-        self.collector = ""
+        self.collector, self._address = "", address
         self._central = self._master("central")
         self.access_points = [self._access_point(f"ap{n}") for n in range(1, schedds + 1)]
 
     def start(self) -> None:
         """Start all daemons; returns when the schedds' ads are in the collector."""
         tokens.make_signing_key(self.directory / "secrets", self.user)
-        self.collector = f"127.0.0.1:{_free_port()}"
+        self.collector = f"{self._address}:{_free_port(self._address)}"
         self._central.start(self._central_config())
         self._mint_own_token()
         _until(self._collector_answers, "the collector", self._central)
@@ -194,11 +201,11 @@ def _until(condition: Callable[[], bool], what: str, master: Master) -> None:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     while True:
         port = random.choice(_PORTS)
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
+            if probe.connect_ex((address, port)) != 0:
                 return port
 
 

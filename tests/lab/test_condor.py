@@ -32,24 +32,24 @@ def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_mirror_is_found_among_others_in_deb822_sources(etc: Path) -> None:
     (etc / "sources.list.d/a-node.sources").write_text(OTHER)
     (etc / "sources.list.d/debian.sources").write_text(DEBIAN)
-    assert condor_module._debian_mirror(etc) == "http://mirror.example/debian"
+    assert condor_module.mirror(etc) == "http://mirror.example/debian"
 
 
 def test_the_mirror_is_found_in_a_one_line_list(etc: Path) -> None:
     lines = ["# deb http://old.example/debian trixie main", "deb [arch=amd64] http://one.example/debian trixie main"]
     (etc / "sources.list").write_text("\n".join(lines))
-    assert condor_module._debian_mirror(etc) == "http://one.example/debian"
+    assert condor_module.mirror(etc) == "http://one.example/debian"
 
 
 def test_a_source_that_is_switched_off_is_not_taken(etc: Path) -> None:
     (etc / "sources.list.d/debian.sources").write_text("Enabled: no\n" + DEBIAN.partition("\n")[2])
     with pytest.raises(CannotHave, match="no source for Debian trixie"):
-        condor_module._debian_mirror(etc)
+        condor_module.mirror(etc)
 
 
 def test_a_mirror_that_cannot_be_reached_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(condor_module, "debian_codename", lambda: "trixie")
-    monkeypatch.setattr(condor_module, "_debian_mirror", lambda: "http://127.0.0.1:9/debian")
+    monkeypatch.setattr(condor_module, "mirror", lambda: "http://127.0.0.1:9/debian")
     with pytest.raises(CannotHave, match=r"^trixie: (apt-get.*127\.0\.0\.1|apt-get: .*No such file|.*keyring)"):
         condor_prefix(("trixie",), tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*/.whole"))

@@ -40,6 +40,13 @@ def test_a_question_with_a_token_is_answered(service: MetadataService) -> None:
     assert _call(f"{base}/latest/meta-data/instance-id", **token) == (200, "i-1")
     assert _call(f"{base}/latest/user-data", **token) == (200, "hello")
     assert _call(f"{base}/latest/meta-data/placement/", **token) == (200, "region")
+    assert _call(f"{base}/2021-03-23/meta-data/", **token) == (200, "instance-id\nplacement/")
+
+
+def test_who_asks_without_an_id_is_the_last_instance_that_was_added(service: MetadataService) -> None:
+    service.add("i-2", {"user-data": "bye"})
+    base = service.add("i-1", ANSWERS).removesuffix("/i-1")
+    assert _call(f"{base}/latest/user-data", **_token(base)) == (200, "hello")
 
 
 def test_a_question_without_a_token_is_refused(service: MetadataService) -> None:
