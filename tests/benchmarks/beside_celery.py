@@ -85,7 +85,7 @@ def _celery() -> Side | None:
     try:
         app = celery_app()
     except ModuleNotFoundError:
-        sys.stdout.write("  celery is not installed: pip install '.[bench]'\n")
+        sys.stdout.write("  celery is not installed: pip install -e '.[bench]'\n")
         return None
     with _running(CELERY) as pid:
         return _measured(pid, lambda number: app.send_task(TASK, args=(number,)))
