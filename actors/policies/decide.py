@@ -266,9 +266,14 @@ def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Standing], dem
         missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
         why.append(f"demand is incomplete, without {missing or 'any schedd'}")
     if settled.waiting.jobs:
-        full = "; ".join(f"{c.name}: {c.full or settled.budget.full(c.rules) or 'no room'}" for c in standing)
+        full = "; ".join(f"{cloud.name}: {_full_by(cloud, settled)}" for cloud in standing)
         why.append(f"{settled.waiting.jobs} jobs wait for room ({full})")
     return (*why, *(unmet.why for unmet in wanted.unmet))
+
+
+def _full_by(cloud: Standing, settled: Settled) -> str:
+    new = settled.places.new.get(cloud.name, 0)
+    return cloud.full or settled.budget.full(cloud.rules) or (f"the {new} new fill it" if new else "no room")
 
 
 def _decision(

@@ -31,7 +31,10 @@ def test_the_cheapest_tier_is_filled_first_and_the_rest_spills_over() -> None:
 def test_jobs_without_room_anywhere_are_counted_and_the_limits_are_named() -> None:
     decision = cascade().decide(demand(jobs(99)))
     assert decision.waiting == 89
-    assert any("89 jobs wait for room" in sentence for sentence in decision.why)
+    assert (
+        "89 jobs wait for room (private: the 2 new fill it; spot: the 4 new fill it; dear: the 4 new fill it)"
+        in decision.why
+    )
 
 
 def test_a_closed_cloud_is_passed_over_at_once_and_its_unlaunched_want_is_dropped() -> None:
