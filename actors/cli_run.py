@@ -7,13 +7,15 @@ A second signal ends the process at once; that is safe too, only slower for the 
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from types import FrameType
 
 import structlog
 
 from actors.app import Host
 from actors.config import Config
+
+LOOK_S = 1.0
 
 log = structlog.get_logger("host")
 
@@ -29,7 +31,8 @@ def run(config: Config, host: str = "", posts: str = "*") -> None:
     try:
         with Host(config, host, posts) as up:
             log.info("serving", console=_console(config, up))
-            threading.Event().wait()
+            while True:  # a signal that comes right before a wait is seen after it
+                time.sleep(LOOK_S)
     except _Told as told:
         log.info("host down", why=str(told), vms="left as they are")
 

@@ -44,7 +44,8 @@ def main(config: str, name: str, posts: str = "*") -> None:
     signal.signal(signal.SIGUSR1, lambda *_: _doomed.add(Path(f"{config}.kill-actor").read_text().strip()))
     Serving._look_at = _look_at  # type: ignore[method-assign]
     with Host(load(config), name, posts):
-        over.wait()
+        while not over.wait(1.0):  # a signal that comes right before a wait is seen after it
+            pass
 
 
 _doomed: set[str] = set()  # titles of actors whose next look raises, once
