@@ -14,7 +14,8 @@ from actors.pools.children import Lane
 Ads = tuple[str, ...]
 Told = tuple[dict[str, str], list[str], list[tuple[str, int]]]  # states by startd, startds that are gone, queries
 
-_STATE = 9  # of a row
+_SLOT, _STATE = 8, 9  # of a row
+STAMPED = "UpdateSequenceNumber = 1; LastHeardFrom = 100"
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,17 @@ def test_one_that_leaves_between_the_two_queries_is_gone(lane: Lane) -> None:
     _, (told, gone, _), (again, _, _) = read(lane, THREE, [B_CAME, (ad("a"), ad("c"))], B_CAME)
     assert (told, gone) == ({}, ["b"])
     assert again == {"b": "Claimed"}
+
+
+@pytest.mark.parametrize(
+    "name", ['strcat("slot1@", Site)', '"slot1@tab\\there"', '"slot1@a\\"b"', "undefined", "7", "Missing"]
+)
+@pytest.mark.parametrize("address", ['"<a>"', "undefined", "{1}", 'strcat("<", Site, ">")'])
+def test_what_is_gone_is_named_as_it_was_told_whatever_it_calls_itself(lane: Lane, name: str, address: str) -> None:
+    odd = f'[ Name = {name}; MyAddress = {address}; Site = "x"; CloudInstanceID = "i"; {STAMPED} ]'
+    (rows, _, _), (_, gone, _) = lane.stream("changes", ((odd,),), ((),))
+    assert gone == [(row[0], row[1], row[_SLOT]) for row in rows]
+    assert len(gone) == 1
 
 
 WORLDS = st.lists(  # one after the other: by name, the state of each startd, and whether it sent an ad since
