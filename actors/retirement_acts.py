@@ -61,6 +61,9 @@ class CloudSeat:
     marks: Marks = field(default_factory=Marks)
     quiet: bool = False
     empty: list[tuple[Vm, Vm, str]] = field(default_factory=list)  # verified: row before, row after, what was seen
+    verified: set[str] = field(
+        default_factory=set
+    )  # ids of VMs that were written down so, and no end call was made yet
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
@@ -97,15 +100,23 @@ class Acts(Serving):
         unjoined: list[Vm] = []
         asked_for = [(vm, what) for vm in registry.vms() if (what := act(vm, now)) is not None]
         for vm, what in sorted(asked_for, key=lambda one: urgent(one[0]), reverse=True):
-            if what is Act.END:
+            if what is Act.END and self._may_end(seat, vm):
                 ends.append(vm)
             elif what is Act.END_UNJOINED:
                 unjoined.append(vm)
             elif self._may_try(seat, vm):
-                self._one_by_one[what](seat, vm)
+                self._one_by_one[Act.END_ASKED if what is Act.END else what](seat, vm)
+        seat.state.verified.intersection_update(vm.id for vm in ends)
         self._end(seat, [vm for vm in ends if self._may_try(seat, vm)][:END_BATCH])
         self._end_unjoined(seat, [vm for vm in unjoined if self._may_try(seat, vm)][:END_BATCH])
         self._mark_holds(seat, registry)
+
+    def _may_end(self, seat: Seat, vm: Vm) -> bool:
+        """At once, without asking once more: the call was accepted before, or follows the look that it rests on.
+
+        The repeat of a call that failed does not, nor does one for what a former holder looked at.
+        """
+        return bool(vm.killed or vm.end_asked or vm.id in seat.state.verified)
 
     def _pool(self, seat: Seat, vm: Vm) -> Pool:
         return self._pools[seat.state.sightings.pool_of(vm)]
@@ -227,6 +238,7 @@ class Acts(Serving):
         registry.change(term, [(before, after) for before, after, _ in found], because=because)
         for before, _, _ in found:
             seat.state.pauses.pop(before.id, None)
+            seat.state.verified.add(before.id)
 
     def _end_asked(self, seat: Seat, vm: Vm) -> None:
         """However slow this host is, nothing waits between this look and the end call."""
@@ -251,7 +263,8 @@ class Acts(Serving):
             ids = [vm.instance_id for vm in vms if act(vm, now()) is Act.END]
             return retiring.end(cloud, ids, allowed) if ids else ()
 
-        self.call(seat, "end", f"end {seat.name}", call, lambda got: self._ended(seat, vms, got))
+        if self.call(seat, "end", f"end {seat.name}", call, lambda got: self._ended(seat, vms, got)):
+            seat.state.verified.difference_update(vm.id for vm in vms)
 
     def _end_unjoined(self, seat: Seat, vms: list[Vm]) -> None:
         for pool in dict.fromkeys(seat.state.sightings.pool_of(vm) for vm in vms):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from actors.clouds.port import Unknown
 from actors.fleet.reconcile import FRESH_S
 from actors.fleet.seen import Machine, StartdsSeen
 from actors.fleet.vm import KEPT_S, State
@@ -273,6 +274,32 @@ def test_a_vm_that_was_seen_empty_too_long_before_the_end_call_is_asked_again(
         stage.step(1, StartdsSeen(source="p", at=stage.now + 1, machines=(drained_ad,)))
     assert stage.pool.machines[vm.instance_id].slots == (BUSY,), "it restarted"
     stage.step()
+    assert not stage.ends_asked()
+    assert stage.states() == ["draining"]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_an_end_call_that_failed_is_made_again_only_after_the_startd_was_asked_once_more(
+    stage: RetirementStage, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """Seen in a campaign: the call was cut off, and its repeat, two seconds later, ended a job that began meanwhile."""
+
+    def cut_off(_: Sequence[str]) -> tuple[str, ...]:
+        raise Unknown("the connection was closed")
+
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.pool.job_ends(vm.instance_id)
+    monkeypatch.setattr("actors.retirement_acts.PAUSES_S", (0.0,))
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.cloud, "end", cut_off)
+        stage.step()
+    assert stage.states() == ["ending"]
+    if dies:  # its successor has the post at once
+        stage.crash()
+    stage.joins(vm, BUSY)  # its startd restarted meanwhile, and took a job
+    stage.step(1)
     assert not stage.ends_asked()
     assert stage.states() == ["draining"]
 
