@@ -33,7 +33,10 @@ MIB = {"m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024, "t": 1024*
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Mistake:
-    """One mistake. `place` is the table path and key; `said` what was seen and what is allowed; `hint` may be empty."""
+    """One mistake. `place` is the table path and key; `said` what was seen and what is allowed; `hint` may be empty.
+
+    `line` 0: of the whole file.
+    """
 
     line: int
     place: str
@@ -41,7 +44,8 @@ class Mistake:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.place}: {self.said}" + (f" ({self.hint})" if self.hint else "")
+        where = f"line {self.line}: {self.place}" if self.line else self.place
+        return f"{where}: {self.said}" + (f" ({self.hint})" if self.hint else "")
 
 
 class BadConfig(Exception):
