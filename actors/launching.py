@@ -7,6 +7,7 @@ import uuid
 
 from actors.clouds.port import Cloud, Order
 from actors.config import Config
+from actors.config_promise import promise_of
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import Want
 
@@ -16,7 +17,8 @@ Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 def planned(config: Config, cloud: Cloud, want: Want, vms: int, user_data: str, now: float) -> Planned:
     """`vms` VMs for one want, in one call to `cloud`; `now` is Redis time in seconds."""
     intent = _intent(config.factory.name, cloud, want, vms, user_data, now)
-    return intent, [_row(config, intent, want, index) for index in range(vms)]
+    promise = promise_of(config.clouds[intent.cloud])
+    return intent, [_row(config, intent, want, index, promise) for index in range(vms)]
 
 
 def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, now: float) -> Intent:
@@ -38,7 +40,7 @@ def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, 
     )
 
 
-def _row(config: Config, intent: Intent, want: Want, index: int) -> Vm:
+def _row(config: Config, intent: Intent, want: Want, index: int, promise: str) -> Vm:
     return Vm(
         id=f"{intent.id}-{index}",
         cloud=intent.cloud,
@@ -50,4 +52,5 @@ def _row(config: Config, intent: Intent, want: Want, index: int) -> Vm:
         intent=intent.id,
         usd_per_hour=config.clouds[intent.cloud].usd_per_hour,
         image=config.clouds[intent.cloud].made_from,
+        promise=promise,
     )

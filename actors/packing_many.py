@@ -175,8 +175,23 @@ def _of_machine(machine: Machine) -> list[Any]:
         machine.max_retirement_s,
         machine.started_at,
         [_of_slot(slot) for slot in machine.slots],
-        *((machine.recent_jobs, machine.longest_job_s) if machine.recent_jobs else ()),
+        *_tail(machine),
     ]
+
+
+def _tail(machine: Machine) -> tuple[Any, ...]:
+    """What hosts of older versions pass over; nothing where there is nothing to say."""
+    jobs = (machine.recent_jobs, machine.longest_job_s)
+    if machine.whole is None:
+        return jobs if machine.recent_jobs else ()
+    return (*jobs, machine.whole.cpus, machine.whole.memory_mib, machine.whole.disk_mib, machine.whole.gpus)
+
+
+def _whole(tail: Sequence[Any]) -> Shape | None:
+    if len(tail) < 6:
+        return None
+    cpus, memory_mib, disk_mib, gpus = tail[2:6]
+    return Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
 
 
 def _machine(row: Sequence[Any]) -> Machine:
@@ -193,6 +208,7 @@ def _machine(row: Sequence[Any]) -> Machine:
         slots=tuple(_slot(slot) for slot in slots),
         recent_jobs=jobs[0] if jobs else 0,
         longest_job_s=jobs[1] if jobs else 0.0,
+        whole=_whole(jobs),
     )
 
 

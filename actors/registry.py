@@ -24,13 +24,17 @@ import structlog
 from actors.accounts import UNLIMITED
 from actors.chronicle import Chronicle
 from actors.config import Config
+from actors.config_promise import promise_of
 from actors.fleet import breaker
 from actors.fleet.breaker import Breaker
 from actors.fleet.history import Because
+from actors.fleet.joined import Joined, taught
 from actors.fleet.seen import Machine
 from actors.fleet.supply import Part
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
+from actors.joined_rows import KIND as JOINED
+from actors.joined_rows import all_joined, joined_row
 from actors.packing import pack, unpack
 from actors.packing_many import INSTANCES, instance_unpacker
 from broker.leases import Term
@@ -74,6 +78,7 @@ class Registry:
     ) -> None:
         """`image`: what the cloud's VMs are started from now. `roll`: chance, from 0 to 1."""
         self.cloud, self.image = cloud, image
+        self.promise = ""  # what the cloud's VMs are made from now; empty: nothing is learned of them
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
         self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
         self.listing = instance_unpacker(INSTANCES)  # two actors read the cloud's listing: it is unpacked once
@@ -98,6 +103,7 @@ class Registry:
         self._intents = {key: unpack(Intent, row.body) for key, row in table.read("intent", term.post).items()}
         rows = table.read("breaker", term.post).values()
         self._breakers = {found.image: found for found in (unpack(Breaker, row.body) for row in rows)}
+        self._joined = all_joined(table, term.post)
         tally = table.read("started", term.post).items()
         self._started = Counter({queue: unpack(Started, row.body).vms for queue, row in tally})
 
@@ -129,6 +135,22 @@ class Registry:
         """By hand: the cloud is tried again in full."""
         with self._lock:
             self._put_breakers(term, {self.image: breaker.reset(self.breaker)})
+
+    @property
+    def joined(self) -> Joined:
+        """What workers offered that were made as the cloud's VMs are now."""
+        with self._lock:
+            return self._joined.get(self.promise, Joined(promise=self.promise))
+
+    def learn(self, term: Term, vm_ids: Iterable[str]) -> None:
+        """Note what these VMs offer, as far as they are ready and their startds were seen."""
+        with self._lock:
+            workers = [(self._vms[key], self.machines[key]) for key in vm_ids if key in self.machines]
+            before = self.joined
+            after = taught(before, workers) if self.promise else before
+            if after is not before:
+                self._table.write(term, [joined_row(after)])
+                self._joined[self.promise] = after
 
     def launch(
         self, term: Term, intents: Iterable[Intent], vms: Iterable[Vm], because: Mapping[str, Because] = UNTOLD
@@ -173,8 +195,13 @@ class Registry:
             done = [i.id for i in self._intents.values() if i.state is not Launch.SENT and i.id not in left]
             images = {self.image, *(vm.image for vm in self._vms.values())}
             replaced = [image for image in self._breakers if image not in images]
+            promises = {self.promise, *(vm.promise for vm in self._vms.values())}
+            others = [promise for promise in self._joined if promise not in promises] if self.promise else []
             gone = [*(_delete("vm", key) for key in old), *(_delete("intent", key) for key in done)]
+            gone += [_delete(JOINED, promise) for promise in others]
             self._table.write(term, [*gone, *(_delete("breaker", _breaker_key(image)) for image in replaced)])
+            for promise in others:
+                del self._joined[promise]
             for image in replaced:
                 del self._breakers[image]
             for key in old:
@@ -257,7 +284,9 @@ class Registries:
             pause_s=cloud.closed_s,
             most_s=max(cloud.closed_s, cloud.closed_most_s),
         )
-        return Registry(self._table, term, name, cloud.made_from, rules, self._roll, self._chronicle)
+        made = Registry(self._table, term, name, cloud.made_from, rules, self._roll, self._chronicle)
+        made.promise = promise_of(cloud)
+        return made
 
 
 def _breaker_key(image: str) -> str:

@@ -18,7 +18,7 @@ from actors.fleet.holding import heeded, noted
 from actors.fleet.lifecycle import NotAllowed
 from actors.fleet.reconcile import World, advance
 from actors.fleet.still import Still
-from actors.fleet.vm import Vm
+from actors.fleet.vm import State, Vm
 from actors.fleet.watching import watch
 from actors.fleet.wish import Wish, for_cloud, for_queue, told
 from actors.messages import LookAtListing, LookAtStartds
@@ -74,6 +74,7 @@ class Retirement(Acts):
             after.update({vm.id: noted(vm, now) for vm in after.values() if vm.held})
         changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
         registry.change(term, changed, because=self._because(seat, changed, now))
+        self._learn(seat, term, registry, changed)
         for vm in (vm for vm in cancels if registry.vm(vm.id) is vm):
             self._cancel(seat, vm)
         if any(vm.notice and not before.notice for before, vm in changed):
@@ -84,6 +85,15 @@ class Retirement(Acts):
         seat.state.sightings.forget(registry.forget(term, now))
         self._board.show(term, registry)
         seat.state.quiet = not any(vm.alive for vm in registry.vms())
+
+    def _learn(self, seat: Seat, term: Term, registry: Registry, changed: Sequence[tuple[Vm, Vm]]) -> None:
+        """What those that joined offer; once a term also what those do that joined under the holder before."""
+        joined = [vm.id for before, vm in changed if vm.joined and not before.joined]
+        if registry.looked and not seat.state.learned:
+            seat.state.learned = True
+            joined = [vm.id for vm in registry.vms() if vm.state is State.READY]
+        if joined:
+            registry.learn(term, joined)
 
     # --- what follows
 

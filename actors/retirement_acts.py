@@ -60,6 +60,7 @@ class CloudSeat:
     still: Still = field(default_factory=Still)
     marks: Marks = field(default_factory=Marks)
     quiet: bool = False
+    learned: bool = False  # whether this term asked the VMs that it found what they offer
     empty: list[tuple[Vm, Vm, str]] = field(default_factory=list)  # verified: row before, row after, what was seen
     verified: set[str] = field(
         default_factory=set

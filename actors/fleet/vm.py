@@ -70,6 +70,7 @@ class Vm:
     notice: str = ""  # the cloud's word that it will take it ("interruption") or may ("rebalance")
     noticed: float = 0.0  # when that was read
     image: str = ""  # what it was started from: the image, or the launch template
+    promise: str = ""  # what it was made from, all together (see `config_promise`); empty: not known
 
     @property
     def alive(self) -> bool:

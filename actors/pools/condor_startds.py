@@ -32,6 +32,7 @@ PROJECTION = [
     *INSTANCE_ID, "Name", "MyAddress", "APFQueue", "APFCloud", "AuthenticatedIdentity", "MaxJobRetirementTime",
     "DaemonStartTime", "State", "Activity", "SlotType", "PartitionableSlot", "NumDynamicSlots", "Cpus", "Memory",
     "Disk", "GPUs", "DrainReason", "Draining", "DrainingRequestId", "RecentJobBusyTimeCount", "RecentJobBusyTimeMax",
+    "TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs",
 ]  # fmt: skip
 CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
 
@@ -40,7 +41,7 @@ _JSON = json.JSONDecoder(strict=False)  # control characters in texts are let th
 Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
 activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id, jobs that ended lately, the
-longest of them in s."""
+longest of them in s, and what the whole slot has, taken or not: cpus, MiB, MiB, gpus; 0 cpus: it does not tell."""
 
 
 def joined(instance_ids: Sequence[str]) -> Iterator[list[Row]]:
@@ -113,6 +114,10 @@ def row_of(ad: ClassAd, text: str = "") -> Row:
         str(told.get("DrainingRequestId", "")),
         _whole(told, "RecentJobBusyTimeCount"),
         _whole(told, "RecentJobBusyTimeMax"),
+        _whole(told, "TotalSlotCpus"),
+        _whole(told, "TotalSlotMemory"),
+        _whole(told, "TotalSlotDisk") // 1024,
+        _whole(told, "TotalSlotGPUs"),
     )
 
 

@@ -15,7 +15,7 @@ from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row
 Place = tuple[str, str, str]  # see condor_reading.Place
-_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S = 6, 7, 8, 20, 21
+_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S, _WHOLE = 6, 7, 8, 20, 21, 22
 
 
 class MachineMemory:
@@ -102,7 +102,26 @@ def machine(rows: tuple[Row, ...]) -> Machine:
         slots=tuple([_slot(*row[_SLOT:_JOBS]) for row in rows]),
         recent_jobs=whole[_JOBS] if len(whole) > _JOBS else 0,
         longest_job_s=whole[_LONGEST_S] if len(whole) > _LONGEST_S else 0.0,
+        whole=_together(rows),
     )
+
+
+def _together(rows: Iterable[Row]) -> Shape | None:
+    """What all slots of a startd have, taken or not; None where one of them does not tell."""
+    amounts = [_of_slot(*row[_SLOT + 1 : _JOBS], told=row[_WHOLE : _WHOLE + 4]) for row in rows]
+    if not all(one[0] > 0 for one in amounts):
+        return None
+    cpus, memory_mib, disk_mib, gpus = map(sum, zip(*amounts, strict=True))
+    return Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
+
+
+def _of_slot(
+    _state: str, _activity: str, partitionable: bool, children: int, *free: Any, told: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """What is free is the whole of a static slot, and of a partitionable one without children."""
+    if told and told[0] > 0:
+        return told
+    return free[:4] if not (partitionable and children) else (0, 0, 0, 0)
 
 
 def _merged(rows: tuple[Row, ...]) -> Row:

@@ -6,6 +6,7 @@ The same type gives the same value: numbers count up from 1, a text is its field
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from itertools import count
@@ -30,6 +31,8 @@ def _value(hint: Any, name: str, numbers: count[int]) -> Any:
     if origin is tuple:
         parts = inside[:1] if Ellipsis in inside else inside
         return tuple(_value(part, name, numbers) for part in parts)
+    if origin is Mapping:
+        return {name: _value(inside[1], name, numbers)}
     if is_dataclass(hint):
         return filled(hint)  # type: ignore[arg-type]
     return _plain(hint, name, numbers)

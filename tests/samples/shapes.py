@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from actors.fleet.breaker import Breaker
+from actors.fleet.joined import Joined
 from actors.fleet.notice import Notice
 from actors.fleet.seen import Instance, Machine
 from actors.fleet.vm import Intent, Vm
@@ -54,6 +55,7 @@ SHAPES = (
     _one("fleet", CLOUD, "atlas", FleetView),
     _one("started", CLOUD, "atlas", Started),
     _one("breaker", CLOUD, "ami-1", Breaker),
+    _one("joined", CLOUD, "0a1b2c3d4e5f", Joined),
     _one("want", QUEUE, "spot", Want),
     _one("standing", QUEUE, "@", Standing),
     _one("demand", POOL, HEAD, DemandHead),

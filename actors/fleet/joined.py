@@ -1,0 +1,90 @@
+"""What the workers of one cloud really offer, as those that joined told: held against the shape that was promised.
+
+A shape is a promise of a person. Where the VMs are smaller, every job that asks for more than they have would buy one
+after the other in vain. So the holder of the cloud's post keeps, for what its VMs are made from now (`promise`), what
+the newest few that joined offered; from then on the smaller of promise and offer counts.
+
+The rules it keeps:
+- Never the larger: a worker's word may make us buy for fewer jobs, never leave jobs without a VM because one says that
+  it has a million cpus. That more came than was promised is only said.
+- Of the newest few the middle one counts, of two the smaller: a single worker that is broken, or lies, is outvoted.
+- Another image, machine type, shape or worker's configuration is another promise: what was learned of the former says
+  nothing about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from actors.fleet.seen import Machine
+from actors.fleet.shape import Shape
+from actors.fleet.vm import State, Vm
+
+NEWEST = 5  # workers whose words are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """All that one VM has for jobs, over its slots, in the units of Shape; `joined` in Redis seconds."""
+
+    vm: str
+    joined: float
+    cpus: int
+    memory_mib: int = 0
+    disk_mib: int = 0
+    gpus: int = 0
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(cpus=self.cpus, memory_mib=self.memory_mib, disk_mib=self.disk_mib, gpus=self.gpus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """What joined of one cloud for one promise. `offers`: the newest last, each VM once.
+
+    `attributes`: by name, the ClassAd expression of what these workers advertise and only they could tell.
+    """
+
+    promise: str
+    offers: tuple[Offer, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> Shape | None:
+        """Of one VM, each amount by itself; None before one joined."""
+        if not self.offers:
+            return None
+        middle = (len(self.offers) - 1) // 2
+        amounts = zip(*(_amounts(offer.shape) for offer in self.offers), strict=True)
+        cpus, memory_mib, disk_mib, gpus = (sorted(values)[middle] for values in amounts)
+        return Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
+
+
+def taught(before: Joined, workers: Iterable[tuple[Vm, Machine]]) -> Joined:
+    """With what these workers offer; the same object where they tell nothing new."""
+    known = {offer.vm: offer for offer in before.offers}
+    for vm, machine in workers:
+        if vm.promise == before.promise and vm.state is State.READY and machine.whole and vm.id not in known:
+            known[vm.id] = _offer(vm, machine.whole)
+    newest = tuple(sorted(known.values(), key=lambda offer: (offer.joined, offer.vm))[-NEWEST:])
+    return before if newest == before.offers else replace(before, offers=newest)
+
+
+def counted(promised: Shape, joined: Joined | None) -> Shape:
+    """What a new VM is to be counted as."""
+    real = joined.shape if joined else None
+    if real is None:
+        return promised
+    cpus, memory_mib, disk_mib, gpus = map(min, _amounts(promised), _amounts(real))
+    return Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
+
+
+def _offer(vm: Vm, whole: Shape) -> Offer:
+    cpus, memory_mib, disk_mib, gpus = _amounts(whole)
+    return Offer(vm=vm.id, joined=vm.joined, cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
+
+
+def _amounts(shape: Shape) -> tuple[int, int, int, int]:
+    return shape.cpus, shape.memory_mib, shape.disk_mib, shape.gpus
