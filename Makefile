@@ -28,10 +28,10 @@ lint: tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Six at a time: most of a daemon's test is waiting. A test that fails is run up to twice more, and the summary says
-# RERUN: a noisy machine can make a daemon late, and a person should see where.
+# Six at a time: most of a daemon's test is waiting. A test that was late ("not within ...") is run up to twice more,
+# since a noisy machine can make a daemon late; the summary says RERUN and why. A broken promise is never run again.
 test: tools
-	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 --reruns 2 --durations 15
+	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 --reruns 2 --durations 15 $(ARGS)
 
 demo: install
 	$(BIN)/apf demo

@@ -7,7 +7,6 @@
 a whole site (pool, EC2 API, hypervisor) for the session, `fresh_site` makes one for a test (about 2 s).
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from deploy.lab.node import Hardware, Node
 from deploy.lab.pool import LabPool
 from deploy.lab.site import Site
 from deploy.lab.user import lab_directory
+from tests.late import within
 
 PoolMaker = Callable[..., LabPool]
 NodeMaker = Callable[..., Node]
@@ -51,12 +51,8 @@ SLOT_TYPE_1_PARTITIONABLE = true
 
 
 def until(condition: Callable[[], object], what: str, limit_s: float = 120.0) -> None:
-    """Wait for a condition; fail with `what` was waited for."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {limit_s:g} s: {what}")
-        time.sleep(0.1)
+    """Wait for a condition; NotWithin says `what` was waited for."""
+    within(limit_s, what, condition, poll_s=0.1)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from hypothesis import settings
 
 from tests.redis_server import redis_address, site  # noqa: F401
 
+pytest_plugins = ["tests.verdict_of_the_run"]
+
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 SLOW = ("tests/faults/", "tests/deploy/", "tests/test_cli.py", "tests/lab/")
@@ -15,11 +17,3 @@ SLOW = ("tests/faults/", "tests/deploy/", "tests/test_cli.py", "tests/lab/")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not (item.nodeid.startswith(SLOW) or item.get_closest_marker("lab")))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What failed each time before a test was run again: of its name alone nobody finds the cause."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.section(f"run again: {report.nodeid}", sep="_")
-        crash = getattr(report.longrepr, "reprcrash", None)
-        terminalreporter.line(f"{crash.path}:{crash.lineno}: {crash.message}" if crash else report.longreprtext)

@@ -42,6 +42,7 @@ from deploy.lab.world.operations import Operations
 from tests import world_judge
 from tests.cut_cable import Cable
 from tests.factory_process import HostProcess
+from tests.late import Broken, NotWithin, late_or_broken
 from tests.world_gate import Gate
 from tests.written_rows import steps_back, written
 
@@ -211,7 +212,7 @@ class Factory:
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > limit_s:
-                pytest.fail(f"not within {limit_s:g} s: {what}\n{self.story()}")
+                raise late_or_broken(NotWithin(limit_s, what, self.story()), self._broken())
             time.sleep(POLL_S)
         return time.monotonic() - began
 
@@ -220,7 +221,7 @@ class Factory:
         deadline = time.monotonic() + for_s
         while time.monotonic() < deadline:
             if not condition():
-                pytest.fail(f"not true any more: {what}\n{self.story()}")
+                raise Broken(f"not true any more: {what}\n{self.story()}")
             time.sleep(POLL_S)
 
     def until_done(self, limit_s: float = 60.0) -> None:
@@ -231,8 +232,7 @@ class Factory:
 
     def judge(self) -> None:
         """The promises were kept, by the world's record and by what Redis accepted."""
-        limits = {name: cloud.max_vms for name, cloud in self.config.clouds.items()}
-        wrong = world_judge.complaints(self.world, self.record(), self.name, limits)
+        wrong = world_judge.complaints(self.world, self.record(), self.name, self._limits())
         rows = {vm.instance_id for vm in self.vms()}
         wrong += [
             f"instance {i} of {cloud} is listed and has no row"
@@ -243,7 +243,14 @@ class Factory:
         for host in self.hosts.values():
             wrong += [f"{host.name}: actor {line['actor']} died" for line in host.said("actor died")]
         if wrong:
-            pytest.fail("\n".join(wrong) + "\n" + self.story())
+            raise Broken("\n".join(wrong) + "\n" + self.story())
+
+    def _broken(self) -> list[str]:
+        """Promises that no time can mend, as they stand now."""
+        return world_judge.beyond_mending(self.world, self.record(), self.name, self._limits())
+
+    def _limits(self) -> dict[str, int]:
+        return {name: cloud.max_vms for name, cloud in self.config.clouds.items()}
 
     def story(self) -> str:
         """How things stand, for a failed test."""

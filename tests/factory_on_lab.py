@@ -57,6 +57,7 @@ from tests import factory_judge
 from tests.condor_pool import condor  # noqa: F401
 from tests.factory_process import HostProcess
 from tests.forge import ForgedCloudApi
+from tests.late import Broken, NotWithin, late_or_broken
 
 TYPES = {"private": "m5.large", "spot": "c5.large"}
 POLL_S = 0.2
@@ -217,11 +218,11 @@ class Factory:
         return self.site.pool.submit([LabJob(**{"seconds": seconds, "queue": QUEUE, **options})] * jobs, schedd)
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
-        """Wait for a condition; fail with `what` was waited for and how things stand."""
+        """Wait for a condition; NotWithin says `what` was waited for and how things stand."""
         deadline = time.monotonic() + PATIENCE * limit_s
         while not condition():
             if time.monotonic() > deadline:
-                pytest.fail(f"not within {limit_s:g} s: {what}\n{self.story()}")
+                raise late_or_broken(NotWithin(limit_s, what, self.story()), self._broken())
             self._watch()
             time.sleep(POLL_S)
 
@@ -230,7 +231,7 @@ class Factory:
         deadline = time.monotonic() + for_s
         while time.monotonic() < deadline:
             if not condition():
-                pytest.fail(f"not true any more: {what}\n{self.story()}")
+                raise Broken(f"not true any more: {what}\n{self.story()}")
             self._watch()
             time.sleep(POLL_S)
 
@@ -255,9 +256,8 @@ class Factory:
         self._watch()
         pool = self.site.pool
         history, queue = pool.history(), pool.queue()
-        limits = {TYPES[name]: cloud.max_vms for name, cloud in self.config.clouds.items() if name in TYPES}
         left = queue if len(queue) != waiting else []
-        wrong = factory_judge.complaints(history, left, self.ledger(), limits) + self.fences.broken
+        wrong = factory_judge.complaints(history, left, self.ledger(), self._limits()) + self.fences.broken
         hurt = factory_judge.disturbed(history)
         if len(hurt) > disturbed:
             wrong += hurt
@@ -266,7 +266,22 @@ class Factory:
         wrong += [f"instance {i} never had a row" for i in self.started() if i not in rows]
         wrong += [f"VM {vm.id} is left in {vm.state}: {vm.reason}" for vm in self.alive()]
         if wrong:
-            pytest.fail("\n".join(wrong) + "\n" + self.story())
+            raise Broken("\n".join(wrong) + "\n" + self.story())
+
+    def _broken(self) -> list[str]:
+        """Promises that no time can mend, as they stand now; nothing of jobs where a schedd does not answer."""
+        try:
+            jobs = [*self.site.pool.history(), *self.site.pool.queue()]
+        except ToolFailed:
+            jobs = []
+        ledger = self.ledger()
+        return [
+            *factory_judge.ended_under_jobs(jobs, ledger), *factory_judge.bought_twice(ledger),
+            *factory_judge.over_limit(ledger, self._limits()), *self.fences.broken,
+        ]  # fmt: skip
+
+    def _limits(self) -> dict[str, int]:
+        return {TYPES[name]: cloud.max_vms for name, cloud in self.config.clouds.items() if name in TYPES}
 
     def story(self) -> str:
         """How things stand, for a failed test."""

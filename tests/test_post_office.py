@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from actors.post_office import OPERATOR, PostOffice
 from broker.clock import RedisClock
 from broker.connect import Site
 from broker.mail import Mailer
+from tests.late import within
 
 NEWS = LookAtDemand(pool="local")
 HERE = "scheduler@queue/atlas"
@@ -60,10 +59,8 @@ def test_what_is_handed_over_is_not_mailed(site: Site) -> None:
 
 def test_a_host_hands_over_only_where_it_holds_the_post_for_sure(tmp_path: Path) -> None:
     with Host(config(tmp_path), "here") as host:
-        works, deadline = host.works, time.monotonic() + 30
-        while not works.hand_over(HERE, NEWS):
-            assert time.monotonic() < deadline, "the post was not taken"
-            threading.Event().wait(0.01)
+        works = host.works
+        within(30, "the post is taken", lambda: works.hand_over(HERE, NEWS))
         assert not works.hand_over("scheduler@queue/cms", NEWS), "a post that nobody has"
         assert not works.hand_over(OPERATOR, NEWS), "the mailbox of no post"
     assert not works.hand_over(HERE, NEWS), "the host gave its posts up"

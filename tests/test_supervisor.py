@@ -12,6 +12,7 @@ from actors.gauges import Gauges
 from actors.serving import Hold, Seat, Serving, Terms
 from actors.supervisor import Supervisor
 from broker.leases import Term
+from tests.late import within
 
 POST = "pool/local"
 
@@ -31,10 +32,7 @@ class Falls(Serving):
 
 
 def until(true: Callable[[], bool], what: str, deadline_s: float = 30.0) -> None:
-    deadline, pause = time.monotonic() + deadline_s, 0.01
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(pause)
+    within(deadline_s, what, true, poll_s=0.01)
 
 
 @pytest.fixture

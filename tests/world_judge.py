@@ -15,6 +15,12 @@ def complaints(world: World, record: Record, factory: str, limits: Mapping[str, 
     return [*_disturbed(record), *_ended_busy(world), *bought_twice(vms), *_over_limit(vms, limits)]
 
 
+def beyond_mending(world: World, record: Record, factory: str, limits: Mapping[str, int]) -> list[str]:
+    """What no test breaks on purpose and no time mends; a test may disturb its jobs itself."""
+    vms = [vm for vm in record["vms"] if world.vms[vm["id"]].factory == factory]
+    return [*_ended_busy(world), *bought_twice(vms), *_over_limit(vms, limits)]
+
+
 def _disturbed(record: Record) -> list[str]:
     return [
         f"job {job['id']}: {job['state']}, {job['starts']} starts, {job['evictions']} evictions"

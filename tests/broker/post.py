@@ -1,7 +1,6 @@
 """A mailroom, a mailer, and what came in."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import kombu
@@ -13,15 +12,13 @@ from broker.dead_letters import DeadLetters
 from broker.envelope import Envelope, Message
 from broker.mail import Mailer, Mailroom
 from tests.broker.words import KINDS, Call, Look
+from tests.late import within
 
 DEADLINE_S = 40.0
 
 
 def wait_for(what: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-    deadline = time.monotonic() + deadline_s
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+    within(deadline_s, "it happens", what, poll_s=0.01)
 
 
 class Post:

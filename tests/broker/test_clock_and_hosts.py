@@ -1,13 +1,12 @@
 """The factory's clock, and who is alive by it."""
 
-import time
-
 import pytest
 
 from broker.clock import RedisClock
 from broker.connect import Address, Site
 from broker.errors import Unreachable
 from broker.hosts import HostInfo, Hosts, new_incarnation
+from tests.late import within
 
 
 def info(host: str = "h1", **changes: object) -> HostInfo:
@@ -57,9 +56,7 @@ def test_a_host_that_stops_beating_or_leaves_is_not_live(site: Site) -> None:
     hosts.beat(two, within_s=60)
     hosts.leave(one)
     assert [live.info for live in hosts.live(within_s=60)] == [two]
-    deadline = time.monotonic() + 10
-    while hosts.live(within_s=0.05):
-        assert time.monotonic() < deadline
+    within(10, "it lives no more", lambda: not hosts.live(within_s=0.05))
     assert [live.info for live in hosts.live(within_s=60)] == [two]
 
 

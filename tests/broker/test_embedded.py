@@ -6,7 +6,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +13,13 @@ import pytest
 
 from broker.embedded import EmbeddedServer, find
 from broker.errors import AlreadyRuns, BrokerError, Refused, reaching
+from tests.late import within
 
 HOLD = """
 import sys, time
+from tests.late import within
 from broker.embedded import EmbeddedServer
+from tests.late import within
 server = EmbeddedServer(sys.argv[1])
 server.start()
 print(server.pid, flush=True)
@@ -34,10 +36,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while not gone(pid):
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.02)
+    within(10, f"process {pid} is gone", lambda: gone(pid))
 
 
 def test_rows_survive_a_restart_in_the_same_directory_and_the_address_stays(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ order they were granted, and granting one that is not larger than all before fai
 """
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from broker.connect import Site
 from broker.errors import LeaseLost, StaleRow
 from broker.leases import Held, Leases, Term
 from broker.table import Delete, Put, Table
+from tests.late import within
 
 TTL_S = 1.5
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
@@ -58,10 +58,8 @@ class Stage:
         return "released" if self._leases(who).release(self._terms[who]) else "was not held"
 
     def pause(self, _until: str, post: str, _is: str, _free: str) -> str:
-        deadline = time.monotonic() + 10
-        while any(owner.holder for owner in self._leases("--").owners() if owner.post == post):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        owners = self._leases("--").owners
+        within(10, "it is free", lambda: not any(owner.holder for owner in owners() if owner.post == post))
         return "free"
 
     def write(self, who: str, kind: str, row: str, _at: str = "", version: str = "") -> str:

@@ -12,13 +12,13 @@ class TestEc2(CloudConformance):
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 
 import pytest
 
 from actors.clouds.port import Cloud, CloudError, KeepsHolds, Order, Refused, Spent, Unknown
 from actors.fleet.seen import Instance
+from tests.late import within
 
 PowerOff = Callable[[str], object]
 NOBODY = "i-00000000000000000"
@@ -34,14 +34,6 @@ def order(intent: str = "intent-1", count: int = 1, attempt: int = 0, **changes:
 
 def started(cloud: Cloud, wanted: Order) -> tuple[Instance, ...]:
     return cloud.launch(cloud.prepare(wanted))
-
-
-def within(limit_s: float, what: str, holds: Callable[[], bool]) -> None:
-    """Wait for what a cloud does in its own time."""
-    deadline = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
 
 
 def states(cloud: Cloud) -> dict[str, str]:

@@ -6,7 +6,6 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.clouds.worker_token import TokenFailed, checked, mint
+from tests.late import within
 
 NOW = 1_000_000.0
 GOOD = "condor:/READ condor:/ADVERTISE_STARTD condor:/ADVERTISE_MASTER"
@@ -100,7 +100,7 @@ def test_a_command_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path)
     with pytest.raises(TokenFailed, match="did not end within 1 s"):
         mint(command, 1, NOW)
     assert time.monotonic() - before < 10
-    assert within(5, lambda: not running(int(note.read_text())))
+    within(5, "its child ends", lambda: not running(int(note.read_text())))
 
 
 def running(pid: int) -> bool:
@@ -108,10 +108,3 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def within(limit_s: float, holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds()

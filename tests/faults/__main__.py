@@ -6,11 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from tests.campaign import Campaign
 from tests.factory_in_a_world import Factory
+from tests.late import Broken, NotWithin
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="apf-faults-") as folder, Factory(Path(folder), {}) as factory:
         try:
             Campaign(factory, given.seed, out.print).play(given.steps)
-        except pytest.fail.Exception as failed:
+        except (NotWithin, Broken) as failed:
             out.print(str(failed), markup=False)
             return 1
     return 0

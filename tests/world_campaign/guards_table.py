@@ -49,7 +49,7 @@ def show(name: str) -> Shown:
     for seed in SEEDS:
         _, verdict, _ = run(settings_of(name, seed))
         if not verdict.kept:
-            what = next((line for line in verdict.wrong if "TimeoutError" not in line), verdict.wrong[0])
+            what = next((line for line in verdict.wrong if "NotWithin" not in line), verdict.wrong[0])
             with_it = run(settings_of(name, seed, off=False))[1].wrong
             took_s = time.monotonic() - began
             return Shown(guard=name, seed=seed, what=what, with_it=with_it[0] if with_it else "kept", took_s=took_s)

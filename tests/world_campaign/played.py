@@ -21,3 +21,7 @@ class Played:
     wrong: str = ""
     stopped: bool = False  # before its end, since a promise was broken already
     killed_by_operator: set[str] = field(default_factory=set)
+
+    @property
+    def late(self) -> bool:
+        return self.wrong.startswith("NotWithin: ")

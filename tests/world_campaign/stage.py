@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from tests.cut_cable import Cable
 from tests.factory_in_a_world import toml
 from tests.factory_process import ROOT, HostProcess, Running
 from tests.forge import forge
+from tests.late import within
 from tests.world_campaign.faults import HOSTS
 
 NAME = "campaign"
@@ -228,13 +228,8 @@ def configuration(vms: int, pace: Pace) -> dict[str, Any]:
 
 
 def until(condition: Any, what: str, limit_s: float, poll_s: float = 0.2) -> float:
-    """Seconds that it took. Raises TimeoutError."""
-    began = time.monotonic()
-    while not condition():
-        if time.monotonic() - began > limit_s:
-            raise TimeoutError(f"not within {limit_s:g} s: {what}")
-        time.sleep(poll_s)
-    return time.monotonic() - began
+    """Seconds that it took. Raises NotWithin."""
+    return within(limit_s, what, condition, poll_s=poll_s)
 
 
 def environment_of(off: str) -> Mapping[str, str]:
