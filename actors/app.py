@@ -155,7 +155,8 @@ class Host:
         edition = self._document.read()
         own = applying.shared(self.config)
         factory = self.config.factory
-        if edition is None or factory.redis == "embedded" or factory.shadow:
+        alone = factory.redis == "embedded" and edition is not None and not applying.chosen_by_a_person(edition)
+        if edition is None or alone or factory.shadow:
             used = clouds_in_use(self._ground.table, applying.clouds_of(edition))
             number, changed = applying.activate(self._document, self.config, used, self.holder)
             if changed:
@@ -165,6 +166,9 @@ class Host:
         self._seen = edition
         if applying.says_the_same(self.config, edition):
             return self._works_of(edition)
+        if factory.redis == "embedded":
+            self._keeps_what_was_applied(edition)
+            return self._works_of(edition)
         log.warning(
             "this host holds nothing: its file is not the active configuration",
             active=f"generation {edition.number}, {applying.digest(edition.body)}, by {edition.by}",
@@ -172,6 +176,15 @@ class Host:
             hint="`apf apply` shows the difference and makes a file the active one",
         )
         return self._idle_works()
+
+    def _keeps_what_was_applied(self, edition: Edition) -> None:
+        """There is no other host that could serve it: it is served, as before the restart, and the file is not."""
+        log.warning(
+            "this host serves what was applied, and not its file, which says something else",
+            active=f"generation {edition.number}, {applying.digest(edition.body)}, by {edition.by}",
+            own=applying.digest(applying.shared(self.config)),
+            hint="`apf apply` shows the difference and makes a file the active one; `apf apply --show` prints what is",
+        )
 
     def _works_of(self, edition: Any) -> Works:
         try:

@@ -4,13 +4,15 @@ Shared are the pools, accounts, clouds, queues and the rhythm of ownership; wher
 stay the host's own. A host whose file says something else than the active generation holds nothing, until its file is
 applied or another generation becomes active, which it then serves without a restart.
 
+Where one host alone has its Redis, its file is the active configuration as soon as it starts, as long as nobody applied
+another one: what a person applied is replaced by what a person applies, never by an old file and a restart.
+
 A cloud that a new generation leaves out is not forgotten while VMs run there: it stays as *retired*, with room for
 none, until what runs there has been drained and ended.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -19,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from actors.config import Config, Ec2Cloud
+from actors.config_changes import changes
 from broker.document import Document, Edition
 
 SHARED = ("pools", "accounts", "clouds", "queues")
@@ -63,12 +66,6 @@ def clouds_of(edition: Edition | None) -> list[str]:
         return []
 
 
-def differences(before: bytes, after: bytes) -> list[str]:
-    """Lines of a unified diff, empty when nothing changes."""
-    old, new = before.decode().splitlines(), after.decode().splitlines()
-    return list(difflib.unified_diff(old, new, "active", "new", lineterm="", n=1))
-
-
 def keeping_used_clouds(config: Config, active: Config, used: Iterable[str]) -> Config:
     """`config` with those clouds of `active` that it leaves out and that still have VMs (`used`), as retired."""
     left = {name: active.clouds[name] for name in used if name in active.clouds and name not in config.clouds}
@@ -79,6 +76,11 @@ def keeping_used_clouds(config: Config, active: Config, used: Iterable[str]) -> 
     accounts = {name: active.accounts[name] for name in named}
     update: dict[str, Any] = {"clouds": config.clouds | retired, "accounts": accounts | config.accounts}
     return config.model_copy(update=update)
+
+
+def chosen_by_a_person(edition: Edition) -> bool:
+    """Whether `apf apply` made it active, and not a host from its own file: hosts sign with their incarnation."""
+    return "#" not in edition.by
 
 
 def says_the_same(config: Config, edition: Edition) -> bool:
@@ -98,7 +100,7 @@ def activate(document: Document, config: Config, used: Iterable[str], by: str) -
     """
     edition = document.read()
     body = planned(edition, config, used)
-    changed = differences(edition.body if edition else b"", body)
+    changed = changes(edition.body if edition else b"", body)
     if edition and not changed:
         return edition.number, []
     return document.replace(body, edition.number if edition else 0, by), changed

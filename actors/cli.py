@@ -139,14 +139,22 @@ def owners(
 def apply(
     config: File,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only print the active configuration, as TOML.")] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Instead of the file: what was active before.")] = False,
 ) -> None:
     """Show what this configuration would change, and make it the active one of all hosts."""
     settings = _load(config)
+    if show and rollback:
+        _end(WRONG, "say --show or --rollback, not both: --rollback shows what it would change, and asks")
     from actors.console import applying_screen
     from actors.console.store import author, store
 
     with _told(), store(settings) as rows:
-        proposal = applying_screen.propose(settings, rows)
+        if show:
+            out.out(applying_screen.active(rows), highlight=False)
+            return
+        make = applying_screen.propose_before if rollback else applying_screen.propose
+        proposal = make(settings, rows)
         if not proposal.changes:
             out.print(f"nothing to do: generation {proposal.number} says the same")
             return
@@ -155,6 +163,8 @@ def apply(
             typer.confirm(f"Make it generation {proposal.number + 1}, for all hosts?", abort=True)
         number = applying_screen.make_active(rows, proposal, author())
     out.print(f"generation {number} is active; hosts take it up without a restart: see `apf owners {config}`")
+    if rollback:
+        out.print(f"{config} still says something else: `apf apply --show {config}` prints what is active now")
 
 
 @app.command()

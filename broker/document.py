@@ -3,7 +3,8 @@
 The rule it keeps: a change names the number it was made from; if somebody else was quicker, nothing is written. So two
 people who change it at once cannot undo each other without seeing it.
 
-Kept in one hash, `{prefix}document:{name}`: number, body, by, at (Redis seconds).
+Kept in one hash, `{prefix}document:{name}`: number, body, by, at (Redis seconds), and the same of the one before, with
+`old_` before each name, where that is known.
 """
 
 from __future__ import annotations
@@ -16,12 +17,19 @@ import redis
 from broker.connect import Site
 from broker.errors import StaleRow, reaching
 
+FIELDS = ("number", "body", "by", "at")
+
 # KEYS: document. ARGV: expected number, body, by. -> {1, new number} or {0, number seen}
 REPLACE = """
 local number = tonumber(redis.call('HGET', KEYS[1], 'number') or '0')
 if number ~= tonumber(ARGV[1]) then return {0, number} end
 local t = redis.call('TIME')
 local at = string.format('%.3f', t[1] + t[2] / 1000000)
+if number > 0 then
+  for _, field in ipairs({'number', 'body', 'by', 'at'}) do
+    redis.call('HSET', KEYS[1], 'old_' .. field, redis.call('HGET', KEYS[1], field))
+  end
+end
 redis.call('HSET', KEYS[1], 'number', number + 1, 'body', ARGV[2], 'by', ARGV[3], 'at', at)
 return {1, number + 1}
 """
@@ -29,6 +37,7 @@ return {1, number + 1}
 # KEYS: document. ARGV: number, body, by, at. -> 1 if it was written
 PUT_BACK = """
 if tonumber(redis.call('HGET', KEYS[1], 'number') or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('HDEL', KEYS[1], 'old_number', 'old_body', 'old_by', 'old_at')
 redis.call('HSET', KEYS[1], 'number', ARGV[1], 'body', ARGV[2], 'by', ARGV[3], 'at', ARGV[4])
 return 1
 """
@@ -60,13 +69,20 @@ class Document:
         return int(found or 0)
 
     def read(self) -> Edition | None:
+        return self._read("")
+
+    def before(self) -> Edition | None:
+        """The one that the present one replaced; None: there was none, or Redis lost it."""
+        return self._read("old_")
+
+    def _read(self, which: str) -> Edition | None:
+        fields = [f"{which}{field}" for field in FIELDS]
         with reaching():
-            found: Any = self._client.hgetall(self._key)
-        if not found:
+            found: Any = self._client.hmget(self._key, fields)
+        number, body, by, at = found
+        if number is None or body is None:
             return None
-        return Edition(
-            number=int(found[b"number"]), body=found[b"body"], by=found[b"by"].decode(), at=float(found[b"at"])
-        )
+        return Edition(number=int(number), body=body, by=by.decode(), at=float(at))
 
     def replace(self, body: bytes, expected: int, by: str) -> int:
         """Write it if its number is `expected` (0: there is none); returns the new number. Raises StaleRow."""

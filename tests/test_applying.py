@@ -8,6 +8,7 @@ import pytest
 from actors.app import Host
 from actors.applying import NotServable, activate, clouds_of, planned, says_the_same, shared, with_shared
 from actors.config import Config
+from actors.config_changes import changes
 from broker.connect import Site
 from broker.document import Document, Edition
 from broker.table import Table
@@ -77,6 +78,52 @@ def test_a_host_that_another_was_a_moment_ahead_of_serves_what_that_one_applied(
     assert host._first_works() == (1, "the first")
 
 
+@pytest.mark.parametrize(
+    ("by", "served"),
+    [("ada@desk", {"private"}), ("here#12ab", {"private", "spot"})],
+    ids=["a person's stays", "a host's own is replaced"],
+)
+def test_an_old_file_and_a_restart_do_not_undo_what_a_person_applied(
+    site: Site, document: Document, monkeypatch: pytest.MonkeyPatch, by: str, served: set[str]
+) -> None:
+    host = Host(config(factory={"name": "test", "redis": "embedded"}), "here")
+    host._document = document
+    host._ground = SimpleNamespace(table=Table(site.client(), site))  # type: ignore[assignment]
+    monkeypatch.setattr(Host, "_works_of", lambda _, edition: set(clouds_of(edition)))
+    activate(document, config(), (), "here#1")
+    activate(document, without_spot(), (), by)
+    assert host._first_works() == served
+
+
+def test_what_a_shape_is_made_to_is_told_with_the_keys_of_the_file() -> None:
+    common = cloud(kind="ec2", family={"name": "spot", "max_vms": 9})
+    small = {**common, "shape": {"cpus": 1, "memory_mib": 512}, "usd_per_hour": 0.1}
+    large = {**common, "shape": {"cpus": 4, "memory_mib": 512}, "usd_per_hour": 0.2}
+    queue = {"atlas": {"pool": "local", "jobs": "true", "cascade": [["spot-small", "spot-large"]]}}
+    before = shared(config(clouds={"spot-small": small, "spot-large": large}, queues=queue))
+    more = {"family": {"name": "spot", "max_vms": 8}, "image": "j"}
+    smaller = {"shape": {"cpus": 1, "memory_mib": 512}}
+    after = shared(config(clouds={"spot-small": small | more, "spot-large": large | more | smaller}, queues=queue))
+    assert changes(before, after) == [
+        '  clouds.spot.image: "i" -> "j"',
+        "  clouds.spot.max_vms: 9 -> 8",
+        "  clouds.spot.shapes.large.shape.cpus: 4 -> 1",
+    ]
+
+
+def test_a_change_of_one_key_names_its_whole_path_and_no_key_that_nobody_wrote() -> None:
+    before = shared(config(clouds={"private": cloud(shape={"cpus": 4, "memory_mib": 512}), "spot": cloud()}))
+    after = shared(config(clouds={"private": cloud(), "spot": cloud(weight=2.0)}))
+    assert changes(before, after) == ["  clouds.private.shape.cpus: 4 -> 1", "+ clouds.spot.weight = 2.0"]
+    assert changes(after, before)[1] == "- clouds.spot.weight = 2.0"
+    assert changes(after, after) == []
+    assert not any("rhythm" in line for line in changes(b"", after))
+
+
+def test_what_is_no_configuration_is_told_as_none() -> None:
+    assert changes(b"[]", shared(config())) == changes(b"", shared(config())) == changes(b"{", shared(config()))
+
+
 def test_the_first_configuration_is_generation_one_and_the_same_again_changes_nothing(document: Document) -> None:
     assert activate(document, config(), (), "ada")[0] == 1
     assert activate(document, config(), (), "ada") == (1, [])
@@ -86,7 +133,7 @@ def test_a_change_is_shown_and_makes_the_next_generation(document: Document) -> 
     activate(document, config(), (), "ada")
     generation, changed = activate(document, config(clouds={"private": cloud(max_vms=5), "spot": cloud()}), (), "ada")
     assert generation == 2
-    assert '+   "max_vms": 5,' in changed
+    assert "  clouds.private.max_vms: 2 -> 5" in changed
 
 
 def test_a_cloud_that_is_left_out_and_still_has_vms_is_retired_with_its_account(document: Document) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
+import tomli_w
 
 from actors import applying
 from actors.config import Config
+from actors.config_as_file import toml
+from actors.config_changes import changes
 from actors.config_file import parse
 from actors.config_lines import lines_of
 from actors.config_mistakes import BadConfig
@@ -121,7 +126,16 @@ def test_what_is_applied_is_the_same_for_every_host_and_a_shape_that_is_left_out
     assert (kept.clouds["spot-large"].retired, kept.clouds["spot-large"].max_vms) == (True, 0)
     assert kept.families == {"spot": ("spot-small", "spot-large")}
     assert applying.says_the_same(one, Edition(number=1, body=applying.shared(kept), by="t", at=0.0))
-    assert any("spot-large" in row for row in applying.differences(body, applying.shared(one)))
+    assert any("shapes.large" in row for row in changes(body, applying.shared(one)))
+
+
+def test_the_active_configuration_is_shown_as_a_file_that_means_the_same() -> None:
+    config = parse(TEXT)
+    shown = tomllib.loads(toml(applying.shared(config)))
+    assert set(shown["clouds"]) == {"private", "spot"}
+    own = {"factory": {**config.factory.model_dump(mode="json", exclude_none=True), **shown.pop("factory")}}
+    again = parse(tomli_w.dumps(own | shown))
+    assert applying.shared(again) == applying.shared(config)
 
 
 def test_a_file_without_shapes_is_not_touched() -> None:

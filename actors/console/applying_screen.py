@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.console import Group
 from rich.text import Text
 
-from actors.applying import clouds_of, differences, planned
+from actors.applying import NotServable, clouds_of, planned, with_shared
 from actors.config import Config
+from actors.config_as_file import toml
+from actors.config_changes import changes
 from actors.console.refusals import NotSafe
 from actors.console.store import Store
 from actors.registry import read_vms
 
-_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_STYLES = {"+": "green", "-": "red"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,30 @@ def propose(config: Config, rows: Store) -> Proposal:
     return Proposal(
         number=edition.number if edition else 0,
         body=body,
-        lines=tuple(differences(edition.body if edition else b"", body)),
+        lines=tuple(changes(edition.body if edition else b"", body)),
         retired=left_out,
     )
+
+
+def propose_before(config: Config, rows: Store) -> Proposal:
+    """To go back to what was active before; a second time takes that back. Raises NotSafe, Unreachable."""
+    before = rows.document.before()
+    if before is None:
+        raise NotSafe("which configuration was active before is not known: apply the file that you want")
+    try:
+        return propose(with_shared(config, before.body), rows)
+    except NotServable as wrong:
+        raise NotSafe(f"generation {before.number} cannot be made active again: {wrong}") from wrong
+
+
+def active(rows: Store) -> str:
+    """What all hosts serve, as TOML. Raises NotSafe when there is none, Unreachable."""
+    edition = rows.document.read()
+    if edition is None:
+        raise NotSafe("no configuration is active: `apf apply CONFIG` makes one so, and a factory's first host")
+    since = datetime.fromtimestamp(edition.at, UTC).isoformat(timespec="seconds")
+    who = " ".join(edition.by.split())  # a name must not leave its comment
+    return f"# Generation {edition.number}, by {who}, {since}\n{toml(edition.body)}"
 
 
 def make_active(rows: Store, proposal: Proposal, by: str) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.connect import Site
-from broker.document import Document
+from broker.document import Document, Edition
 from broker.errors import StaleRow
 
 
@@ -34,3 +34,15 @@ def test_of_two_changes_made_from_one_number_the_second_is_refused(document: Doc
     edition = document.read()
     assert edition is not None
     assert edition.body == b"one"
+
+
+def test_the_one_before_is_kept(document: Document) -> None:
+    assert document.before() is None
+    document.replace(b"one", expected=0, by="ada")
+    assert document.before() is None
+    document.replace(b"two", expected=1, by="grace")
+    before = document.before()
+    assert before is not None
+    assert (before.number, before.body, before.by) == (1, b"one", "ada")
+    document.put_back(Edition(number=7, body=b"seven", by="host", at=1.0))
+    assert document.before() is None
