@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
-from actors.config import AnyCloud
+from actors.config import AnyCloud, Config
 
 WORD = 12  # hexadecimal digits
 NOT_OF_WORKERS = frozenset({
@@ -21,6 +22,11 @@ NOT_OF_WORKERS = frozenset({
     "retired", "market", "max_usd_per_hour", "key_pair", "subnet", "security_groups", "iam_profile", "zone",
     "notices_queue",
 })  # fmt: skip
+
+
+def promises_of(config: Config, clouds: Iterable[str]) -> dict[str, str]:
+    """By cloud."""
+    return {cloud: promise_of(config.clouds[cloud]) for cloud in clouds}
 
 
 def promise_of(cloud: AnyCloud) -> str:

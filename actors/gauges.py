@@ -30,6 +30,9 @@ class Gauges:
         self.room = self._gauge("apf_cloud_room_vms", "VMs that a cloud may still start", "cloud")
         self.closed = self._gauge("apf_cloud_closed", "1 while nothing may be started on a cloud", "cloud")
         self.breaker = self._gauge("apf_cloud_breaker", "A cloud's breaker: 0 closed, 1 half-open, 2 open", "cloud")
+        self.shape_short = self._gauge(
+            "apf_cloud_shape_short", "1 while workers that joined have less than their cloud's shape says", "cloud"
+        )
         self.frozen = self._gauge("apf_cloud_frozen", "1 while nothing is released on a cloud", "cloud")
         self.account_used = self._gauge(
             "apf_account_used",
@@ -129,6 +132,7 @@ class Gauges:
                 self.closed,
                 self.breaker,
                 self.frozen,
+                self.shape_short,
                 self.drains_waiting,
                 self.source_frozen,
                 self.drains_overdue,

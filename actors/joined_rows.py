@@ -6,13 +6,13 @@ written anew by the next worker that joins, and the shape counts as it was promi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import structlog
 
 from actors.config import Config
-from actors.config_promise import promise_of
+from actors.config_promise import promises_of
 from actors.fleet.joined import Joined
 from actors.packing import BadRow, pack, unpack
 from broker.table import Place, Put, Row, Table
@@ -26,9 +26,9 @@ def joined_row(joined: Joined) -> Put:
     return Put(kind=KIND, key=joined.promise, body=pack(joined), expected_version=None)
 
 
-def joined_places(config: Config, clouds: Iterable[str]) -> list[Place]:
-    """Where `joined_of` has its rows from: read with others in one round trip."""
-    return [(KIND, f"cloud/{cloud}", promise_of(config.clouds[cloud])) for cloud in clouds]
+def joined_places(promises: Mapping[str, str], clouds: Iterable[str]) -> list[Place]:
+    """Where `joined_of` has its rows from: in one round trip with others. `promises`: of now, by cloud."""
+    return [(KIND, f"cloud/{cloud}", promises[cloud]) for cloud in clouds]
 
 
 def joined_of(clouds: Iterable[str], rows: Sequence[Row | None]) -> dict[str, Joined]:
@@ -40,7 +40,7 @@ def joined_of(clouds: Iterable[str], rows: Sequence[Row | None]) -> dict[str, Jo
 def read_joined(table: Table, config: Config, clouds: Iterable[str]) -> dict[str, Joined]:
     """By cloud, what joined of those that are made as the configuration says now."""
     names = list(clouds)
-    return joined_of(names, table.get_at_once(joined_places(config, names)))
+    return joined_of(names, table.get_at_once(joined_places(promises_of(config, names), names)))
 
 
 def all_joined(table: Table, post: str) -> dict[str, Joined]:

@@ -15,6 +15,7 @@ import structlog
 from actors import families
 from actors.fleet.history import Because, asked_by, evidence
 from actors.fleet.holding import heeded, noted
+from actors.fleet.joined import far_short
 from actors.fleet.lifecycle import NotAllowed
 from actors.fleet.reconcile import World, advance
 from actors.fleet.still import Still
@@ -28,7 +29,7 @@ from actors.policies.deadlines import evictions, overdue
 from actors.policies.follow import Scene, follow, withheld
 from actors.registry import Registry
 from actors.retirement_acts import Acts, CloudSeat
-from actors.rules import black_hole_rules, drain_rules, life_of, shares
+from actors.rules import black_hole_rules, drain_rules, life_of, shape_of, shares
 from actors.serving import Seat
 from actors.sightings import Sightings
 from actors.wants import read_wishes, wants_of_cloud
@@ -92,8 +93,11 @@ class Retirement(Acts):
         if registry.looked and not seat.state.learned:
             seat.state.learned = True
             joined = [vm.id for vm in registry.vms() if vm.state is State.READY]
-        if joined:
-            registry.learn(term, joined)
+        if not joined:
+            return
+        registry.learn(term, joined)
+        promised = shape_of(self._config.clouds[registry.cloud])
+        self._gauges.shape_short.labels(registry.cloud).set(far_short(promised, registry.joined))
 
     # --- what follows
 

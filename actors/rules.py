@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from actors.config import AnyCloud, Config, Drains, LimitOf, Queue
+from actors.fleet.joined import Joined, counted
+from actors.fleet.joined import short as short_of_promise
 from actors.fleet.life import FOREVER, Life
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
@@ -18,6 +20,8 @@ from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
+
+NOTHING_JOINED: Mapping[str, Joined] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +37,10 @@ class Rules:
         return bool(self.queue.factory_limit) or any(step.name == "max-per-factory" for step in self.queue.steps)
 
 
-def rules_of(config: Config, queue: str) -> Rules:
-    """The rules of one queue. Raises KeyError for a queue or a cloud that the configuration does not have."""
+def rules_of(config: Config, queue: str, joined: Mapping[str, Joined] = NOTHING_JOINED) -> Rules:
+    """The rules of one queue. `joined`: by cloud, what its workers really offer.
+
+    Raises KeyError for a queue or a cloud that the configuration does not have."""
     found = config.queues[queue]
     return Rules(
         queue=QueueRules(
@@ -51,7 +57,7 @@ def rules_of(config: Config, queue: str) -> Rules:
             factory_shared=len(config.queues) > 1,
             accounts=_accounts(config, found),
         ),
-        clouds={cloud: _cloud(config, found, cloud) for tier in found.cascade for cloud in tier},
+        clouds={cloud: _cloud(config, found, cloud, joined.get(cloud)) for tier in found.cascade for cloud in tier},
     )
 
 
@@ -145,12 +151,19 @@ def _accounts(config: Config, queue: Queue) -> tuple[AccountRules, ...]:
     )
 
 
-def _cloud(config: Config, queue: Queue, name: str) -> CloudRules:
-    cloud = config.clouds[name]
+def shape_of(cloud: AnyCloud) -> Shape:
+    """What is promised of one VM."""
     shape = cloud.shape
+    return Shape(cpus=shape.cpus, memory_mib=shape.memory_mib, disk_mib=shape.disk_mib, gpus=shape.gpus)
+
+
+def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> CloudRules:
+    cloud = config.clouds[name]
+    promised = shape_of(cloud)
     return cloud_rules(
         name=name,
-        shape=Shape(cpus=shape.cpus, memory_mib=shape.memory_mib, disk_mib=shape.disk_mib, gpus=shape.gpus),
+        shape=counted(promised, joined),
+        short=short_of_promise(promised, joined),
         max_vms=cloud.max_vms,
         slots=queue.slots,
         start=queue.start,

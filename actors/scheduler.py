@@ -14,10 +14,13 @@ import structlog
 
 from actors.calls import Calls
 from actors.config import Config
+from actors.config_promise import promises_of
 from actors.counting import counted
+from actors.fleet.joined import Joined
 from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.gauges import Gauges
+from actors.joined_rows import joined_of, joined_places, read_joined
 from actors.messages import LookAtFleet, LookAtWant
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS
@@ -48,6 +51,7 @@ class QueueSeat:
     began: float
     rules: Rules
     wants: dict[str, Want]
+    joined: Mapping[str, Joined]
     told: tuple[str, ...] = ()
     standing: Standing | None = None
 
@@ -67,6 +71,7 @@ class Scheduler(Serving):
     ) -> None:
         super().__init__(terms, calls, gauges)
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
+        self._promises = promises_of(config, config.clouds)
 
     def interval_s(self, seat: Seat) -> float:
         """A surplus that waits for its time to be released is looked at closely, a queue without jobs seldom."""
@@ -82,9 +87,11 @@ class Scheduler(Serving):
 
     def begin(self, seat: Seat, term: Term) -> QueueSeat:
         """What the holder before said stands: it is not written again unless it changes."""
+        clouds = [cloud for tier in self._config.queues[seat.name].cascade for cloud in tier]
         return QueueSeat(
             began=self._now(),
-            rules=rules_of(self._config, seat.name),
+            rules=rules_of(self._config, seat.name, joined := read_joined(self._table, self._config, clouds)),
+            joined=joined,
             wants=read_wants(self._table, seat.name),
             standing=read_standing(self._table, seat.name),
         )
@@ -92,7 +99,7 @@ class Scheduler(Serving):
     def look(self, seat: Seat, term: Term) -> None:
         state: QueueSeat = seat.state
         now = self._now()
-        demand, views = self._read(seat.name, state.rules.queue.clouds, now)
+        demand, views = self._read(seat, state.rules.queue.clouds, now)
         unseen = [cloud for cloud, (view, _) in views.items() if view is None]
         if unseen and now - state.began < FIRST_VIEWS_S:
             why = f"waits for a first look at {', '.join(unseen)}"
@@ -128,17 +135,24 @@ class Scheduler(Serving):
         others = [queue for queue in self._config.queues if queue != seat.name]
         return [*wants_of_queues(self._table, others), *seat.state.wants.values()]
 
-    def _read(self, queue: str, clouds: Sequence[str], now: float) -> tuple[JobsSeen | Failed, Views]:
-        """The queue's demand, if it is not too old, and the views of its clouds: in one round trip."""
-        pool = self._config.queues[queue].pool
-        places = demand_places(pool, queue)
-        rows = self._table.get_at_once([*places, *view_places(clouds, queue)])
-        demand, views = demand_of(pool, rows[: len(places)]), views_of(clouds, rows[len(places) :])
+    def _read(self, seat: Seat, clouds: Sequence[str], now: float) -> tuple[JobsSeen | Failed, Views]:
+        """In one round trip: the queue's demand, if it is not too old, its clouds' views, and what joined there."""
+        pool = self._config.queues[seat.name].pool
+        places, of_clouds = demand_places(pool, seat.name), view_places(clouds, seat.name)
+        rows = self._table.get_at_once([*places, *of_clouds, *joined_places(self._promises, clouds)])
+        split = len(places) + len(of_clouds)
+        demand, views = demand_of(pool, rows[: len(places)]), views_of(clouds, rows[len(places) : split])
+        self._heed_joined(seat, joined_of(clouds, rows[split:]))
         settings = self._config.pools[pool]
         limit_s = OLD_READINGS * settings.interval_s + settings.timeout_s
         if isinstance(demand, JobsSeen) and now - demand.at > limit_s:
             return Failed(source=demand.source, at=demand.at, reason=f"last read {now - demand.at:.0f} s ago"), views
         return demand, views
+
+    def _heed_joined(self, seat: Seat, joined: Mapping[str, Joined]) -> None:
+        """From now on a VM counts as what those that joined really are."""
+        if joined != seat.state.joined:
+            seat.state.joined, seat.state.rules = joined, rules_of(self._config, seat.name, joined)
 
     def _write(self, seat: Seat, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
         """The wants that changed and, for status, how the queue stands, if that says something else than before."""

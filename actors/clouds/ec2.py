@@ -26,6 +26,7 @@ from actors.clouds.port import CloudError, Order, Refused, Unknown
 from actors.config import Ec2Account, Ec2Cloud
 from actors.finding import Finding
 from actors.fleet.seen import Instance, Listed
+from actors.fleet.shape import Shape
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client  # stubs only; nothing at run time
@@ -123,7 +124,26 @@ class Ec2:
         if not listed.ok:
             return (listed,)
         image = self._try("image", self._look_at_image)
-        return listed, image, self._try_launch()
+        return listed, image, self._compare_shape(), self._try_launch()
+
+    def _compare_shape(self) -> Finding:
+        """The shape that jobs are promised beside what the machine type has. Not every EC2 API can tell."""
+        what, name = "shape", str(self._config.request.get("InstanceType") or self._config.instance_type or "")
+        if not name:
+            return Finding(what=what, ok=None, text="not compared, the machine type is named by the launch template")
+        try:
+            with self._call() as client:
+                types = ec2_seen.required(client.describe_instance_types(InstanceTypes=[name]), "InstanceTypes")  # type: ignore[list-item]
+            (real,) = map(ec2_seen.type_shape, types)
+        except (CloudError, ValueError) as error:
+            return Finding(what=what, ok=None, text=f"not compared, what {name} has is not told: {error}")
+        said = self._config.shape
+        promised = Shape(cpus=said.cpus, memory_mib=said.memory_mib, gpus=said.gpus)
+        if less := real.smaller_than(promised):
+            return Finding(what=what, ok=False, text=f"{name} has {less}: VMs would be bought in vain")
+        if more := real.larger_than(promised):
+            return Finding(what=what, ok=None, text=f"{name} has {more}: more VMs would be bought than jobs need")
+        return Finding(what=what, ok=True, text=f"{name} has all that it says")
 
     def _each(self, ids: Sequence[str], accepted: list[str], send: _Send) -> None:
         """EC2 refuses a whole call for one bad id, so a refused one is halved until that id stands alone."""

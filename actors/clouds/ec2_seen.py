@@ -12,6 +12,7 @@ from typing import Any
 
 from actors.clouds.port import Unknown
 from actors.fleet.seen import Instance
+from actors.fleet.shape import Shape
 
 HELD = "apf:held"  # the tag with the words of a hold
 _STATES = {
@@ -50,6 +51,16 @@ def foreign(
             ours = tags.get("apf:factory") == factory and tags.get("apf:cloud") in clouds
             if not ours and not instance(one).dead:
                 yield required(one, "InstanceId"), _cores(one, known)
+
+
+def type_shape(found: Mapping[str, Any]) -> Shape:
+    """What a machine type of DescribeInstanceTypes has. Disks do not count: what jobs get may be a volume's."""
+    gpus = sum(int(one.get("Count", 0)) for one in found.get("GpuInfo", {}).get("Gpus", ()))
+    cpus, memory_mib = (
+        required(found, "VCpuInfo").get("DefaultVCpus", 0),
+        required(found, "MemoryInfo").get("SizeInMiB", 0),
+    )
+    return Shape(cpus=int(cpus), memory_mib=int(memory_mib), gpus=gpus)
 
 
 def _cores(found: Mapping[str, Any], known: Mapping[str, int]) -> int:

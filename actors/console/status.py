@@ -27,13 +27,16 @@ from actors.console.status_model import (
 )
 from actors.console.store import with_served
 from actors.console.troubles import troubles
+from actors.fleet.joined import beyond, far_short, short
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import CloudView
+from actors.joined_rows import read_joined
 from actors.notices import AGAIN_S, LOOKED
 from actors.packing import unpack
 from actors.posts import posts_of
 from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
 from actors.registry import read_vms
+from actors.rules import shape_of
 from actors.views import read_views
 from actors.wants import Standing, read_standing, read_wants, read_wishes
 from actors.where import site_of
@@ -156,6 +159,7 @@ class Reader:
         config = self._config.clouds[name]
         view = seen or CloudView(cloud=name, at=0.0, room=0)
         alive = [vm for vm in vms if vm.alive]
+        promised, joined = shape_of(config), read_joined(self._table, self._config, [name]).get(name)
         counts = Counter(vm.state for vm in vms)
         return CloudStatus(
             name=name,
@@ -175,6 +179,9 @@ class Reader:
             left_out=name not in self._file.clouds,
             family=config.family.name if config.family else "",
             family_max_vms=config.family.max_vms if config.family else 0,
+            shape_short=short(promised, joined),
+            shape_far_short=far_short(promised, joined),
+            shape_beyond=beyond(promised, joined),
         )
 
     def _account(self, name: str, vms: list[Vm]) -> AccountStatus:

@@ -69,7 +69,9 @@ class CloudStatus(Part):
     beside `max_vms` (its breaker, its account's quota), `drains_wait`: how many drains the disruption budget
     holds back, and why. `unmarked`: why holds do not stand on their instances too. `left_out`: hosts serve
     it, the file at hand does not name it. `usd_per_hour_now` is what all its VMs that are not ended cost.
-    `family`: the cloud that it is a shape of, which may have `family_max_vms` of all its shapes together."""
+    `family`: the cloud that it is a shape of, which may have `family_max_vms` of all its shapes together.
+    `shape_short`: what its workers that joined have less of than its shape says, `shape_far_short`: and that it is no
+    small part; `shape_beyond`: what they have more of."""
 
     name: str
     max_vms: int
@@ -88,6 +90,9 @@ class CloudStatus(Part):
     left_out: bool = False
     family: str = ""
     family_max_vms: int = 0
+    shape_short: str = ""
+    shape_far_short: bool = False
+    shape_beyond: str = ""
 
 
 class AccountStatus(Part):

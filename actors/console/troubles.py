@@ -21,6 +21,7 @@ from actors.rules import deadlines_of
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
 LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"
 RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --vm {} --reason WHY"
+SHAPE = "say in [clouds.{}] shape what its VMs are, or start larger ones; apf check --live CONFIG asks the cloud"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -28,7 +29,7 @@ def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterabl
     """The worst first."""
     all_vms = list(vms)
     found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(all_vms, config, status.at)]
-    found += _unwatched(all_vms, config)
+    found += [*_unwatched(all_vms, config), *_shapes(status)]
     found += _launches(intents, status.at)
     if config.factory.shadow:
         found.append(_odd("this is a shadow: it starts, drains and ends nothing, whatever it wants"))
@@ -85,6 +86,16 @@ def _clouds(status: Status) -> Iterator[Trouble]:
         if cloud.unmarked:
             lost = "they are lost if Redis loses all while no host runs"
             yield _odd(f"holds of {cloud.name}'s VMs do not stand on their instances too, {lost}: {cloud.unmarked}")
+
+
+def _shapes(status: Status) -> Iterator[Trouble]:
+    for cloud in status.clouds:
+        todo = SHAPE.format(cloud.name)
+        if cloud.shape_short:
+            tell = _bad if cloud.shape_far_short else _odd
+            yield tell(f"workers of {cloud.name} that joined have {cloud.shape_short}: they count as they are", todo)
+        if cloud.shape_beyond:
+            yield _odd(f"workers of {cloud.name} that joined have {cloud.shape_beyond}: too many are bought", todo)
 
 
 def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:

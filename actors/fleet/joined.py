@@ -22,6 +22,7 @@ from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
 
 NEWEST = 5  # workers whose words are kept
+NEARLY = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,27 @@ def counted(promised: Shape, joined: Joined | None) -> Shape:
         return promised
     cpus, memory_mib, disk_mib, gpus = map(min, _amounts(promised), _amounts(real))
     return Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
+
+
+def short(promised: Shape, joined: Joined | None) -> str:
+    """What the real workers have less of than was promised, as a phrase; empty where it is nothing."""
+    real = joined.shape if joined else None
+    return real.smaller_than(promised) if real else ""
+
+
+def beyond(promised: Shape, joined: Joined | None) -> str:
+    """The same of what they have more of."""
+    real = joined.shape if joined else None
+    return real.larger_than(promised) if real else ""
+
+
+def far_short(promised: Shape, joined: Joined | None) -> bool:
+    """Whether it is more than what a system keeps for itself of its memory, or a file system of its disk."""
+    real = joined.shape if joined else None
+    if real is None:
+        return False
+    less = (real.memory_mib < NEARLY * promised.memory_mib, real.disk_mib < NEARLY * promised.disk_mib)
+    return real.cpus < promised.cpus or real.gpus < promised.gpus or any(less)
 
 
 def _offer(vm: Vm, whole: Shape) -> Offer:

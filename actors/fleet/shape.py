@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+
+AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,4 +33,20 @@ class Shape:
             memory_mib=self.memory_mib - other.memory_mib,
             disk_mib=self.disk_mib - other.disk_mib,
             gpus=self.gpus - other.gpus,
+        )
+
+    def smaller_than(self, promised: Shape) -> str:
+        """What there is less of than was promised, as a phrase; empty where it is nothing."""
+        return self._told(promised, lambda real, said: real < said)
+
+    def larger_than(self, promised: Shape) -> str:
+        """The same of what there is more of, of what is bought by the number: cpus and gpus."""
+        return self._told(promised, lambda real, said: real > said, only=("cpus", "gpus"))
+
+    def _told(self, promised: Shape, differs: Callable[[int, int], bool], only: tuple[str, ...] = AMOUNTS) -> str:
+        each = zip(AMOUNTS, astuple(self), astuple(promised), strict=True)
+        return ", ".join(
+            f"{real} {name} where its shape says {said}"
+            for name, real, said in each
+            if name in only and differs(real, said)
         )

@@ -268,6 +268,7 @@ def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Standing], dem
     if settled.waiting.jobs:
         full = "; ".join(f"{cloud.name}: {_full_by(cloud, settled)}" for cloud in standing)
         why.append(f"{settled.waiting.jobs} jobs wait for room ({full})")
+    why += [f"workers of {cloud.name} that joined have {cloud.rules.short}" for cloud in standing if cloud.rules.short]
     return (*why, *(unmet.why for unmet in wanted.unmet))
 
 

@@ -38,6 +38,7 @@ class CloudRules:
     shared: bool = False  # other queues may want it too
     family: str = ""  # the cloud that it is a shape of
     family_max_vms: int = NO_LIMIT  # of all its shapes together
+    short: str = ""  # what its workers that joined have less of than was promised; `size` is what they have
 
     @property
     def cores(self) -> int:
@@ -94,6 +95,7 @@ def cloud_rules(
     shared: bool = False,
     family: str = "",
     family_max_vms: int = NO_LIMIT,
+    short: str = "",
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
@@ -111,6 +113,7 @@ def cloud_rules(
         shared=shared,
         family=family,
         family_max_vms=family_max_vms,
+        short=short,
     )
 
 

@@ -9,8 +9,13 @@ import pytest
 
 from actors.config import Config
 from actors.config_promise import promise_of
+from actors.fleet.joined import Joined, Offer
+from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
+from actors.fleet.want import CloudView, FleetView
 from actors.joined_rows import read_joined
+from actors.policies.decide import decide
+from actors.rules import rules_of
 from broker.connect import Site
 from tests.actors.retirement_stage import RetirementStage
 from tests.actors.stage import CONFIG
@@ -68,6 +73,26 @@ def test_another_shape_or_image_is_another_promise(stage: RetirementStage) -> No
     for changes in ({"shape": {"cpus": 2, "memory_mib": 512}}, {"image": "ami-2"}, {"worker_config": "NUM_CPUS = 1"}):
         cloud = CONFIG.clouds["private"].model_dump() | changes
         assert real(stage, Config.model_validate(CONFIG.model_dump() | {"clouds": {"private": cloud}})) is None
+
+
+def test_a_scheduler_packs_into_what_joined_and_says_so() -> None:
+    promised = Config.model_validate(
+        CONFIG.model_dump()
+        | {"clouds": {"private": CONFIG.clouds["private"].model_dump() | {"shape": {"cpus": 4, "memory_mib": 512}}}}
+    )
+    joined = Joined(promise="p", offers=(Offer(vm="a", joined=1.0, cpus=1, memory_mib=512, disk_mib=10_000),))
+    rules = rules_of(promised, "atlas", {"private": joined})
+    assert rules_of(promised, "atlas").clouds["private"].size == (4, 512, 10_000, 0)
+    assert rules.clouds["private"].size == (1, 512, 10_000, 0)
+    jobs = JobClass(queue="atlas", request=Shape(cpus=1), idle=3)
+    schedd = ScheddSeen(name="s")
+    demand = JobsSeen(source="p", at=1.0, classes=(jobs,), schedds=(schedd,))
+    view, cloud = FleetView(cloud="private", queue="atlas", at=1.0), CloudView(cloud="private", at=1.0, room=4)
+    decision = decide(
+        rules.queue, demand, {"private": view}, rules.clouds, {"private": cloud}, {}, now=2.0, decision="d"
+    )
+    assert decision.wants["private"].n == 3
+    assert "workers of private that joined have 1 cpus where its shape says 4" in decision.why
 
 
 def test_money_limits_and_times_are_no_part_of_the_promise() -> None:

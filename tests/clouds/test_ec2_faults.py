@@ -233,8 +233,33 @@ def test_a_live_check_finds_a_good_configuration_good(make_ec2: MakeEc2) -> None
     assert [(one.what, one.ok) for one in found] == [
         ("credentials and listing", True),
         ("image", True),
+        ("shape", None),
         ("launch", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "ok", "seen"),
+    [
+        ({"cpus": 2, "memory_mib": 8_000}, True, "m5.large has all that it says"),
+        ({"cpus": 4, "memory_mib": 8_000}, False, "m5.large has 2 cpus where its shape says 4"),
+        ({"cpus": 2, "memory_mib": 16_384}, False, "8192 MiB of memory where its shape says 16384"),
+        ({"cpus": 2, "memory_mib": 8_000, "gpus": 1}, False, "0 gpus where its shape says 1"),
+        ({"cpus": 1, "memory_mib": 4_000}, None, "2 cpus where its shape says 1: more VMs"),
+    ],
+)
+def test_a_live_check_compares_the_shape_with_the_machine_type(
+    make_ec2: MakeEc2, shape: dict[str, int], ok: bool | None, seen: str
+) -> None:
+    by_name = {one.what: one for one in make_ec2(shape=shape, instance_type="m5.large").check()}
+    assert (by_name["shape"].ok, seen in by_name["shape"].text) == (ok, True), by_name["shape"].text
+
+
+def test_a_shape_that_cannot_be_compared_is_no_mistake(make_ec2: MakeEc2, control: Control) -> None:
+    control.fault("refuse", action="DescribeInstanceTypes", code="UnauthorizedOperation", status=403)
+    by_name = {one.what: one for one in make_ec2().check()}
+    assert by_name["shape"].ok is None
+    assert "not told" in by_name["shape"].text
 
 
 def test_a_live_check_starts_nothing(make_ec2: MakeEc2, control: Control) -> None:
