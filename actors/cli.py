@@ -85,14 +85,13 @@ def check(
 ) -> None:
     """Look for mistakes in the configuration; with --live, in the world too. Changes nothing."""
     settings = _load(config)
-    out.print(f"{config}: no mistakes; {_size(settings)}")
-    if not live:
-        return
-    from actors.console.checking import check_live, screen
+    from actors.console import checking
 
-    found = check_live(settings)
-    out.print(screen(found))
-    raise typer.Exit(BROKEN if any(finding.ok is False for _, finding in found) else 0)
+    can_start = checking.tell(settings, config, out)
+    found = checking.check_live(settings) if live else ()
+    if live:
+        out.print(checking.screen(found))
+    raise typer.Exit(BROKEN if not can_start or any(finding.ok is False for _, finding in found) else 0)
 
 
 @app.command()
@@ -386,11 +385,6 @@ def _load(path: Path, shadow: bool = False) -> Settings:
 def _end(exit_status: int, message: str) -> NoReturn:
     err.print(Text(message), soft_wrap=True)
     raise typer.Exit(exit_status)
-
-
-def _size(config: Settings) -> str:
-    counts = (("pool", config.pools), ("cloud", config.clouds), ("queue", config.queues))
-    return ", ".join(f"{len(of)} {what}{'' if len(of) == 1 else 's'}" for what, of in counts)
 
 
 def _seconds(text: str) -> float:

@@ -6,11 +6,12 @@ parameters carry the promises (the token, the tags, how an instance ends), and m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from actors.config_lines import Path
-from actors.config_mistakes import MISSING
+from actors.config_mistakes import MISSING, shown
 
 OURS = {
     "ClientToken": "the factory makes it from the launch intent",
@@ -22,6 +23,9 @@ OURS = {
     "InstanceInitiatedShutdownBehavior": "it has to be `terminate`: a worker ends itself by power-off",
     "InstanceMarketOptions": "set `market` and `max_usd_per_hour`",
 }
+ENDPOINT = re.compile(r"https?://[^/\s?#@]+(/[^\s]*)?\Z")
+MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
+OUR_TAGS = 6  # Name and five that begin with apf:, see clouds.ec2_request
 _NAMED_BY = {"image": "ImageId", "instance_type": "InstanceType"}
 
 
@@ -30,9 +34,12 @@ def ec2_cloud(cloud: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str,
     request, tags = (value if isinstance(value, dict) else {} for value in (cloud.get("request"), cloud.get("tags")))
     for key in OURS.keys() & request.keys():
         yield (*path, "request", key), "this parameter is the factory's own", OURS[key]
-    for key in tags:
-        if key.startswith(("apf:", "aws:")):
-            yield (*path, "tags", key), "names that begin with apf: or aws: are taken", "choose another name"
+    yield from _tags(tags, (*path, "tags"))
+    endpoint = cloud.get("endpoint")
+    if isinstance(endpoint, str) and not ENDPOINT.match(endpoint.strip()):
+        seen = "a value that is not shown" if "@" in endpoint else shown((*path, "endpoint"), endpoint)
+        said = f"seen {seen}; allowed: a URL with its scheme and host"
+        yield (*path, "endpoint"), said, "https://HOST:PORT/PATH; Amazon's own is meant when it is left out"
     for key, parameter in _NAMED_BY.items():
         if not {key, "launch_template"} & cloud.keys() and parameter not in request:
             yield (*path, key), MISSING, "an EC2 cloud needs image and instance_type, or a launch_template"
@@ -41,3 +48,21 @@ def ec2_cloud(cloud: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str,
     if "NetworkInterfaces" in request and (cloud.get("subnet") or cloud.get("security_groups")):
         hint = "put subnet and security_groups into it"
         yield (*path, "request", "NetworkInterfaces"), "excludes the keys subnet and security_groups", hint
+
+
+def _tags(tags: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str, str]]:
+    """What EC2 takes: one that it refuses would have every launch refused."""
+    for key, value in tags.items():
+        if key.lower().startswith(("apf:", "aws:")):
+            yield (*path, key), "names that begin with apf: or aws: are taken", "choose another name"
+        if not 0 < len(key) <= MAX_TAG_KEY:
+            yield (*path, key), f"a name of {len(key)} characters; allowed: 1 to {MAX_TAG_KEY}", "choose another name"
+        if isinstance(value, str) and len(value) > MAX_TAG_VALUE:
+            yield (
+                (*path, key),
+                f"a value of {len(value)} characters; allowed: at most {MAX_TAG_VALUE}",
+                "make it shorter",
+            )
+    most = MAX_TAGS - OUR_TAGS
+    if (count := len(tags.keys() - {"Name"})) > most:
+        yield path, f"{count} tags; EC2 takes {MAX_TAGS}, of which {OUR_TAGS} are ours", f"at most {most}, and Name"

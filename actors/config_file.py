@@ -32,6 +32,11 @@ def load(path: str | File) -> Config:
     return parse(_read(file), str(path))
 
 
+def lines_in(path: str | File) -> dict[Path, int]:
+    """The line of each key of a file that `load` takes."""
+    return lines_of(_read(File(path).expanduser()))
+
+
 def parse(text: str, name: str = "configuration") -> Config:
     """The configuration in `text` (TOML). Raises BadConfig with every mistake; `name` is the file's in messages."""
     try:
@@ -54,7 +59,7 @@ def parse(text: str, name: str = "configuration") -> Config:
 
 def _read(file: File) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as wrong:
         said = f"cannot be read: {wrong.strerror or wrong}"
     except UnicodeDecodeError as wrong:
@@ -98,20 +103,30 @@ def _meant(mistake: Mistake) -> str:
 
 def missing_secrets(config: Config) -> tuple[str, ...]:
     """References that lead nowhere on this host, as sentences: "factory.redis_password: the file X cannot be read"."""
-    return tuple(_missing(config, ()))
+    return tuple(_missing(config))
 
 
-def _missing(section: BaseModel, path: Path) -> Iterator[str]:
+def secrets_of(config: Config) -> tuple[str, ...]:
+    """All references to secrets in it."""
+    return tuple(reference for _, reference in _references(config, ()))
+
+
+def _missing(config: Config) -> Iterator[str]:
+    for path, reference in _references(config, ()):
+        try:
+            secret(reference)
+        except NoSecret as wrong:
+            yield f"{'.'.join(str(part) for part in path)}: {wrong}"
+
+
+def _references(section: BaseModel, path: Path) -> Iterator[tuple[Path, str]]:
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
         if isinstance(value, BaseModel):
-            yield from _missing(value, (*path, key))
+            yield from _references(value, (*path, key))
         elif isinstance(value, dict):
             for name, inner in value.items():
                 if isinstance(inner, BaseModel):
-                    yield from _missing(inner, (*path, key, name))
+                    yield from _references(inner, (*path, key, name))
         elif isinstance(value, str) and Secret in (field.annotation, *get_args(field.annotation)):
-            try:
-                secret(value)
-            except NoSecret as wrong:
-                yield f"{'.'.join(str(part) for part in (*path, key))}: {wrong}"
+            yield (*path, key), value

@@ -153,3 +153,30 @@ def test_references_that_lead_nowhere_are_named_without_being_mistakes(monkeypat
     )
     monkeypatch.setitem(os.environ, "KEY_ID", "x")
     assert missing_secrets(config) == ()
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({f"t{n}": "v" for n in range(45)}, "clouds.private.tags: 45 tags; EC2 takes 50, of which 6 are ours"),
+        ({"k" * 129: "v"}, "a name of 129 characters; allowed: 1 to 128"),
+        ({"k": "v" * 257}, "clouds.private.tags.k: a value of 257 characters; allowed: at most 256"),
+    ],
+)
+def test_tags_that_ec2_refuses_are_mistakes(tags: dict[str, str], told: str) -> None:
+    (mistake,) = mistakes(('region = "here"', f'region = "here"\ntags = {inline(tags)}'))
+    assert told in mistake
+
+
+def test_as_many_and_as_long_tags_as_ec2_takes_are_right() -> None:
+    most = {f"{n:03}".ljust(128, "k"): "v" * 256 for n in range(44)} | {"Name": "of an operator's own"}
+    assert len(parse(GOOD.replace('region = "here"', f'region = "here"\ntags = {inline(most)}')).clouds) == 2
+
+
+def inline(table: dict[str, str]) -> str:
+    return "{ " + ", ".join(f'"{key}" = "{value}"' for key, value in table.items()) + " }"
+
+
+def test_a_byte_order_mark_at_the_begin_of_a_file_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "apf.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert load(tmp_path / "apf.toml").factory.name == "lab"

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MAY = frozenset({"READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER"})
+LEAST_S = 300.0  # a VM boots and joins in this time; a worker uses its token longer
 _NEEDED = "ADVERTISE_STARTD"
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _MOST_SAID = 300
@@ -43,11 +44,24 @@ def checked(text: str, now: float) -> str:
     if not _JWT.fullmatch(token):
         raise TokenFailed(f"worker_token_command printed {len(text)} characters that are no token (three parts, dots)")
     claims = _claims(token)
-    ends = claims.get("exp")
-    if isinstance(ends, int | float) and ends <= now:
-        raise TokenFailed(f"the worker's token ended {now - ends:.0f} s ago; mint one that lives as long as a worker")
+    _check_end(claims.get("exp"), now)
     _check_scope(str(claims.get("scope", "")))
     return token
+
+
+def _check_end(ends: Any, now: float) -> None:
+    """None: it has no end, which HTCondor takes."""
+    if ends is None:
+        return
+    if isinstance(ends, bool) or not isinstance(ends, int | float):
+        raise TokenFailed(f"the end of the worker's token is {type(ends).__name__}; allowed: Unix seconds as a number")
+    if ends <= now:
+        raise TokenFailed(f"the worker's token ended {now - ends:.0f} s ago; mint one that lives as long as a worker")
+    if not ends >= now + LEAST_S:
+        raise TokenFailed(
+            f"the worker's token ends in {ends - now:.0f} s; allowed: {LEAST_S:.0f} s or more, as a VM has to boot with"
+            " it. Mint one that lives as long as a worker"
+        )
 
 
 def _check_scope(scope: str) -> None:

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from actors import adapters
 from actors.clouds.port import CloudError
 from actors.config import Config
-from actors.config_file import missing_secrets
+from actors.config_file import lines_in
+from actors.config_lines import line_of
+from actors.config_mistakes import place_of
+from actors.config_ready import doubts
+from actors.console.checking_host import of_this_host
 from actors.finding import Finding
 from actors.pools.port import PoolError
 from actors.secrets_file import NoSecret
@@ -39,7 +45,7 @@ class Checked(Protocol):
 def check_live(config: Config) -> tuple[tuple[str, Finding], ...]:
     """(where, finding) in the configuration's order. Takes as long as the slowest place's time limits."""
     asked: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
-        ("this host", lambda: _secrets(config)),
+        ("this host", lambda: of_this_host(config)),
         ("redis", lambda: [_redis(config)]),
         *((f"pool {name}", lambda name=name: _ask(lambda: adapters.pool(config, name))) for name in config.pools),
         *((f"cloud {name}", lambda name=name: _ask(lambda: adapters.cloud(config, name))) for name in config.clouds),
@@ -47,6 +53,23 @@ def check_live(config: Config) -> tuple[tuple[str, Finding], ...]:
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="check") as crew:
         answers = [(where, crew.submit(lambda look: tuple(look()), look)) for where, look in asked]
         return tuple((where, finding) for where, answer in answers for finding in answer.result())
+
+
+def tell(config: Config, file: Path, out: Console) -> bool:
+    """What of a file is right and yet starts nothing, or is less safe than may be, by line. Whether VMs can start."""
+    lines, found = lines_in(file), doubts(config)
+    for doubt in sorted(found, key=lambda one: line_of(lines, one.path)):
+        place = f"  line {line_of(lines, doubt.path)}: {place_of(doubt.path)}: {doubt.said}"
+        hint = f" ({doubt.hint})" if doubt.hint else ""
+        out.print(Text.assemble(MARKS[False if doubt.never else None], place, hint), soft_wrap=True)
+    never = any(doubt.never for doubt in found)
+    out.print(f"{file}: {'no VM can start as it is' if never else 'no mistakes'}; {_size(config)}")
+    return not never
+
+
+def _size(config: Config) -> str:
+    counts = (("pool", config.pools), ("cloud", config.clouds), ("queue", config.queues))
+    return ", ".join(f"{len(of)} {what}{'' if len(of) == 1 else 's'}" for what, of in counts)
 
 
 def screen(found: Iterable[tuple[str, Finding]]) -> Table:
@@ -57,13 +80,6 @@ def screen(found: Iterable[tuple[str, Finding]]) -> Table:
     for where, finding in found:
         table.add_row(MARKS[finding.ok], where, finding.what, Text(finding.text))
     return table
-
-
-def _secrets(config: Config) -> Iterable[Finding]:
-    missing = missing_secrets(config)
-    if not missing:
-        return [Finding(what="secrets", ok=True, text="all references lead somewhere")]
-    return [Finding(what="secrets", ok=False, text=line) for line in missing]
 
 
 def _redis(config: Config) -> Finding:

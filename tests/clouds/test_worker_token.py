@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -66,7 +67,16 @@ def test_a_token_that_cannot_advertise_is_refused() -> None:
 def test_a_token_that_has_ended_is_refused() -> None:
     with pytest.raises(TokenFailed, match="ended 5 s ago"):
         checked(token(exp=NOW - 5), NOW)
-    assert checked(token(exp=NOW + 5), NOW)
+    with pytest.raises(TokenFailed, match="ends in 5 s; allowed: 300 s or more"):
+        checked(token(exp=NOW + 5), NOW)
+    assert checked(token(exp=NOW + 300), NOW)
+    assert checked(token(exp=None), NOW)
+
+
+@pytest.mark.parametrize("end", ["soon", True, [], math.nan])
+def test_a_token_whose_end_is_no_time_is_refused(end: object) -> None:
+    with pytest.raises(TokenFailed, match=r"Unix seconds as a number|ends in nan"):
+        checked(token(exp=end), NOW)
 
 
 def test_no_message_holds_the_token() -> None:
