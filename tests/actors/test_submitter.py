@@ -195,6 +195,28 @@ def test_a_clear_no_fails_the_launch_for_good(stage: Stage, error: Exception) ->
     assert str(error) in next(vm.reason for vm in stage.vms() if vm.state == "failed")
 
 
+def test_of_a_launch_that_is_over_the_request_is_not_kept_for_it_holds_the_workers_token(stage: Stage) -> None:
+    stage.cloud.script = [Refused("no such image")]
+    stage.want(1)
+    stage.look()
+    (refused,) = stage.registry.intents()
+    assert (refused.state, refused.request) == (Launch.REFUSED, "")
+    row = stage.table.get("intent", stage.post, refused.id)
+    assert row
+    assert b"user_data" not in row.body
+    assert b"private atlas" not in row.body  # the recipe
+
+
+def test_a_launch_is_looked_up_before_it_is_sent_again(stage: Stage) -> None:
+    """A cloud that forgot the token would start it a second time."""
+    stage.cloud.script = [("lost", Unknown("timed out"))]
+    stage.want(2)
+    stage.look()
+    stage.look(later_s=5)
+    assert (stage.cloud.launches, stage.cloud.finds) == (1, 1)
+    assert stage.states() == ["booting", "booting"]
+
+
 def test_a_full_cloud_is_closed_for_a_while_and_opened_again(stage: Stage) -> None:
     stage.cloud.script = [NoCapacity("full")]
     stage.want(1)

@@ -1,11 +1,13 @@
 """Terms against a real Redis. The races between hosts are in scenarios/."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from broker.connect import Site
 from broker.leases import Held, Leases, Renewal, Term
+from tests.late import within
 
 
 def leases(site: Site, holder: str = "a#1", ttl_s: float = 60.0, clock: float | None = None) -> Leases:
@@ -55,6 +57,55 @@ def test_one_call_renews_some_and_names_the_lost(site: Site) -> None:
     assert [term.post for term in renewal.renewed] == ["queue/0", "queue/2"]
     assert [(lost.term, lost.seen.split(" with")[0]) for lost in renewal.lost] == [(terms[1], "held by b#2")]
     assert a.renew([]) == Renewal(renewed=(), lost=())
+
+
+def test_a_former_term_of_the_same_host_is_neither_renewed_nor_released(site: Site) -> None:
+    """It took its own post again, as after a restart of what holds it: by the holder's name alone both are one."""
+    host = leases(site)
+    former = acquired(host, "queue/atlas")
+    now = acquired(host, "queue/atlas")
+    assert now.fence > former.fence
+    (lost,) = host.renew([former]).lost
+    assert lost.seen == f"held by a#1 with fence {now.fence}"
+    assert not host.release(former)
+    assert host.renew([now]).lost == ()
+    assert host.release(now)
+
+
+def test_a_term_with_the_right_fence_and_another_holder_is_neither_renewed_nor_released(site: Site) -> None:
+    """After Redis lost its last writes a fence may be granted twice; a holder and a fence together are not."""
+    term = acquired(leases(site), "queue/atlas")
+    others = replace(term, holder="b#2")
+    assert leases(site, "b#2").renew([others]).renewed == ()
+    assert not leases(site, "b#2").release(others)
+    assert leases(site).renew([term]).renewed
+
+
+def test_a_lease_that_ran_out_is_not_renewed_though_nobody_took_it(site: Site) -> None:
+    host = leases(site, ttl_s=0.01)
+    term = acquired(host, "queue/atlas")
+    within(5, "the lease runs out", lambda: host.owners()[0].holder is None)
+    (lost,) = host.renew([term]).lost
+    assert lost.seen.startswith("expired, last held by a#1")
+    assert acquired(leases(site, "b#2"), "queue/atlas").fence > term.fence
+
+
+def test_a_release_keeps_the_fence_so_the_next_terms_is_larger_at_once(site: Site) -> None:
+    host = leases(site)
+    fences = []
+    for _ in range(20):  # several in the same ms
+        term = acquired(host, "queue/atlas")
+        fences.append(term.fence)
+        host.release(term)
+    assert fences == sorted(set(fences))
+
+
+def test_trust_is_counted_from_before_the_request_however_long_its_answer_takes(site: Site) -> None:
+    asked = iter([1000.0, 2000.0, 3000.0, 4000.0])
+    slow = Leases(site.client(), site, "a#1", 15.0, lambda: next(asked))
+    term = acquired(slow, "queue/atlas")
+    assert term.trusted_until == 1012.0
+    assert slow.renew([term]).renewed[0].trusted_until == 2012.0
 
 
 def test_a_thousand_terms_are_renewed_in_a_tenth_of_a_second(site: Site) -> None:

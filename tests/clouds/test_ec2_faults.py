@@ -34,6 +34,20 @@ def test_a_launch_whose_answer_is_lost_is_unknown_and_is_found_by_token_and_tag(
     assert [one.index for one in cloud.find("intent-1", order().token)] == [0, 1]
 
 
+def test_a_launch_is_found_by_its_token_alone_where_its_tags_did_not_come(cloud: Ec2) -> None:
+    """Tags may be set after the start, or be taken away by a person."""
+    ids = [one.id for one in started(cloud, order(count=2))]
+    with cloud._call() as client:
+        client.delete_tags(Resources=ids)
+    assert cloud.find("intent-1", order().token) == cloud.find("intent-9", order().token)
+    assert [one.id for one in cloud.find("intent-1", order().token)] == ids
+
+
+def test_a_launch_is_found_by_its_tag_where_the_cloud_forgot_the_token(cloud: Ec2) -> None:
+    ids = [one.id for one in started(cloud, order(count=2))]
+    assert [one.id for one in cloud.find("intent-1", "another-token")] == ids
+
+
 @pytest.mark.parametrize("kind", AFTER)
 def test_a_launch_repeated_after_a_lost_answer_starts_nothing_new(kind: str, cloud: Ec2, control: Control) -> None:
     request = cloud.prepare(order(count=2))

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -149,3 +150,13 @@ def test_user_data_that_is_too_long_even_when_packed_is_refused() -> None:
     noise = random.Random(1).randbytes(30_000).hex()
     with pytest.raises(Refused, match="16384"):
         frozen(order(user_data=noise))
+
+
+def test_a_packed_request_is_the_same_to_the_byte_whenever_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gzip would write the time into its head, and EC2 would answer a repeat with a mismatch of its token."""
+    long = order(user_data="#cloud-config\n" + "".join(f"# line {number}\n" for number in range(3_000)))
+    texts = set()
+    for at in (1_000_000_000.0, 1_700_000_000.0):
+        monkeypatch.setattr(time, "time", lambda at=at: at)
+        texts.add(ec2_request.freeze(long, ec2_config(), NAMES))
+    assert len(texts) == 1

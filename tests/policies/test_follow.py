@@ -109,6 +109,24 @@ def test_a_wish_takes_over_policys_drain_so_that_demand_cannot_take_it_back() ->
     assert not changes.cancel
 
 
+def test_a_kill_comes_before_a_hold_whichever_was_said_first() -> None:
+    kill = replace(WISH, id="w-kill", verb="kill", at=NOW)
+    for said in (NOW - 10, NOW + 10):
+        hold = replace(WISH, id="w-hold", verb="hold", at=said)
+        for wishes in ((kill, hold), (hold, kill)):
+            (killed,) = follow(fleet(State.READY), scene(1, {"x-0": BUSY}, wishes=wishes)).rows.values()
+            assert (killed.state, killed.killed) == (State.ENDING, "w-kill")
+    held = fleet(State.READY, held="hold by ada: look", held_for="w-hold")
+    (killed,) = follow(held, scene(1, {"x-0": BUSY}, wishes=(kill,))).rows.values()
+    assert (killed.state, killed.killed) == (State.ENDING, "w-kill")
+
+
+def test_a_held_vm_is_not_drained_by_an_operators_wish_for_its_cloud() -> None:
+    hold = replace(WISH, id="w-hold", verb="hold", selector="vm", names=("x-0",))
+    changes = follow(fleet(State.READY, State.READY), scene(2, wishes=(hold, WISH)))
+    assert {key: one.state for key, one in changes.rows.items()} == {"x-0": State.READY, "x-1": State.DRAINING}
+
+
 def test_vms_born_after_the_wish_are_not_its() -> None:
     assert not follow(fleet(State.READY, born=NOW + 1), scene(1, wishes=(WISH,))).rows
 

@@ -22,6 +22,25 @@ def row(ad: str) -> Iterator[Any]:
     yield condor_startds.row_of(ClassAd(ad))
 
 
+def at(*ads: str) -> Iterator[Any]:
+    """What is made of a startd's answer that heeds no constraint."""
+    condor_startds.htcondor2.Collector = lambda _: Heedless(ads)
+    yield condor_startds.at("<1.2.3.4:9618>")
+
+
+def asked_for(*ads: str) -> Iterator[Any]:
+    """Which of these ads the collector is asked for when some instances' startds are looked at."""
+    yield [name for ad in map(ClassAd, ads) for name in [ad["Name"]] if ExprTree(condor_startds.CONSTRAINT).eval(ad)]
+
+
+class Heedless:
+    def __init__(self, ads: tuple[str, ...]) -> None:
+        self._ads = ads
+
+    def query(self, ad_type: object, constraint: str, projection: list[str]) -> list[ClassAd]:
+        return list(map(ClassAd, self._ads))
+
+
 def job_class(ad: str, jobs: str, start: str) -> Iterator[Any]:
     yield condor_jobs.class_of(ClassAd(ad), "atlas", condor_jobs.relevant(jobs, start))
 
@@ -73,6 +92,8 @@ def concerned(ad: str, jobs: tuple[str, ...]) -> Iterator[Any]:
 
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "row": row,
+    "at": at,
+    "asked_for": asked_for,
     "job_class": job_class,
     "changes": changes,
     "concerned": concerned,

@@ -38,6 +38,21 @@ def test_names_are_found_in_whatever_case_the_worker_wrote_them(lane: Lane) -> N
     assert (found.instance_id, found.queue) == ("a", "atlas")
 
 
+WHOLE = f'[ {SLOT} SlotType = "Partitionable"; PartitionableSlot = true; NumDynamicSlots = 1; APFQueue = "atlas" ]'
+PART = '[ Name = "slot1_1@w.lab"; MyAddress = "<1.2.3.4:9618>"; SlotType = "Dynamic"; APFQueue = "atlas" ]'
+
+
+def test_dynamic_slots_are_left_out_even_where_the_startd_tells_of_them(lane: Lane) -> None:
+    """A job would count twice, once as its parent's child; and a claimed part would never show our drain."""
+    found = machine(tuple(lane.call("at", WHOLE, PART)))
+    assert [slot.name for slot in found.slots] == ["slot1@w.lab"]
+    assert found.slots[0].children == 1
+
+
+def test_dynamic_slots_are_not_asked_for(lane: Lane) -> None:
+    assert lane.call("asked_for", WHOLE, PART) == ["slot1@w.lab"]
+
+
 def test_an_expression_is_evaluated(lane: Lane) -> None:
     assert seen(lane, "MaxJobRetirementTime = ifThenElse(Cpus > 1, 7200, 0); Cpus = 2").max_retirement_s == 7200
 
