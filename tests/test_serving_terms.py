@@ -7,10 +7,11 @@ from typing import Any
 
 import pykka
 
-from actors.calls import Calls
+from actors.calls import Answer, Calls
 from actors.gauges import Gauges
-from actors.serving import Drop, Hold, Seat, Serving, Terms, Tick
-from broker.errors import LeaseLost
+from actors.messages import LookAtWishes
+from actors.serving import Drop, Hold, Seat, Serving, Terms, Tick, Wake
+from broker.errors import LeaseLost, StaleRow
 from broker.leases import Term
 from tests.condor_pool import until
 
@@ -71,3 +72,71 @@ def again(ref: pykka.ActorRef[Any]) -> None:
     ref.tell(Drop(post=POST))
     ref.tell(Hold(post=POST))
     ref.tell(Tick())
+
+
+class Counting(Serving):
+    """Counts how often a post was begun, looked at, and an answer heard. `wrong`: what its looks end in."""
+
+    title = "counting"
+    begun = looked = heard = 0
+    wrong: Exception | None = None
+
+    def interval_s(self, seat: Seat) -> float:
+        return 1000.0
+
+    def begin(self, seat: Seat, term: Term) -> Any:
+        self.begun += 1
+        return True
+
+    def look(self, seat: Seat, term: Term) -> None:
+        self.looked += 1
+        if self.wrong:
+            raise self.wrong
+        self.call(seat, "look", "the call", lambda: None, self.hear)
+
+    def hear(self, _: Any) -> None:
+        self.heard += 1
+
+
+def counting() -> tuple[Counting, Calls]:
+    terms, calls = Terms(), Calls(4)
+    terms.put(term(1))
+    return Counting(terms, calls, Gauges()), calls
+
+
+def received(actor: Serving, *messages: object) -> None:
+    for message in messages:
+        actor.on_receive(message)
+
+
+def test_an_answer_to_a_post_that_was_given_up_and_taken_again_is_not_heard() -> None:
+    """Its row may have another writer in between: what the answer is about is no more."""
+    actor, calls = counting()
+    received(actor, Hold(post=POST), Tick())
+    while not isinstance(answer := actor.actor_inbox.get(timeout=10).message, Answer):
+        pass
+    received(actor, Drop(post=POST), Hold(post=POST), Tick())
+    assert actor.begun == 2
+    received(actor, answer)
+    assert actor.heard == 0
+    calls.close()
+
+
+def test_a_look_that_finds_its_term_lost_forgets_all_that_it_kept() -> None:
+    actor, calls = counting()
+    actor.wrong = LeaseLost(POST, "a#1", 1, "another holder")
+    received(actor, Hold(post=POST), Tick())
+    actor.wrong = None
+    received(actor, Wake(post=POST, message=LookAtWishes()), Tick())
+    assert actor.begun == 2
+    calls.close()
+
+
+def test_a_row_that_another_wrote_meanwhile_is_looked_at_again_at_once() -> None:
+    actor, calls = counting()
+    actor.wrong = StaleRow("vm", "x-0", 1, 2)
+    received(actor, Hold(post=POST), Tick())
+    actor.wrong = None
+    received(actor, Tick())
+    assert (actor.begun, actor.looked) == (1, 2)
+    calls.close()

@@ -76,3 +76,13 @@ def test_one_that_came_first_has_its_vms_and_is_told_what_it_is_to_give_back(mak
     stage.look()
     assert started(stage) == {"atlas": 4}
     assert shares(stage) == {"atlas": 2, "belle": 2}
+
+
+def test_one_that_has_more_than_its_share_gets_no_more_of_the_room_that_is_left(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.want(3)
+    stage.look()
+    stage.want(4)
+    stage.want(4, "belle")
+    stage.look()
+    assert started(stage) == {"atlas": 3, "belle": 1}

@@ -50,6 +50,43 @@ def test_nothing_is_started_before_the_first_listing_of_a_term(site: Site) -> No
     stage.close()
 
 
+def test_a_listing_from_before_the_term_shows_not_all_that_a_former_holder_started(stage: Stage) -> None:
+    stage.now += 10
+    stage.crash()
+    stage.want(2)
+    stage.look()
+    assert stage.cloud.launches == 0
+    stage.list_cloud()
+    stage.look()
+    assert stage.cloud.launches == 1
+
+
+def test_nothing_is_started_before_retirement_looked_at_the_fleet(stage: Stage) -> None:
+    """It takes in orphans and wishes first: what they say is not known before."""
+    stage.registry.looked = False
+    stage.want(2)
+    stage.look()
+    assert stage.cloud.launches == 0
+
+
+def test_nothing_is_started_for_a_queue_that_an_operator_froze_nor_in_place_of_what_one_took_out(stage: Stage) -> None:
+    stage.want(2)
+    stage.registry.closed_for = {"atlas"}
+    stage.look()
+    assert stage.vms() == []
+    stage.registry.closed_for = set()
+    stage.registry.withheld["atlas"] = 1
+    stage.look()
+    assert stage.states() == ["booting"]
+
+
+def test_a_launch_that_ended_long_ago_says_nothing_of_the_cloud(stage: Stage) -> None:
+    stage.cloud.script = [Spent("its instances are gone")]
+    stage.want(1)
+    stage.look()
+    assert stage.closed() == ""
+
+
 def test_no_more_than_the_cloud_may_have(stage: Stage) -> None:
     stage.want(9)
     stage.look()
