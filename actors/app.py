@@ -43,7 +43,7 @@ from actors.messages import KINDS
 from actors.packing import BadRow
 from actors.post_office import OPERATOR, PostOffice
 from actors.registry import clouds_in_use
-from actors.where import embedded_directory, site_of
+from actors.where import bad_directory, embedded_directory, site_of
 from actors.works import Ground, Works
 from broker.clock import RedisClock
 from broker.connect import Site
@@ -135,7 +135,10 @@ class Host:
 
     def _site(self) -> Site:
         if self.config.factory.redis == "embedded":
-            self._exits.enter_context(EmbeddedServer(embedded_directory(self.config)))
+            try:
+                self._exits.enter_context(EmbeddedServer(embedded_directory(self.config)))
+            except OSError as wrong:
+                raise bad_directory(self.config, wrong) from wrong
         return site_of(self.config)
 
     # --- which configuration is served

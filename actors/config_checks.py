@@ -6,7 +6,6 @@ wrong type is passed over: the schema has said so.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,7 +26,6 @@ def checks(raw: Raw, whole: Expanded, places: Mapping[Path, int]) -> Iterator[Mi
     """All mistakes that the schema cannot see. `whole`: `raw` with a cloud for each shape."""
     of_clouds = ((whole.origin(path), said, hint) for path, said, hint in _clouds(whole.raw))
     for path, said, hint in (
-        *_numbers(raw, ()),
         *_factory(raw),
         *mistakes_in_shapes(raw),
         *of_clouds,
@@ -45,14 +43,6 @@ def _table(raw: Any, *names: str) -> Raw:
     return raw if isinstance(raw, dict) else {}
 
 
-def _numbers(value: Any, path: Path) -> Iterator[Found]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path, f"seen {value}; allowed: a finite number", ""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from _numbers(inner, (*path, key))
-
-
 def _factory(raw: Raw) -> Iterator[Found]:
     factory = _table(raw, "factory")
     url = factory.get("redis")
@@ -62,6 +52,8 @@ def _factory(raw: Raw) -> Iterator[Found]:
             "a password in plain",
             'leave it out of the URL, and set redis_password = "env:NAME"',
         )
+    elif isinstance(url, str):
+        yield from _address(url.strip())
     tick_s = factory.get("tick_s", Factory.model_fields["tick_s"].default)
     ttl_s = factory.get("ttl_s", Factory.model_fields["ttl_s"].default)
     if isinstance(tick_s, int | float) and isinstance(ttl_s, int | float) and tick_s > ttl_s / 3:
@@ -71,6 +63,19 @@ def _factory(raw: Raw) -> Iterator[Found]:
             f"tick_s {tick_s:g} is more than a third of ttl_s {ttl_s:g}",
             (f"tick_s = {ttl_s / 3:g} or less, or ttl_s = {3 * tick_s:g} or more: one lost beat must not lose a post"),
         )
+
+
+def _address(url: str) -> Iterator[Found]:
+    """What the schema's pattern lets pass and no client could use. Other schemes are the pattern's to refuse."""
+    from broker.connect import Address  # only here: it brings the client along
+    from broker.errors import BadUrl
+
+    if not re.match(r"(redis|sentinel)s?://", url):
+        return
+    try:
+        Address.parse(url)
+    except (BadUrl, ValueError) as wrong:
+        yield ("factory", "redis"), str(wrong), ""
 
 
 def _clouds(raw: Raw) -> Iterator[Found]:
@@ -155,7 +160,7 @@ def _expression(path: Path, text: Any) -> Iterator[Found]:
         return
     try:
         classad2.ExprTree(f"({text})")
-    except classad2.ClassAdException:
+    except (classad2.ClassAdException, ValueError):
         lone = re.search(r"(?<![=!<>?])=(?![=?!])", text)
         hint = "to compare write ==, one = assigns" if lone else _balance(text)
         yield path, f"not a ClassAd expression: {shown(path, text)}", hint

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from actors.config_lines import Path
 from actors.config_mistakes import MISSING, shown
@@ -36,7 +37,7 @@ def ec2_cloud(cloud: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str,
         yield (*path, "request", key), "this parameter is the factory's own", OURS[key]
     yield from _tags(tags, (*path, "tags"))
     endpoint = cloud.get("endpoint")
-    if isinstance(endpoint, str) and not ENDPOINT.match(endpoint.strip()):
+    if isinstance(endpoint, str) and not _is_url(endpoint.strip()):
         seen = "a value that is not shown" if "@" in endpoint else shown((*path, "endpoint"), endpoint)
         said = f"seen {seen}; allowed: a URL with its scheme and host"
         yield (*path, "endpoint"), said, "https://HOST:PORT/PATH; Amazon's own is meant when it is left out"
@@ -48,6 +49,13 @@ def ec2_cloud(cloud: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str,
     if "NetworkInterfaces" in request and (cloud.get("subnet") or cloud.get("security_groups")):
         hint = "put subnet and security_groups into it"
         yield (*path, "request", "NetworkInterfaces"), "excludes the keys subnet and security_groups", hint
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(ENDPOINT.match(text) and urlsplit(text).hostname and urlsplit(text).port != 0)
+    except ValueError:  # a [ without ], or no port number
+        return False
 
 
 def _tags(tags: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str, str]]:

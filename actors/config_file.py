@@ -15,9 +15,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from actors.config import Config, Secret
+from actors.config_bounds import DEEPEST, Found, out_of_bounds, told_by_parser
 from actors.config_checks import checks
-from actors.config_lines import Path, lines_of
-from actors.config_mistakes import MISSING, BadConfig, Mistake
+from actors.config_lines import Path, line_of, lines_of
+from actors.config_mistakes import MISSING, BadConfig, Mistake, place_of
 from actors.config_schema import flat, mistake_of
 from actors.config_shapes import expanded
 from actors.secrets_file import NoSecret, secret
@@ -43,6 +44,11 @@ def parse(text: str, name: str = "configuration") -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         raise BadConfig(name, [_syntax(str(wrong), text)]) from wrong
+    except (RecursionError, ValueError) as wrong:
+        line, said = told_by_parser(wrong, text)
+        raise BadConfig(name, [Mistake(line=line, place="not TOML", said=said)]) from None
+    if beyond := list(out_of_bounds(raw)):
+        raise BadConfig(name, _beyond(beyond, text))
     places = lines_of(text)
     whole = expanded(raw)
     mistakes = list(checks(raw, whole, places))
@@ -65,6 +71,16 @@ def _read(file: File) -> str:
     except UnicodeDecodeError as wrong:
         said = f"is not UTF-8 text: byte {wrong.start} is not"
     raise BadConfig(str(file), [Mistake(line=ANYWHERE, place="the file", said=said)])
+
+
+def _beyond(found: list[Found], text: str) -> list[Mistake]:
+    """With their lines, unless the depth is what is wrong."""
+    deep = any(len(path) >= DEEPEST for path, _, _ in found)
+    places = {} if deep else lines_of(text)
+    return [
+        Mistake(line=line_of(places, path) if places else ANYWHERE, place=place_of(path), said=said, hint=hint)
+        for path, said, hint in found
+    ]
 
 
 def _syntax(message: str, text: str) -> Mistake:
@@ -98,7 +114,7 @@ def _once(mistakes: list[Mistake], found: list[Mistake]) -> list[Mistake]:
 def _meant(mistake: Mistake) -> str:
     """The place of the key that a mistyped one probably means."""
     suggested = re.fullmatch(r"did you mean '(.+)'\?", mistake.hint)
-    return f"{mistake.place.rpartition('.')[0]}.{suggested[1]}" if suggested else ""
+    return f"{mistake.place.rpartition('.')[0]}.{suggested[1]}".lstrip(".") if suggested else ""
 
 
 def missing_secrets(config: Config) -> tuple[str, ...]:

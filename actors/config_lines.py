@@ -21,7 +21,8 @@ def lines_of(text: str) -> dict[Path, int]:
     for line, statement in _statements(text):
         if statement.lstrip().startswith("["):
             table = _header(statement, arrays)
-            places.setdefault(table, line)
+            for depth in range(1, len(table) + 1):  # [a.b] begins a too, unless that has a header of its own before
+                places.setdefault(table[:depth], line)
         else:
             for path in _paths(tomllib.loads(statement)):
                 places.setdefault(table + path, line)

@@ -77,6 +77,8 @@ def _said(error: ErrorDetails, path: Path, raw: Mapping[str, Any]) -> tuple[str,
         return MISSING, ""
     if kind == "extra_forbidden":
         return "an unknown key", _unknown_key(path, raw)
+    if kind == "union_tag_invalid" and not isinstance(error["input"], dict):
+        return f"seen {shown(path, error['input'])}; allowed: a table", f"[{'.'.join(map(str, path[:1]))}.NAME]"
     if kind == "union_tag_invalid":
         group = CLOUDS if path[:1] == ("clouds",) else POOLS
         known = [*OUR_KINDS[group], *_added(group)]

@@ -80,6 +80,9 @@ def _asked(source: str, now: float, ask: Callable[[float], T]) -> T | Failed:
         return ask(now)
     except (PoolError, CloudError) as wrong:
         return Failed(source=source, at=now, reason=str(wrong))
+    except Exception as mistake:  # noqa: BLE001  the edge to other packages' kinds: one's mistake is not the others'
+        said = f"its code raised {type(mistake).__name__}: {mistake}"
+        return Failed(source=source, at=now, reason=said)
 
 
 def plan(config: Config, seen: Seen, now: float) -> tuple[Planned, ...]:

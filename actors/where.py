@@ -8,6 +8,11 @@ from actors.config import Config
 from actors.secrets_file import secret
 from broker.connect import Address, Site
 from broker.embedded import find
+from broker.errors import BrokerError
+
+
+class BadDirectory(BrokerError):
+    """`[factory] directory` cannot be used: the message says why."""
 
 
 class NotRunning(Exception):
@@ -18,7 +23,10 @@ def site_of(config: Config) -> Site:
     """The factory's part of its Redis. Raises NotRunning, BadUrl, or NoSecret."""
     factory = config.factory
     if factory.redis == "embedded":
-        address = find(embedded_directory(config))
+        try:
+            address = find(embedded_directory(config))
+        except OSError as wrong:
+            raise bad_directory(config, wrong) from wrong
         if address is None:
             command = "apf run --shadow" if factory.shadow else "apf run"
             raise NotRunning(f"no embedded Redis is up in {factory.directory}: is `{command}` running there?")
@@ -26,6 +34,14 @@ def site_of(config: Config) -> Site:
     user = secret(factory.redis_username) if factory.redis_username else None
     password = secret(factory.redis_password) if factory.redis_password else None
     return Site(address=Address.parse(factory.redis, user=user, password=password), factory=factory.known_as)
+
+
+def bad_directory(config: Config, wrong: OSError) -> BadDirectory:
+    why = f"{wrong.filename or ''}: {wrong.strerror or wrong}".lstrip(": ")
+    return BadDirectory(
+        f"[factory] directory {config.factory.directory}: {why}. It has to be this user's, to be written and read; make"
+        " it so, or name another one"
+    )
 
 
 def embedded_directory(config: Config) -> Path:

@@ -185,6 +185,18 @@ def test_a_configuration_that_is_not_there_is_a_mistake_too(tmp_path: Path) -> N
     assert "cannot be read" in said(result)
 
 
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_a_directory_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    text = (ROOT / "configs" / "minimal.toml").read_text()
+    path = tmp_path / "apf.toml"
+    path.write_text(text.replace("[pools.local]", f'directory = "{tmp_path}/file/state"\n[pools.local]', 1))
+    result = apf(command, path)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "Not a directory. It has to be this user's, to be written and read" in said(result)
+
+
 # --- check
 
 

@@ -180,3 +180,21 @@ def inline(table: dict[str, str]) -> str:
 def test_a_byte_order_mark_at_the_begin_of_a_file_is_no_mistake(tmp_path: Path) -> None:
     (tmp_path / "apf.toml").write_text(GOOD, encoding="utf-8-sig")
     assert load(tmp_path / "apf.toml").factory.name == "lab"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("x = " + "[" * 5000 + "]" * 5000, "not TOML: tables or lists too deep in each other; allowed: 16"),
+        ("[a" + ".a" * 3000 + "]", "more than 16 tables or lists in each other"),
+        ("x = " + "{a=" * 17 + "1" + "}" * 17, "more than 16 tables or lists in each other"),
+        ("x = " + "9" * 5000, "line 31: not TOML: a number of 5000 digits; allowed: at most 19"),
+        ("x = 0x" + "9" * 5000, "line 31: x: a number of 20000 bits; allowed: at most 63"),
+    ],
+    ids=["lists", "headers", "inline tables", "digits", "hexadecimal"],
+)
+def test_what_is_too_deep_or_too_long_for_any_key_is_one_mistake(more: str, told: str) -> None:
+    with pytest.raises(BadConfig) as wrong:
+        parse(f"{more}\n{GOOD}" if "[a" not in more else f"{GOOD}\n{more}")
+    (mistake,) = wrong.value.mistakes
+    assert told.replace("line 31", "line 1") in str(mistake)

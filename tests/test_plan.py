@@ -8,7 +8,7 @@ from pathlib import Path
 from actors.clouds.port import Unknown
 from actors.config import Config
 from actors.config_file import load, parse
-from actors.fleet.seen import Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, Slot, StartdsSeen
+from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, Slot, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.plan import Planned, look, plan
 from actors.pools.port import PoolAway
@@ -83,6 +83,21 @@ def test_idle_vms_would_be_released_busy_and_booting_ones_with_work_stay() -> No
     _, planned = made(Pool(0, {"i-1": False, "i-2": True}), private=Cloud("i-1", "i-2", "i-3"))
     assert planned.have["private"] == 3
     assert numbers(planned)["private"] == 1
+
+
+def test_a_cloud_whose_code_is_wrong_is_named_with_what_it_raised_and_the_others_are_planned() -> None:
+    class Wrong(Cloud):
+        def listing(self, now: float) -> Listed:
+            raise KeyError("instances")
+
+    config = load(ROOT / "configs" / "cascade.toml")
+    seen = look({"local": Pool(8, {})}, {name: Cloud() for name in config.clouds} | {"private": Wrong()}, NOW)
+    failed = seen.listings["private"]
+    assert isinstance(failed, Failed)
+    assert failed.reason == "its code raised KeyError: 'instances'"
+    atlas, _ = plan(config, seen, NOW)
+    assert atlas.have["private"] is None
+    assert numbers(atlas)["academic"] > 0
 
 
 def test_a_cloud_that_does_not_answer_stays_as_it_is_and_the_others_are_planned() -> None:

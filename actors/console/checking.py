@@ -100,11 +100,19 @@ def _ask(make: Callable[[], object]) -> Iterable[Finding]:
         place = make()
     except (NoSecret, PoolError, CloudError) as wrong:
         return [Finding(what="set up", ok=False, text=str(wrong))]
+    except Exception as mistake:  # noqa: BLE001  the edge to other packages' kinds: the others are still asked
+        return [Finding(what="set up", ok=False, text=_raised(mistake))]
     if not isinstance(place, Checked):
         return [Finding(what="check", ok=None, text="this kind has no live check")]
     try:
         return place.check()
     except (NoSecret, PoolError, CloudError) as wrong:
         return [Finding(what="check", ok=False, text=str(wrong))]
+    except Exception as mistake:  # noqa: BLE001  as above
+        return [Finding(what="check", ok=False, text=_raised(mistake))]
     finally:
         place.close()
+
+
+def _raised(mistake: Exception) -> str:
+    return f"its code raised {type(mistake).__name__}: {mistake}"
