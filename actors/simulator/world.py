@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict, deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,6 +197,12 @@ class World:
             if machine.state is State.BOOTING:
                 machine.unwanted = True
             else:
+                self._drain(machine)
+
+    def end_empty(self, machines: Iterable[Machine]) -> None:
+        """End VMs that have no job: by name, for who does not leave the choice to `apply`."""
+        for machine in machines:
+            if not machine.jobs:
                 self._drain(machine)
 
     def left_s(self, machine: Machine) -> float:

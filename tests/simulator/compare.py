@@ -21,7 +21,13 @@ from actors.simulator.report import floor_vm_hours
 from actors.simulator.run import simulate
 from actors.simulator.scaler import Ours, Scaler
 from actors.simulator.world import CloudModel
-from tests.simulator.peers import ApfChain, Cobald, Kubernetes
+from tests.simulator.peers.apf import ApfChain, ApfKeepRunning
+from tests.simulator.peers.cobald import Cobald
+from tests.simulator.peers.glideinwms import Glideinwms
+from tests.simulator.peers.karpenter import Karpenter
+from tests.simulator.peers.kubernetes import Kubernetes
+from tests.simulator.peers.ray import Ray
+from tests.simulator.peers.slurm import Slurm
 
 CORES = 8
 CLOUD = cloud_rules(name="c", shape=Shape(cpus=CORES, memory_mib=16_000, disk_mib=80_000), max_vms=500)
@@ -29,8 +35,16 @@ QUEUE = QueueRules(name="queue", cascade=(("c",),))
 SCALERS: tuple[Callable[[], Scaler], ...] = (
     lambda: Ours(QUEUE, name="this project"),
     Oracle,
-    lambda: ApfChain(CORES),
+    lambda: Karpenter(QUEUE),
     lambda: Kubernetes(QUEUE),
+    lambda: Kubernetes(QUEUE, 300.0),
+    lambda: Kubernetes(QUEUE, 60.0),
+    lambda: Ray(QUEUE),
+    lambda: Slurm(QUEUE, 300.0),
+    lambda: Slurm(QUEUE, 600.0),
+    lambda: Glideinwms(CORES),
+    lambda: ApfChain(CORES),
+    lambda: ApfKeepRunning(CORES),
     lambda: Cobald("linear", 0.9),
     lambda: Cobald("linear", 0.5),
     lambda: Cobald("relative", 0.9),
