@@ -7,6 +7,7 @@ wrong, 3 nobody answered.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from actors.config import Config as Settings
 from actors.config_file import load
 from actors.config_mistakes import BadConfig
 from actors.console.refusals import NoLetter, NotSafe
+from actors.console.terminal import Screen
+from actors.outside_text import visible
 from actors.packing import BadRow
 from actors.secrets_file import NoSecret
 from actors.where import NotRunning, shadow_of
@@ -38,8 +39,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Screen()
+err = Screen(stderr=True)
 
 
 class Letters(StrEnum):
@@ -131,7 +132,7 @@ def owners(
 
     with _told():
         seen = owners.read(settings)
-    out.out(seen.model_dump_json(indent=2)) if as_json else out.print(owners.screen(seen))
+    out.document(seen.model_dump_json(indent=2)) if as_json else out.print(owners.screen(seen))
 
 
 @app.command()
@@ -150,7 +151,7 @@ def apply(
 
     with _told(), store(settings) as rows:
         if show:
-            out.out(applying_screen.active(rows), highlight=False)
+            out.document(applying_screen.active(rows))
             return
         make = applying_screen.propose_before if rollback else applying_screen.propose
         proposal = make(settings, rows)
@@ -213,7 +214,7 @@ def plan(
         made = planned.make(settings, time.time())
     except (NoSecret, PoolError, CloudError) as wrong:
         _end(BROKEN, str(wrong))
-    out.out(made.model_dump_json(indent=2)) if as_json else out.print(planned.screen(made))
+    out.document(made.model_dump_json(indent=2)) if as_json else out.print(planned.screen(made))
     raise typer.Exit(BROKEN if made.not_read else 0)
 
 
@@ -239,7 +240,7 @@ def why(
     with _told(), store(settings) as rows:
         try:
             if as_json:
-                out.out(why_vm.read(settings, rows, vm or name).model_dump_json(indent=2))
+                out.document(why_vm.read(settings, rows, vm or name).model_dump_json(indent=2))
             else:
                 out.print(why_vm.told(settings, rows, name, vm))
         except why_vm.NotKnown as wrong:
@@ -260,9 +261,9 @@ def import_(
         found = imported.read(queues_conf, factory, collector)
     except BadQueuesConf as wrong:
         _end(WRONG, str(wrong))
-    out.out(found.toml, highlight=False)
+    out.document(found.toml)
     for note in found.notes:
-        err.print(Text(f"note: {note}"), soft_wrap=True)
+        err.failed(f"note: {note}")
 
 
 @app.command()
@@ -310,7 +311,7 @@ def _wishing(verb: str, text: str) -> None:
         settings = _load(config)
         selector, name = _meant(vm, cloud, queue, everything)
         if verb == "kill" and not yes:
-            typer.confirm(f"The jobs on {selector} {name} are lost. End them at once?", abort=True)
+            typer.confirm(f"The jobs on {selector} {visible(name)} are lost. End them at once?", abort=True)
         _ask(settings, config, wait, verb, selector, name, reason, life, count=count, replace=replace)
 
     app.command(verb, help=text)(wishing)
@@ -383,7 +384,7 @@ def _load(path: Path, shadow: bool = False) -> Settings:
 
 
 def _end(exit_status: int, message: str) -> NoReturn:
-    err.print(Text(message), soft_wrap=True)
+    err.failed(message)
     raise typer.Exit(exit_status)
 
 
@@ -395,6 +396,7 @@ def _seconds(text: str) -> float:
 
 
 def main() -> None:
+    sys.excepthook = err.died
     app()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.config_lines import Path
+from actors.outside_text import visible
 
 MISSING = "missing"
 SECRET_KEY = re.compile(r"password|passwd|secret|token|credential|access_key|private_key", re.IGNORECASE)
@@ -65,7 +66,7 @@ def place_of(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += ("." if text else "") + (part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"')
+            text += ("." if text else "") + (part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{visible(part)}"')
     return text or "the file"
 
 

@@ -43,7 +43,7 @@ def _found(rows: Store, letter_id: str) -> list[DeadLetter]:
         return rows.dead.list()[::-1]
     letter = rows.dead.get(letter_id)
     if letter is None:
-        raise NoLetter(f"there is no dead letter {_plain(letter_id)!r}; `list` shows those that there are")
+        raise NoLetter(f"there is no dead letter {letter_id!r}; `list` shows those that there are")
     return [letter]
 
 
@@ -53,22 +53,22 @@ def _listed(letters: Iterable[DeadLetter]) -> Table:
     for column in ("id", "when", "mailbox", "bytes", "why it was put aside"):
         table.add_column(column, overflow="fold")
     for letter in letters:
-        table.add_row(letter.id, _when(letter), _text(letter.mailbox), str(letter.size), _text(letter.reason))
+        table.add_row(letter.id, _when(letter), letter.mailbox, str(letter.size), letter.reason)
     return table
 
 
-def _shown(letter: DeadLetter) -> Text:
+def _shown(letter: DeadLetter) -> Group:
     """All of one letter."""
     lines = [
         f"id            {letter.id}",
         f"when          {_when(letter)}",
-        f"mailbox       {_plain(letter.mailbox)}",
-        f"why           {_plain(letter.reason)}",
-        f"content type  {_plain(letter.content_type) or 'none: it was no mail'}",
+        f"mailbox       {letter.mailbox}",
+        f"why           {letter.reason}",
+        f"content type  {letter.content_type or 'none: it was no mail'}",
         f"bytes         {letter.size}" + ("" if letter.whole else f", of which {len(letter.body)} were kept"),
         f"body          {_body(letter)}",
     ]
-    return Text("\n".join(lines))
+    return Group(*map(Text, lines))
 
 
 def _replayed(rows: Store, letters: list[DeadLetter]) -> tuple[RenderableType, bool]:
@@ -96,12 +96,4 @@ def _body(letter: DeadLetter) -> str:
         content: Any = msgpack.unpackb(letter.body)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
         content = letter.body
-    return _plain(repr(content))
-
-
-def _text(value: str) -> Text:
-    return Text(_plain(value))
-
-
-def _plain(text: str) -> str:
-    return "".join(one if one.isprintable() else "?" for one in text)
+    return repr(content)

@@ -1,17 +1,26 @@
 """The log of a host: one line a decision, to stderr. In colours for a person, as JSON lines for anything else.
 
 The libraries' own warnings come the same way, so that there is one stream to read and to collect.
+
+The rules it keeps: what came from outside is shown and never sent (`actors.outside_text`), so that nobody who names a
+startd writes lines or colours of a log. A traceback names its lines of code and never what variables held: secrets
+would be among them. Each of a traceback's lines is marked, so that none looks like a line of the log.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+import traceback
+from types import TracebackType
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
+from actors.outside_text import visible, visible_lines
+
+_KEPT = ("exc_info", "exception", "stack", "positional_args")  # structlog's own, rendered apart
 _QUIET = ("boto3", "botocore", "urllib3", "kombu", "amqp", "pykka")
 
 
@@ -25,7 +34,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     ]
     person = stream.isatty()
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [_visible, structlog.dev.ConsoleRenderer(exception_formatter=_traceback)]
         if person
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     )
@@ -44,3 +53,19 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _visible(_: Any, __: str, event: EventDict) -> EventDict:
+    """Keys and values as text that a terminal does not obey. What is not text is written as Python writes it."""
+    return {visible(key): value if key in _KEPT else _shown(value) for key, value in event.items()}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str):
+        return visible(value)
+    return value if isinstance(value, bool | int | float | None) else visible(repr(value))
+
+
+def _traceback(stream: TextIO, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> None:
+    for line in visible_lines("".join(traceback.format_exception(*exc_info)).rstrip("\n")):
+        stream.write(f"\n  | {line}")

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from actors.console.status import Reader
 from actors.console.status_screen import screen
+from actors.console.terminal import Screen
 from broker.errors import Unreachable
 
 
-def once(reader: Reader, console: Console, with_vms: bool, as_json: bool) -> None:
+def once(reader: Reader, console: Screen, with_vms: bool, as_json: bool) -> None:
     """Raises Unreachable."""
     status = reader.read()
     if as_json:
-        console.out(status.model_dump_json(indent=2))
+        console.document(status.model_dump_json(indent=2))
     else:
         console.print(screen(status, with_vms))
 
 
 def watch(
     reader: Reader,
-    console: Console,
+    console: Screen,
     with_vms: bool,
     as_json: bool,
     every_s: float,
@@ -33,7 +33,7 @@ def watch(
     """Until KeyboardInterrupt. As JSON: one line a look."""
     if as_json:
         while True:
-            console.out(reader.read().model_dump_json())
+            console.document(reader.read().model_dump_json())
             wait(every_s)
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
         while True:

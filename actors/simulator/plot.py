@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from actors.outside_text import visible
 from actors.simulator.meter import Outcome
 from actors.simulator.report import duration
 
@@ -17,6 +19,11 @@ WAITING, RUNNING = "#D55E00", "#0072B2"
 
 def plot(outcomes: Sequence[Outcome], path: Path) -> tuple[Path, Path]:
     """Two panels for each outcome, side by side, with the same scales. Returns the SVG's and the PNG's path."""
+    with rc_context({"text.parse_math": False}):  # a "$" in a name is a "$"
+        return _drawn(outcomes, path)
+
+
+def _drawn(outcomes: Sequence[Outcome], path: Path) -> tuple[Path, Path]:
     figure = Figure(figsize=(max(7.5, 6.2 * len(outcomes)), 6.0), layout="constrained")
     panels = figure.subplots(2, len(outcomes), sharex=True, sharey="row", squeeze=False)
     for column, outcome in enumerate(outcomes):
@@ -42,7 +49,7 @@ def _jobs(axes: Axes, outcome: Outcome) -> None:
     axes.plot(hours, [sample.running for sample in outcome.samples], color=RUNNING, linewidth=1.0, label="running")
     axes.plot(hours, [sample.waiting for sample in outcome.samples], color=WAITING, linewidth=1.2, label="waiting")
     waits = f"waits {duration(outcome.mean_wait_s)} on average, 95 % under {duration(outcome.p95_wait_s)}"
-    axes.set_title(f"{outcome.name}\n{waits}", loc="left", fontsize=10)
+    axes.set_title(f"{visible(outcome.name)}\n{waits}", loc="left", fontsize=10)
     _tidy(axes)
 
 

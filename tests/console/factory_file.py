@@ -7,10 +7,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from click.testing import Result
-from rich.console import Console
 from typer.testing import CliRunner
 
 from actors import cli
+from actors.console.terminal import Screen
 from broker.connect import Site
 
 _TEXT = """
@@ -61,7 +61,7 @@ class FactoryFile:
     def apf(self, command: str, *arguments: object, given: str = "") -> Result:
         """On a wide screen, whatever terminal the tests run in."""
         words = [command, str(self.path), *(str(one) for one in arguments)]
-        with patch.object(cli, "out", Console(width=250, highlight=False)):
+        with patch.object(cli, "out", Screen(width=250)):
             return CliRunner().invoke(cli.app, words, input=given)
 
 
