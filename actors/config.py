@@ -302,6 +302,7 @@ class Queue(Section):
     tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
     drain_deadlines: tuple[DrainDeadline, ...] = ()  # one a tier: [{}, {after_s = 86400, then = "evict"}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
+    vain_after_s: Seconds = 300.0  # VMs unclaimed for so long beside jobs like theirs: no more are bought; 0: never
     drains: Drains = Drains()  # as for a cloud, for this queue's VMs on each of its clouds
     black_hole_jobs: Count = 20  # a worker on which so many jobs ended lately, each within seconds, is held; 0: none
     black_hole_s: Annotated[float, Field(gt=0)] = 10.0  # seconds that not one of those jobs took

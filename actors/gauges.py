@@ -54,6 +54,9 @@ class Gauges:
         )
         self.waiting = self._gauge("apf_jobs_without_room", "Jobs that a cloud could run, had it room", "queue")
         self.unmet = self._gauge("apf_jobs_unrunnable", "Jobs that no cloud of their queue can run", "queue")
+        self.in_vain = self._gauge(
+            "apf_jobs_bought_in_vain", "Jobs whose VMs joined and got none of them: no more are bought there", "queue"
+        )
         self.clamps = self._counter("apf_clamps", "Decisions in which limits left jobs without a place", "queue")
         self.refusals = self._counter("apf_refusals", "Events that the lifecycle table did not know", "cloud")
         self.errors = self._counter("apf_cloud_errors", "Cloud calls that failed, by remedy", "cloud", "remedy")
@@ -125,7 +128,7 @@ class Gauges:
         """This host holds the post no more: from now on another one says how it stands."""
         kind, _, name = post.partition("/")
         of_kind = {
-            "queue": (self.jobs, self.wants, self.waiting, self.unmet),
+            "queue": (self.jobs, self.wants, self.waiting, self.unmet, self.in_vain),
             "cloud": (
                 self.vms,
                 self.room,

@@ -23,7 +23,7 @@ log = structlog.get_logger("registry")
 
 
 def joined_row(joined: Joined) -> Put:
-    return Put(kind=KIND, key=joined.promise, body=pack(joined), expected_version=None)
+    return Put(kind="joined", key=joined.promise, body=pack(joined), expected_version=None)
 
 
 def joined_places(promises: Mapping[str, str], clouds: Iterable[str]) -> list[Place]:

@@ -80,6 +80,7 @@ class Registry:
         self.cloud, self.image = cloud, image
         self.promise = ""  # what the cloud's VMs are made from now; empty: nothing is learned of them
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
+        self.idle_since: Mapping[str, float] = {}  # by VM id: since when the readings show no job there
         self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
         self.listing = instance_unpacker(INSTANCES)  # two actors read the cloud's listing: it is unpacked once
         self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand

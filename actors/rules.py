@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from actors.config import AnyCloud, Config, Drains, LimitOf, Queue
+from actors.config_promise import promise_of
 from actors.fleet.joined import Joined, counted
 from actors.fleet.joined import short as short_of_promise
 from actors.fleet.life import FOREVER, Life
@@ -48,6 +49,7 @@ def rules_of(config: Config, queue: str, joined: Mapping[str, Joined] = NOTHING_
             cascade=found.cascade,
             max_vms=found.max_vms,
             release_after_s=found.release_after_s,
+            vain_after_s=found.vain_after_s,
             count_held=found.count_held,
             steps=tuple(step(settings) for settings in found.steps),
             cycle_s=found.cycle_s,
@@ -163,6 +165,7 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
     return cloud_rules(
         name=name,
         shape=counted(promised, joined),
+        made_as=f"{promise_of(cloud)} {queue.slots} {queue.start}",
         short=short_of_promise(promised, joined),
         max_vms=cloud.max_vms,
         slots=queue.slots,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -25,12 +25,23 @@ from actors.messages import LookAtFleet, LookAtWant
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS
 from actors.policies.steps import Counts
+from actors.policies.vain import Doubt, Pair
 from actors.post_office import PostOffice
 from actors.readings import OLD_READINGS, demand_of, demand_places
 from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import view_places, views_of
-from actors.wants import Standing, read_standing, read_wants, standing_row, want_row, wants_of_queues, write_standing
+from actors.wants import (
+    Standing,
+    doubts_row,
+    read_doubts,
+    read_standing,
+    read_wants,
+    standing_row,
+    want_row,
+    wants_of_queues,
+    write_standing,
+)
 from broker.envelope import Message
 from broker.leases import Term
 from broker.table import Table
@@ -53,6 +64,8 @@ class QueueSeat:
     wants: dict[str, Want]
     joined: Mapping[str, Joined]
     told: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    watched: Mapping[Pair, float] = field(default_factory=dict)
     standing: Standing | None = None
 
 
@@ -94,6 +107,7 @@ class Scheduler(Serving):
             joined=joined,
             wants=read_wants(self._table, seat.name),
             standing=read_standing(self._table, seat.name),
+            doubts=read_doubts(self._table, seat.name),
         )
 
     def look(self, seat: Seat, term: Term) -> None:
@@ -118,6 +132,8 @@ class Scheduler(Serving):
             counts=self._counts(state, views, now),
             elsewhere=spent(self._config, [want for want in wants if want.queue != seat.name]),
             factory_share=share_of_factory(self._config, seat.name, wants) if wants else NO_LIMITS,
+            doubts=state.doubts,
+            watched=state.watched,
         )
         self._write(seat, term, decision, {cloud: fleet for cloud, (_, fleet) in views.items()})
         self._tell(seat, decision)
@@ -159,7 +175,9 @@ class Scheduler(Serving):
         changed, standing = [decision.wants[cloud] for cloud in decision.changed], standing_of(decision)
         rows = [want_row(want) for want in changed]
         rows += [standing_row(standing)] if standing != seat.state.standing else []
+        rows += [doubts_row(decision.doubts)] if decision.doubts != seat.state.doubts else []
         self._table.write(term, rows)
+        self._tell_doubts(seat, decision)
         for want in changed:
             self._announce(seat.state.wants.get(want.cloud), want, fleets.get(want.cloud))
         seat.state.wants, seat.state.standing = dict(decision.wants), standing
@@ -188,6 +206,13 @@ class Scheduler(Serving):
                 "jobs that no cloud can run", queue=seat.name, why=unmet or "none any more"
             )
 
+    def _tell_doubts(self, seat: Seat, decision: Decision) -> None:
+        told = {doubt.why for doubt in seat.state.doubts}
+        for doubt in (doubt for doubt in decision.doubts if doubt.why not in told):
+            log.warning("bought in vain", queue=seat.name, cloud=doubt.cloud, tries=doubt.tries, why=doubt.why)
+        self._gauges.in_vain.labels(seat.name).set(sum(doubt.jobs for doubt in decision.doubts))
+        seat.state.doubts, seat.state.watched = decision.doubts, decision.watched
+
     def _tell_standing(self, seat: Seat, term: Term, standing: Standing) -> None:
         if standing != seat.state.standing:
             write_standing(self._table, term, standing)
@@ -205,6 +230,7 @@ def standing_of(decision: Decision) -> Standing:
         waiting=decision.waiting,
         why=decision.why,
         unmet=tuple(one.why for one in decision.unmet),
+        in_vain=decision.in_vain,
     )
 
 

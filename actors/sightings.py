@@ -63,7 +63,7 @@ class Sightings:
         self._read_listing(term, registry)
         for pool, seen in self._pools.items():
             self._read_pool(pool, seen, registry)
-        registry.seen = frozenset(self.machines())
+        registry.seen, registry.idle_since = frozenset(self.machines()), self.idle_since
         registry.looked = registry.looked or self._looked()
         _note_frozen(registry, "; ".join(filter(None, (seen.health.trouble(now) for seen in self._pools.values()))))
         registry.listing_short = self._listing_trouble()

@@ -41,7 +41,13 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float, life: Lif
         by_queue[vm.queue].append(vm)
     names = dict.fromkeys((*queues, *by_queue))
     views = [
-        view(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now, registry.parts, life) for q in names
+        view(
+            *(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now),
+            parts=registry.parts,
+            life=life,
+            idle_since=registry.idle_since,
+        )
+        for q in names
     ]
     shares, of_all = registry.shares, registry.family_shares
     shared = [replace(one, share=shares[one.queue]) if one.queue in shares else one for one in views]

@@ -16,6 +16,7 @@ from functools import lru_cache
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
 from actors.packing import pack, unpack
+from actors.policies.vain import Doubt
 from broker.leases import Term
 from broker.table import Put, Table
 
@@ -45,6 +46,12 @@ class Standing:
     waiting: int = 0
     why: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()  # jobs that no cloud can run: how many, and why not
+    in_vain: tuple[str, ...] = ()  # clouds on which VMs got none of their jobs, while others may run them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubts:
+    doubts: tuple[Doubt, ...] = ()
 
 
 def write_standing(table: Table, term: Term, standing: Standing) -> None:
@@ -58,6 +65,16 @@ def standing_row(standing: Standing) -> Put:
 def read_standing(table: Table, queue: str) -> Standing | None:
     row = table.get("standing", f"queue/{queue}", "@")
     return unpack(Standing, row.body) if row else None
+
+
+def doubts_row(doubts: tuple[Doubt, ...]) -> Put:
+    """Which clouds a queue's scheduler buys nothing on, for which of its job classes (see `policies.vain`)."""
+    return Put(kind="doubts", key="@", body=pack(Doubts(doubts=doubts)), expected_version=None)
+
+
+def read_doubts(table: Table, queue: str) -> tuple[Doubt, ...]:
+    row = table.get("doubts", f"queue/{queue}", "@")
+    return unpack(Doubts, row.body).doubts if row else ()
 
 
 def want_row(want: Want) -> Put:

@@ -152,6 +152,7 @@ class Reader:
             ),
             why=tuple(line for line in standing.why if line not in standing.unmet),
             cannot_run=standing.unmet,
+            in_vain=standing.in_vain,
         )
 
     def _cloud(self, name: str, vms: list[Vm]) -> CloudStatus:

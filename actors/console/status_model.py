@@ -47,6 +47,8 @@ class WantStatus(Part):
 class QueueStatus(Part):
     """A queue. Counts of jobs; `waiting`: a cloud could run them, had it room. `cannot_run`: jobs that none can run.
 
+    `in_vain`: clouds on which VMs got none of its jobs, while others may run them.
+
     `known` is false when its demand could not be read lately: its wants stay as they are then.
     """
 
@@ -61,6 +63,7 @@ class QueueStatus(Part):
     wants: tuple[WantStatus, ...]
     why: tuple[str, ...]
     cannot_run: tuple[str, ...]
+    in_vain: tuple[str, ...] = ()
 
 
 class CloudStatus(Part):

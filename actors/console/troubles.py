@@ -15,12 +15,14 @@ from actors.fleet.holding import TAGGED
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.policies.black_hole import HELD_FOR
 from actors.policies.deadlines import overdue, told
+from actors.policies.vain import IN_VAIN
 from actors.readings import OLD_READINGS
 from actors.rules import deadlines_of
 
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
 LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"
 RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --vm {} --reason WHY"
+VAIN = "what the pool says against it: condor_q -better-analyze JOB"
 SHAPE = "say in [clouds.{}] shape what its VMs are, or start larger ones; apf check --live CONFIG asks the cloud"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
@@ -65,7 +67,10 @@ def _last(source: SourceStatus) -> str:
 def _queues(status: Status) -> Iterator[Trouble]:
     for queue in status.queues:
         for line in queue.cannot_run:
-            yield _bad(f"queue {queue.name}: {line}", "a cloud with another shape, or other requirements")
+            todo = VAIN if IN_VAIN in line else "a cloud with another shape, or other requirements"
+            yield _bad(f"queue {queue.name}: {line}", todo)
+        for line in queue.in_vain:
+            yield _odd(f"queue {queue.name}: {line}", VAIN)
         if not queue.known and status.hosts:
             yield _odd(f"queue {queue.name}: its demand is not known, so its wants stay as they are")
         if queue.held:

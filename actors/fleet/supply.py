@@ -18,6 +18,9 @@ def cancellable(vm: Vm, machine: Machine | None) -> bool:
     return ours and bool(vm.drain_asked) and machine is not None and machine.busy
 
 
+NOBODY_IDLE: Mapping[str, float] = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """What one VM adds to a view, and what that was made of."""
@@ -29,6 +32,7 @@ class Part:
     labels: tuple[str, ...]
     free: tuple[tuple[int, int, int, int], ...] = ()
     claims: int = 0
+    unclaimed: bool = False  # it is well, takes jobs and has none
 
     def is_of(self, vm: Vm, machine: Machine | None, seen: bool, short: bool) -> bool:
         """Rows and machines never change, so the same objects make the same part."""
@@ -44,6 +48,7 @@ def view(
     now: float,
     parts: dict[str, Part] | None = None,
     life: Life = FOREVER,
+    idle_since: Mapping[str, float] = NOBODY_IDLE,
 ) -> FleetView:
     """`vms` are this queue's rows of this cloud; `machines` their startds as last seen, by VM id.
 
@@ -52,6 +57,8 @@ def view(
 
     The free slots of a VM that soon has lived its time (`life`) are no supply; its jobs count as they did.
 
+    `idle_since`: by VM id, since when no job was seen there.
+
     `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
     """
     if not vms:
@@ -59,6 +66,7 @@ def view(
     parts = {} if parts is None else parts
     labels: Counter[tuple[str, ...]] = Counter()
     free: list[tuple[int, int, int, int]] = []
+    unclaimed: list[float] = []
     claimed = 0
     ends = life.ends
     for vm in vms:
@@ -70,10 +78,13 @@ def view(
         labels[part.labels] += 1
         free += part.free
         claimed += part.claims
+        if part.unclaimed and vm.id in idle_since:
+            unclaimed.append(idle_since[vm.id])
     counts: Counter[str] = Counter(claims=claimed)
     for several, number in labels.items():
         counts.update(dict.fromkeys(several, number))
-    return FleetView(cloud=cloud, queue=queue, at=now, free=tuple(free), **counts)
+    told = {"free": tuple(free), "unclaimed_since": tuple(sorted(unclaimed))}
+    return FleetView(cloud=cloud, queue=queue, at=now, **told, **counts)  # type: ignore[arg-type]
 
 
 def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
@@ -86,6 +97,13 @@ def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
         labels=tuple(_labels(vm, machine, seen, short)),
         free=tuple(_free(worker)) if worker and not short else (),
         claims=claims(worker) if worker else 0,
+        unclaimed=worker is not None and seen and not (short or vm.held) and _unclaimed(worker),
+    )
+
+
+def _unclaimed(machine: Machine) -> bool:
+    return bool(machine.slots) and all(
+        slot.state == "Unclaimed" and not (slot.children or slot.draining) for slot in machine.slots
     )
 
 

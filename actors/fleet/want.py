@@ -60,7 +60,7 @@ class FleetView:
     held: int = 0
     free: tuple[tuple[int, int, int, int], ...] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
     claims: int = 0  # claims on ready VMs: dynamic slots, and static slots that are busy
-    joined_recently: int = 0
+    unclaimed_since: tuple[float, ...] = ()  # of those that are well and take jobs, but have none: since when
     share: int = -1  # VMs of this cloud that are its queue's part, where all its queues want too much; -1: what it asks
     family_share: int = -1  # the same of all shapes of the cloud that this is a shape of
 

@@ -1,9 +1,9 @@
 """The decision: how many VMs of each cloud a queue wants, and why. Absolute numbers, never differences.
 
-In order: what each cloud has (`standing`), what waits and where it can run (`need`), jobs into places and new VMs down
-the cascade (`waiting`, `cascade`), what is not needed and for how long (`surplus`), limits. Running jobs count through
-the VMs that are busy. Draining VMs are no supply: when demand returns the want simply rises, and retirement takes
-drains back before the submitter buys.
+In order: what each cloud has (`standing`), what waits and where it can run (`need`), where it got nothing though it
+could run there (`vain`), jobs into places and new VMs down the cascade (`waiting`, `cascade`), what is not needed and
+for how long (`surplus`), limits. Running jobs count through the VMs that are busy. Draining VMs are no supply: when
+demand returns the want simply rises, and retirement takes drains back before the submitter buys.
 
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
 cloud that is not known keeps its want, and a frozen one keeps what it has: its want may rise, and fall only to that
@@ -15,7 +15,7 @@ With a want goes what the queue asks for (`asking`), by which others are given t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from actors.fleet.seen import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
@@ -29,8 +29,10 @@ from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.standing import Standing, standings
 from actors.policies.steps import Counts, run
 from actors.policies.surplus import less, old_enough, remember
+from actors.policies.vain import Doubt, Pair, heed, try_one
 
 NOTHING_COUNTED = Counts()
+NOTHING_WATCHED: Mapping[Pair, float] = {}
 NOTHING_ASKED = Asked(of_cloud={}, of_factory={})
 
 
@@ -51,7 +53,8 @@ class Decision:
     """The wants by cloud; `changed` names those whose row must be written anew.
 
     `why`: sentences, the queue's first, then each cloud's. `unmet`: jobs that no cloud can run. `waiting`: jobs that a
-    cloud could run, had it room.
+    cloud could run, had it room. `doubts`, `watched`: what the next decision is told (see `vain`); `in_vain`: sentences
+    of doubts about jobs that other clouds may run.
     """
 
     id: str
@@ -63,6 +66,9 @@ class Decision:
     demand: Demand
     unmet: tuple[Unmet, ...] = ()
     waiting: int = 0
+    doubts: tuple[Doubt, ...] = ()
+    watched: Mapping[Pair, float] = field(default_factory=dict)
+    in_vain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +92,24 @@ def decide(
     counts: Counts = NOTHING_COUNTED,
     elsewhere: Spent = NOTHING_SPENT,
     factory_share: Limit = NO_LIMITS,
+    doubts: Sequence[Doubt] = (),
+    watched: Mapping[Pair, float] = NOTHING_WATCHED,
 ) -> Decision:
     """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds.
 
     `counts` gives the queue's steps what lies outside of this decision: started, ended, short, status.
     `elsewhere` is what the factory's other queues have, for the limits over all of them; `factory_share` is this
-    queue's part of those limits, where all queues want too much.
+    queue's part of those limits, where all queues want too much. `doubts`, `watched`: as the decision before left them.
     """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
         changes = {cloud: Change(n=_n(before, cloud), why=(unknown,)) for cloud in queue.clouds}
-        return _decision(queue, Demand(known=False), changes, NOTHING_ASKED, before, (unknown,), now, decision)
+        made = _decision(queue, Demand(known=False), changes, NOTHING_ASKED, before, (unknown,), now, decision)
+        return replace(made, doubts=tuple(doubts))
     standing = standings(queue, clouds, fleet, views, before, now)
-    wanted = load(queue, demand, [cloud.rules for cloud in standing])
+    fitting = load(queue, demand, [cloud.rules for cloud in standing])
+    heeded = heed(demand, fitting, standing, doubts, watched, now, queue.vain_after_s)
+    wanted = heeded.load
     limits = scopes(queue, elsewhere, factory_share, standing)
     matched, budget = _just_matched(standing, wanted, demand), _budget(limits, standing, demand.complete)
     settled = settle(standing, wanted, matched, budget.at_most())
@@ -111,15 +122,17 @@ def decide(
         stepped = n - settled.n
         settled = adjust(standing, wanted, matched, budget, settled, n)
     _give_back(limits, standing, settled)
+    try_one(settled, standing, heeded.tried)
     changes = {
         cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
     }
     _clamp(limits, standing, changes, demand.complete)
-    why = _queue_why(wanted, settled, standing, demand) + why
+    why = _queue_why(wanted, settled, standing, demand) + heeded.why + why
     if stepped < 0 or not demand.complete:
         wants = {cloud: change.n for cloud, change in changes.items()}
         asked = fewer(asked, wants) if stepped < 0 else more(asked, wants)
     result = _decision(queue, _summary(wanted, demand), changes, asked, before, why, now, decision)
+    result = replace(result, doubts=heeded.doubts, watched=heeded.watched, in_vain=heeded.why)
     return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
 
 

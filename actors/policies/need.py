@@ -59,6 +59,7 @@ class Load:
     running: int = 0
     held: int = 0
     unmet: tuple[Unmet, ...] = ()
+    order: tuple[int, ...] = ()  # by class here, its number in the demand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,7 @@ def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> L
         young=sum(young),
         running=sum(running),
         held=sum(held),
+        order=matching.order,
         unmet=tuple(
             Unmet(jobs=waiting[i], why=reason(classes[i], waiting[i], clouds)) for i in matching.lost if waiting[i]
         ),

@@ -38,6 +38,7 @@ class CloudRules:
     shared: bool = False  # other queues may want it too
     family: str = ""  # the cloud that it is a shape of
     family_max_vms: int = NO_LIMIT  # of all its shapes together
+    made_as: str = ""  # what its workers are made from, and their START: another text is another worker
     short: str = ""  # what its workers that joined have less of than was promised; `size` is what they have
 
     @property
@@ -63,6 +64,7 @@ class QueueRules:
     cascade: tuple[tuple[str, ...], ...]
     max_vms: int | None = None
     release_after_s: float = 60.0
+    vain_after_s: float = 0.0  # see `vain`
     count_held: bool = False
     steps: tuple[Step, ...] = ()
     cycle_s: float = 60.0
@@ -95,6 +97,7 @@ def cloud_rules(
     shared: bool = False,
     family: str = "",
     family_max_vms: int = NO_LIMIT,
+    made_as: str = "",
     short: str = "",
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
@@ -113,6 +116,7 @@ def cloud_rules(
         shared=shared,
         family=family,
         family_max_vms=family_max_vms,
+        made_as=made_as,
         short=short,
     )
 

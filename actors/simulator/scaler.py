@@ -87,7 +87,7 @@ def fleet_view(world: World, cloud: str) -> FleetView:
             counts["claims"] += machine.jobs
             if machine.free[0] > 0 and not short:
                 free.append(machine.free)
-    view = FleetView(cloud=cloud, queue="queue", at=world.env.now, free=tuple(free), **counts)
+    view = FleetView(cloud=cloud, queue="queue", at=world.env.now, free=tuple(free), unclaimed_since=(), **counts)
     return replace(view, ready=view.busy + view.idle)
 
 

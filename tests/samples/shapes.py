@@ -21,7 +21,7 @@ from actors.packing import pack, unpack
 from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
 from actors.readings import ALL, HEAD, STRAYS, Classes, DemandHead, ListingHead, StartdsHead
 from actors.registry import Started
-from actors.wants import Outcome, Standing
+from actors.wants import Doubts, Outcome, Standing
 from broker.envelope import Message
 from tests.samples.filled import filled
 
@@ -57,6 +57,7 @@ SHAPES = (
     _one("breaker", CLOUD, "ami-1", Breaker),
     _one("joined", CLOUD, "0a1b2c3d4e5f", Joined),
     _one("want", QUEUE, "spot", Want),
+    _one("doubts", QUEUE, "@", Doubts),
     _one("standing", QUEUE, "@", Standing),
     _one("demand", POOL, HEAD, DemandHead),
     _one("demand", POOL, "atlas", Classes),
