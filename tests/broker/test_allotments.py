@@ -99,6 +99,14 @@ def test_a_former_holder_takes_nothing(pot: Pot) -> None:
     assert pot.allotments.read("amazon")["cloud/spot"].own == (0, 0, 0)
 
 
+def test_a_former_term_of_the_same_host_takes_nothing(pot: Pot) -> None:
+    pot.all_say()
+    former = pot.terms["cloud/spot"]
+    assert pot.hold("cloud/spot", "a#1").fence > former.fence
+    with pytest.raises(LeaseLost):
+        pot.ask("cloud/spot", 0, 5, term=former)
+
+
 def test_strangers_that_two_members_see_in_one_place_count_once(pot: Pot) -> None:
     pot.ask("cloud/private", 0, 0, outside=(3, 6, 0), place="north")
     pot.ask("cloud/spot", 0, 0, outside=(2, 9, 0), place="north")

@@ -32,6 +32,26 @@ def test_the_clock_runs_with_the_monotonic_one(site: Site) -> None:
     assert clock.now() == pytest.approx(first + 7.5)
 
 
+class Slow:
+    """Redis at 500 s, whose answers take so long, there and back alike."""
+
+    def __init__(self, *took_s: float) -> None:
+        self.now, self._took_s = 100.0, list(took_s)
+
+    def time(self) -> tuple[int, int]:
+        took_s = self._took_s.pop(0)
+        self.now += took_s
+        at = 400.0 + self.now - took_s / 2
+        return int(at), round(at % 1 * 1e6)
+
+
+def test_the_time_is_of_the_middle_of_the_quickest_answer() -> None:
+    redis = Slow(8.0, 2.0, 4.0)
+    clock = RedisClock(redis, monotonic=lambda: redis.now)  # type: ignore[arg-type]
+    assert clock.sync() == pytest.approx(400.0 + redis.now)
+    assert clock.error_s == 1.0
+
+
 def test_a_clock_that_was_never_read_tells_no_time() -> None:
     clock = RedisClock(Address.parse("redis://127.0.0.1:1").client())
     with pytest.raises(Unreachable):
@@ -48,6 +68,12 @@ def test_a_beat_answers_with_the_time_and_all_live_hosts(site: Site) -> None:
     assert all(0 <= live.age_s < 30 for live in beat.live)
     seconds, _ = site.client().time()
     assert abs(beat.now - seconds) < 30
+
+
+def test_a_beat_names_no_host_that_stopped_beating(site: Site) -> None:
+    hosts, one, two = Hosts(site.client(), site), info("h1"), info("h2")
+    hosts.beat(one, within_s=60)
+    within(10, "only the one that beats", lambda: [x.info for x in hosts.beat(two, within_s=0.05).live] == [two])
 
 
 def test_a_host_that_stops_beating_or_leaves_is_not_live(site: Site) -> None:

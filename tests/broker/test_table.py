@@ -10,6 +10,7 @@ from broker.connect import Site
 from broker.errors import DamagedRow, LeaseLost, StaleRow
 from broker.leases import Leases, Term
 from broker.table import Delete, Put, Row, Table
+from tests.late import within
 
 POST = "cloud/private"
 
@@ -92,6 +93,17 @@ def test_a_term_of_another_post_or_an_invented_one_writes_nothing(site: Site) ->
             table.write(one, [Put(kind="vm", key="v1", body=b"", expected_version=None)])
         assert lost.value.post == one.post
     assert table.read_many("vm", [POST, "cloud/other"]) == {POST: {}, "cloud/other": {}}
+
+
+def test_a_term_that_ran_out_writes_nothing_though_nobody_took_its_post(site: Site) -> None:
+    """Its holder may have slept, and the next one begins any moment."""
+    leases = Leases(site.client(), site, "a#1", 0.01)
+    held = leases.acquire(POST)
+    assert isinstance(held, Term)
+    within(5, "the lease runs out", lambda: leases.owners()[0].holder is None)
+    with pytest.raises(LeaseLost, match="expired, last held by a#1"):
+        Table(site.client(), site).write(held, [Put(kind="vm", key="k", body=b"", expected_version=None)])
+    assert Table(site.client(), site).read("vm", POST) == {}
 
 
 def test_a_row_with_a_newer_fence_refuses_an_older_writer(site: Site) -> None:

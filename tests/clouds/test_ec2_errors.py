@@ -27,6 +27,7 @@ TABLE: list[tuple[type[CloudError], int, str]] = [
     (Spent, 400, "IdempotentInstanceTerminated"),
     (TokenUsed, 400, "IdempotentParameterMismatch"),
     (Unknown, 500, "InternalError"),
+    (Unknown, 400, "RequestTimeout"),
     (Unknown, 503, "Unavailable"),
     (Unknown, 502, "502"),
     (Unknown, 504, ""),

@@ -34,8 +34,9 @@ def test_a_launch_whose_answer_is_lost_is_unknown_and_is_found_by_token_and_tag(
     assert [one.index for one in cloud.find("intent-1", order().token)] == [0, 1]
 
 
-def test_a_launch_is_found_by_its_token_alone_where_its_tags_did_not_come(cloud: Ec2) -> None:
+def test_a_launch_is_found_by_its_token_alone_where_its_tags_did_not_come(make_ec2: MakeEc2) -> None:
     """Tags may be set after the start, or be taken away by a person."""
+    cloud = make_ec2(timeout_s=30)
     ids = [one.id for one in started(cloud, order(count=2))]
     with cloud._call() as client:
         client.delete_tags(Resources=ids)
@@ -43,9 +44,31 @@ def test_a_launch_is_found_by_its_token_alone_where_its_tags_did_not_come(cloud:
     assert [one.id for one in cloud.find("intent-1", order().token)] == ids
 
 
-def test_a_launch_is_found_by_its_tag_where_the_cloud_forgot_the_token(cloud: Ec2) -> None:
+def test_a_launch_is_found_by_its_tag_where_the_cloud_forgot_the_token(make_ec2: MakeEc2) -> None:
+    cloud = make_ec2(timeout_s=30)
     ids = [one.id for one in started(cloud, order(count=2))]
     assert [one.id for one in cloud.find("intent-1", "another-token")] == ids
+
+
+class Generous:
+    """Answers a launch with so many instances, whatever was asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def run_instances(self, **_: object) -> dict[str, object]:
+        return {"Instances": [{"InstanceId": f"i-{n}", "State": {"Name": "pending"}} for n in range(self._count)]}
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_an_answer_with_none_or_more_instances_than_asked_for_is_no_answer_to_this_launch(
+    cloud: Ec2, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloud, "_made", Generous(count))
+    with pytest.raises(Unknown, match=f"asked for 2 instances, the answer has {count}"):
+        started(cloud, order(count=2))
 
 
 @pytest.mark.parametrize("kind", AFTER)

@@ -22,6 +22,15 @@ def test_a_form_is_encoded_as_urlencode_does_it(first: dict[str, Any], data: byt
     assert params == {"body": urlencode(form).encode(), "url_path": "/"}
 
 
+def test_a_long_text_is_encoded_as_urlencode_does_it_whatever_letters_it_has() -> None:
+    every = bytes(range(256)) * 4
+    texts = [base64.b64encode(every).decode(), every.decode("latin-1"), "#cloud-config\n" * 40, "a b&c=d+e/f" * 40]
+    for text in texts:
+        params: dict[str, Any] = {"body": {"UserData": text}}
+        ec2_form.encode(params)
+        assert params["body"] == urlencode({"UserData": text}).encode()
+
+
 @given(st.binary() | st.none() | st.text())
 def test_anything_else_is_left_to_botocore(body: object) -> None:
     params = {"body": body}

@@ -15,6 +15,12 @@ def test_a_living_instance_without_a_row_is_adopted_with_the_clouds_birth_time()
     assert found.usd_per_hour == 0.5
 
 
+def test_one_whose_tag_says_that_it_is_held_is_held() -> None:
+    """An operator wanted it to stay, in a life that the rows do not remember."""
+    (found,) = adopted(listing=listed(instance(held="0 a look at its disk")))
+    assert found.held == "a look at its disk (as the tag on its instance says)"
+
+
 def test_it_gets_the_id_of_the_row_that_was_lost_unless_another_has_it() -> None:
     ours = instance(intent="x", index=1)
     assert adopted(listing=listed(ours))[0].id == "x-1"

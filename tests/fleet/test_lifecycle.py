@@ -28,6 +28,11 @@ def test_an_event_that_the_table_does_not_know_is_refused_with_what_is_allowed(s
         assert source is not state or allowed in str(refused.value)
 
 
+def test_an_operator_may_kill_whatever_has_an_instance_and_is_not_ended_yet() -> None:
+    killable = {source for (source, event), target in EDGES.items() if event is Event.KILLED}
+    assert killable == {State.BOOTING, State.READY, State.DRAINING, State.DRAINED}
+
+
 def test_a_drained_vm_never_serves_again() -> None:
     assert State.READY not in {target for (source, _), target in EDGES.items() if source is State.DRAINED}
 

@@ -161,6 +161,41 @@ def test_a_restarted_startd_is_reached_at_its_new_address() -> None:
     assert advance(ready, world(machine(address="<10.0.0.5:40000>"))).machine_address == "<10.0.0.5:40000>"
 
 
+def test_a_short_listing_proves_no_end() -> None:
+    ending = replace(ENDING, end_asked=NOW - 50)
+    missing = world(machine(), of=ending, listing=listed(at=NOW))
+    assert advance(ending, missing).state is State.ENDED
+    assert advance(ending, replace(missing, listing_short="shows 3 of 9 instances")) is ending
+
+
+def test_a_held_vm_that_seems_late_is_not_ended() -> None:
+    held = replace(BOOTING, held="hold by ada: its console")
+    assert advance(held, world(of=held)) is held
+
+
+def test_a_vm_whose_ads_prove_nothing_has_not_failed_to_join() -> None:
+    two = world(machine(), machine(name="liar", address="<10.0.0.9:9618>"), of=BOOTING)
+    assert two.matched
+    assert two.matched.doubtful
+    assert advance(BOOTING, two) is BOOTING
+
+
+def test_a_held_vm_that_was_given_up_while_it_booted_is_not_drained() -> None:
+    held = vm(unwanted=NOW - 10, held="hold by ada: a look")
+    assert advance(held, world(machine(), of=held)) is held
+
+
+def test_a_drain_that_its_startd_shows_is_not_asked_for_again() -> None:
+    assert advance(DRAINING, world(machine(draining_slot("x-0.1")), of=DRAINING)) is DRAINING
+    assert act(DRAINING, NOW) is None
+
+
+def test_jobs_are_evicted_once() -> None:
+    overdue = replace(DRAINING, evicted=NOW - 10)
+    assert act(overdue, NOW) is Act.EVICT
+    assert act(replace(overdue, evict_asked=NOW - 5), NOW) is None
+
+
 def test_nothing_new_leaves_the_same_row() -> None:
     ready = vm()
     assert advance(ready, world(machine(), listing=listed(instance()))) is ready

@@ -1,5 +1,8 @@
 """What a cloud has for a queue, as its scheduler is told."""
 
+from dataclasses import replace
+
+from actors.fleet.life import Life
 from actors.fleet.shape import Shape
 from actors.fleet.supply import Part, cancellable, view
 from actors.fleet.vm import State
@@ -56,6 +59,20 @@ def test_a_drain_may_be_taken_back_only_if_it_is_policys_and_its_last_job_runs()
     assert not cancellable(vm(State.DRAINING, drain_for="wish:1", drain_asked=NOW), busy)
     assert not cancellable(vm(State.DRAINING, drain_for="policy"), busy)
     assert not cancellable(vm(State.DRAINED, drain_for="policy", drain_asked=NOW), busy)
+    for last_word in ({"evicted": NOW}, {"notice": "interruption"}, {"unwanted": NOW}):
+        assert not cancellable(replace(draining, **last_word), busy)  # type: ignore[arg-type]
+
+
+def test_what_its_cloud_will_take_has_nothing_for_new_jobs_and_its_jobs_count_no_more() -> None:
+    counts = seen(vm(notice="rebalance"), machine(slot(), slot("Claimed", "Busy")))
+    assert (counts.free, counts.claims, counts.leaving, counts.ready) == ((), 0, 1, 0)
+
+
+def test_what_lives_too_short_has_nothing_for_new_jobs_though_its_jobs_count() -> None:
+    life = Life(max_s=NOW - 9_000.0 + 1_000.0, min_useful_s=1_200.0)
+    mixed = machine(slot(), slot("Claimed", "Busy"))
+    counts = view("private", "atlas", [vm()], {"x-0": mixed}, SEEN, NOW, life=life)
+    assert (counts.free, counts.claims, counts.busy) == ((), 1, 1)
 
 
 def test_what_is_kept_from_view_to_view_changes_nothing() -> None:

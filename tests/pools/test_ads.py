@@ -57,7 +57,9 @@ def test_an_expression_is_evaluated(lane: Lane) -> None:
     assert seen(lane, "MaxJobRetirementTime = ifThenElse(Cpus > 1, 7200, 0); Cpus = 2").max_retirement_s == 7200
 
 
-@pytest.mark.parametrize("value", ['"long"', "undefined", "error", "TARGET.Patience", "{1, 2}", "true"])
+@pytest.mark.parametrize(
+    "value", ['"long"', "undefined", "error", "TARGET.Patience", "{1, 2}", "true", "1e300", 'real("INF")']
+)
 def test_a_retirement_time_that_is_no_number_is_as_good_as_none(lane: Lane, value: str) -> None:
     assert seen(lane, f"MaxJobRetirementTime = {value}").max_retirement_s <= 1
 
