@@ -269,7 +269,9 @@ def import_(
 @app.command()
 def simulate(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="TOML files.", show_default=False)],
-    jobs: Annotated[str, typer.Option(help="A .csv, .swf or .json file; or steady:SEED, bursty, mixed, daily.")],
+    jobs: Annotated[
+        str, typer.Option(help="A .csv, .swf, .json or .jsonl file; or steady:SEED, bursty, mixed, daily.")
+    ],
     queue: Annotated[str, typer.Option(help="Which queue of each; default: the first.")] = "",
     plot: Annotated[Path | None, typer.Option(help="FILE.svg or FILE.png: both are written.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also each as a multiple of the first.")] = False,
@@ -284,12 +286,15 @@ def simulate(
     settings = [(path, _load(path)) for path in configs]
     try:
         found = simulated.run(settings, jobs, plot, queue=queue, boot_s=boot, reclaims_per_hour=reclaims, seed=seed)
-        written = simulated.draw(found, plot) if plot else ()
+        written = simulated.draw(found.outcomes, plot) if plot else ()
     except simulated.CannotSimulate as wrong:
         _end(WRONG, str(wrong))
-    out.print(report.table(found, compare))
+    out.print(report.table(found.outcomes, compare))
     for picture in written:
         out.print(f"drawn: {picture}")
+    for note in found.notes:
+        err.print(Text(note), soft_wrap=True)
+    raise typer.Exit(0 if found.worked else BROKEN)
 
 
 def _wishing(verb: str, text: str) -> None:

@@ -6,14 +6,31 @@ simpy and matplotlib come with the extra "simulate": who only runs a factory doe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from actors.config import Config
 from actors.config_mistakes import did_you_mean
+from actors.policies.need import Size
+from actors.simulator.jobs import BadTrace, Job
+from actors.simulator.machine import size_of
 from actors.simulator.meter import Outcome
 
 EXTRA = ("simpy", "matplotlib")
 PICTURES = (".svg", ".png")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """One outcome for each configuration; `notes`: what was left out, and which jobs nothing could run."""
+
+    outcomes: Sequence[Outcome]
+    notes: Sequence[str]
+
+    @property
+    def worked(self) -> bool:
+        """Whether each configuration ran a job."""
+        return all(outcome.jobs_done for outcome in self.outcomes)
 
 
 class CannotSimulate(Exception):
@@ -29,14 +46,14 @@ def run(
     boot_s: float = 150.0,
     reclaims_per_hour: float = 0.0,
     seed: int = 1,
-) -> list[Outcome]:
-    """One outcome for each configuration. `reclaims_per_hour`: of one spot VM. Raises CannotSimulate.
+) -> Simulated:
+    """`reclaims_per_hour`: of one spot VM. Raises CannotSimulate.
 
     `plot` is looked at before the long run: a picture that could not be drawn is no surprise after it.
     """
     try:
         from actors.simulator.scenario import Assumptions, outcomes, scenario
-        from actors.simulator.traces import BadTrace, read
+        from actors.simulator.traces import trace as read
     except ModuleNotFoundError as missing:
         raise _to_install(missing) from missing
     if plot:
@@ -53,7 +70,29 @@ def run(
     scenarios = [
         scenario(config, name, queue or None, assume) for name, (_, config) in zip(names, configs, strict=True)
     ]
-    return outcomes(scenarios, jobs, assume)
+    notes = [f"{count} jobs {why}: left out" for why, count in jobs.left_out.items()]
+    notes += [note for one in scenarios if (note := _too_big(one.name, one.sizes, jobs.jobs))]
+    return Simulated(outcomes=outcomes(scenarios, jobs.jobs, assume), notes=notes)
+
+
+def _too_big(name: str, sizes: Sequence[Size], jobs: Sequence[Job]) -> str:
+    """Empty: each job fits on a VM of some cloud."""
+    asked = {size_of(job.request) for job in jobs}
+    fits = {
+        ask: any(all(has >= wants for has, wants in zip(size, ask, strict=True)) for size in sizes) for ask in asked
+    }
+    count = sum(not fits[size_of(job.request)] for job in jobs)
+    if not count:
+        return ""
+    least = min(ask for ask in asked if not fits[ask])
+    said = "no job fits on a VM" if count == len(jobs) else f"{count} of {len(jobs)} jobs fit on no VM"
+    has = "; ".join(map(_words, dict.fromkeys(sizes)))
+    return f"{name}: {said} of its clouds: one asks for {_words(least)}; the VMs have {has}"
+
+
+def _words(size: Size) -> str:
+    cpus, memory_mib, disk_mib, gpus = size
+    return f"{cpus} cpus, {memory_mib:,} MiB, {disk_mib:,} MiB of disk" + (f", {gpus} gpus" if gpus else "")
 
 
 def draw(outcomes: Sequence[Outcome], file: Path) -> tuple[Path, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -33,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A run's figures. Waits are of jobs that started, from submission to first start."""
+    """A run's figures. Waits are of jobs that started, from submission to first start; NaN when none did."""
 
     name: str
     jobs_done: int
@@ -87,7 +88,7 @@ class Meter:
         """The figures, once all VMs have ended."""
         prices = {cloud.rules.name: cloud.rules.usd_per_hour for cloud in self.clouds}
         hours = {cloud: self.vm_s.get(cloud, 0.0) / 3600.0 for cloud in prices}
-        waits_s = sorted(self.waits_s) or [0.0]
+        waits_s = sorted(self.waits_s) or [math.nan]
         return Outcome(
             name=name,
             jobs_done=self.jobs_done,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from rich.table import Table
@@ -30,7 +31,7 @@ def table(outcomes: Sequence[Outcome], compare: bool = False) -> Table:
 
 
 def _times(value: float, first: float) -> str:
-    return f"  x {value / first:.2f}" if first else "  x    -"
+    return "  x    -" if not first or math.isnan(value / first) else f"  x {value / first:.2f}"
 
 
 def _clouds(outcomes: Sequence[Outcome]) -> list[str]:
@@ -44,6 +45,8 @@ def _hours(outcome: Outcome, cloud: str) -> str:
 
 
 def duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "-"
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

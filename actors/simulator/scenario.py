@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.config import Config
+from actors.policies.need import Size
 from actors.policies.rules import QueueRules
 from actors.rules import life_of, rules_of
 from actors.simulator.jobs import Job
@@ -32,6 +33,11 @@ class Scenario:
     queue: QueueRules
     clouds: tuple[CloudModel, ...]
     interval_s: float
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """Of one free slot of each cloud."""
+        return tuple(cloud.rules.size for cloud in self.clouds)
 
 
 def scenario(config: Config, name: str, queue: str | None = None, assume: Assumptions | None = None) -> Scenario:

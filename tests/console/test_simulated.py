@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_a_picture_is_written_as_svg_and_png(trace: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--jobs", "sunny"), "is no .csv, .swf or .json file"),
+        (("--jobs", "sunny"), "is no .csv, .swf, .json or .jsonl file"),
         (("--jobs", "steady", "--queue", "atlsa"), "did you mean 'atlas'?"),
         (("--jobs", "steady", "--plot", "run.pdf"), ".svg or .png"),
         (("--jobs", "steady", "--plot", "nowhere/run.svg"), "there is no folder nowhere"),
@@ -70,3 +71,21 @@ def test_without_the_extra_it_says_how_to_install_it(missing: str, trace: Path, 
     assert result.returncode == 2
     assert "autopyfactory-cloud[simulate]" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_where_no_job_fits_it_says_so_and_exits_with_1(tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text("at_s,runtime_s,cpus\n0,600,64\n")
+    result = simulated(MINIMAL, "--jobs", tmp_path / "jobs.csv")
+    assert result.exit_code == 1
+    assert "no job fits on a VM of its clouds: one asks for 64 cpus" in said(result)
+    assert "mean wait -" in said(result)
+
+
+def test_how_many_jobs_fit_nowhere_and_were_left_out_is_said(tmp_path: Path) -> None:
+    ad = {"QDate": 1, "RemoteWallClockTime": 60}
+    ads = [ad, ad | {"RequestCpus": 64}, ad | {"JobUniverse": 7}]
+    (tmp_path / "history.json").write_text(json.dumps(ads))
+    result = simulated(MINIMAL, "--jobs", tmp_path / "history.json")
+    assert result.exit_code == 0
+    assert "1 jobs need no VM: universe 7, scheduler (DAGMan and the like): left out" in said(result)
+    assert "1 of 2 jobs fit on no VM of its clouds" in said(result)
