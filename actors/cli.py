@@ -293,7 +293,7 @@ def simulate(
     for picture in written:
         out.print(f"drawn: {picture}")
     for note in found.notes:
-        err.print(Text(note), soft_wrap=True)
+        err.failed(note)
     raise typer.Exit(0 if found.worked else BROKEN)
 
 
