@@ -2,12 +2,13 @@
 # make test      the whole suite                  make bench   speed beside the raw calls
 # make lint      ruff, mypy, import contracts     make demo-ha three hosts, one killed, one frozen
 # make faults    random faults on many hosts, SEED=n repeats a run
+# make mutants   guards of the code taken away one by one, N at once: do the tests of each place notice? ONLY=broker/leases
 # make image     does the user-data make a stock Debian a worker? Boots one; root, qemu-system-x86 and debootstrap
 # make campaign  VMS=10000 SEED=n: every kind of fault on a fleet; campaign-guards: each guard switched off in turn
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test demo demo-ha faults image campaign campaign-guards bench clean
+.PHONY: install tools lint test demo demo-ha faults image campaign campaign-guards mutants bench clean
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -51,7 +52,12 @@ campaign: tools
 campaign-guards: tools
 	$(BIN)/python -m tests.world_campaign.guards_table
 
+mutants: tools
+	$(BIN)/python -m tests.mutants $(if $(N),-n $(N)) $(if $(ONLY),--only $(ONLY))
+
+# what the figures stand beside, too
 bench: tools
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks
 
 clean:

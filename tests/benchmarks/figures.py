@@ -53,8 +53,15 @@ class Figure:
             _amount(self.ours, self.unit),
             "" if self.ratio is None else f"{self.ratio:.2f}",
             self._goal(),
-            "" if self.limit is None else ("yes" if self.kept else "NO"),
+            self._told_kept(),
         )
+
+    def _told_kept(self) -> str:
+        if self.limit is None:
+            return ""
+        if self.kept:
+            return "yes"
+        return "NO" if self.raw is None else f"NO; raw took {_amount(self.raw, self.unit)} in this run"
 
     def _goal(self) -> str:
         if self.limit is None:

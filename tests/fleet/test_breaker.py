@@ -87,6 +87,12 @@ def test_vms_from_before_it_opened_neither_close_it_nor_open_it_again() -> None:
     assert position(found, NOW + 150) is Position.HALF_OPEN
 
 
+def test_what_a_closed_breaker_counts_begins_with_the_vm_that_closed_it() -> None:
+    found = boots(False, False, False)
+    found = booted(found, True, found.until, found.until + 60, RULES, 0.0)
+    assert (found.why, found.boots, found.times) == ("", (True,), 0)
+
+
 def test_each_try_that_fails_doubles_the_pause_up_to_the_longest() -> None:
     found, pauses = opened(), []
     for _ in range(6):

@@ -93,6 +93,15 @@ def test_a_ready_vm_whose_ad_and_instance_are_as_they_were_is_not_walked_again()
     assert len(walks) == 4, "its row had gone"
 
 
+def test_what_only_waits_for_its_time_is_walked_each_time() -> None:
+    """Its row, its ad and its instance are the same objects; the time is not."""
+    booting, shown = vm(State.BOOTING), listed(instance())
+    still, early = Still(), replace(world(of=booting, listing=shown), boot_deadline_s=5_000.0)
+    assert still.walked(advance, booting, early) is booting
+    later = replace(early, now=NOW + 5_000, read_at=NOW + 5_000, health=replace(HEALTHY, read_at=NOW + 5_000))
+    assert still.walked(advance, booting, later).state is State.ENDING
+
+
 def test_nothing_was_added_to_the_world_that_could_move_a_ready_vm_unseen() -> None:
     """If this fails: does a step look at the new part for a ready VM? Then say so in `still._waits`, and here."""
     known = {"now", "boot_deadline_s", "listed", "instances", "matched", "read_at", "health", "listing_short"}
