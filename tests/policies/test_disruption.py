@@ -73,6 +73,18 @@ def test_an_operators_drain_goes_before_policys_and_asks_the_budget_too() -> Non
     assert drained(vms, wishes=(WISH,), drains=DrainRules(at_once=2)) == ["x-0", "x-1"]
 
 
+def test_a_black_hole_is_taken_out_only_as_the_budget_allows() -> None:
+    vms = fleet(State.READY, State.READY, State.DRAINING)
+    changes = follow(vms, scene(want=2, drains=DrainRules(at_once=1), black_holes={"x-0": "it eats jobs"}))
+    assert changes.rows["x-0"].state is State.READY
+    assert changes.rows["x-0"].drain_waits == "this cloud may have 1 VM drained at once"
+
+
+def test_what_never_joined_and_is_ended_is_missed_by_nobody() -> None:
+    vms = [*fleet(State.READY, State.READY), vm(State.ENDING, id="x-9", instance_id="i-9", joined=0.0)]
+    assert len(drained(vms, drains=DrainRules(at_once=1))) == 1
+
+
 def test_a_kill_waits_for_nothing() -> None:
     kill = replace(WISH, verb="kill")
     rows = follow(fleet(State.READY), scene(wishes=(kill,), drains=DrainRules(at_once=0, when=(NEVER,)))).rows

@@ -127,6 +127,19 @@ def test_a_held_vm_is_not_drained_by_an_operators_wish_for_its_cloud() -> None:
     assert {key: one.state for key, one in changes.rows.items()} == {"x-0": State.READY, "x-1": State.DRAINING}
 
 
+def test_a_hold_ends_with_its_wish() -> None:
+    held = fleet(State.READY, held="hold by ada: a look", held_for="w-hold", held_until=NOW + 60)
+    (free,) = follow(held, scene(1)).rows.values()
+    assert (free.held, free.held_for, free.held_until) == ("", "", 0.0)
+
+
+def test_a_drain_whose_wish_was_taken_back_is_policys_which_may_take_it_back_too() -> None:
+    draining = vm(State.DRAINING, drain_for="wish:w-1", drain_asked=1.0, nonce="x-0.1")
+    changes = follow([draining], scene(1, {"x-0": machine(draining_slot("x-0.1"))}))
+    assert changes.rows["x-0"].drain_for == "policy"
+    assert [one.id for one in changes.cancel] == ["x-0"]
+
+
 def test_vms_born_after_the_wish_are_not_its() -> None:
     assert not follow(fleet(State.READY, born=NOW + 1), scene(1, wishes=(WISH,))).rows
 

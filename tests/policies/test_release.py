@@ -13,7 +13,7 @@ IDLE = Candidate(id="idle", born=10.0, joined=True, idle_since=80.0)
 LONG_IDLE = Candidate(id="long-idle", born=20.0, joined=True, idle_since=30.0)
 NOT_SEEN = Candidate(id="not-seen", born=1.0, joined=True, seen=False)
 BUSY = Candidate(id="busy", born=5.0, joined=True, jobs=1)
-VERY_BUSY = Candidate(id="very-busy", born=5.0, joined=True, jobs=7)
+VERY_BUSY = Candidate(id="very-busy", born=1.0, joined=True, jobs=7)
 HELD = Candidate(id="held", born=0.0, joined=True, idle_since=1.0, held=True)
 
 
