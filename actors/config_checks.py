@@ -46,7 +46,7 @@ def _table(raw: Any, *names: str) -> Raw:
 def _factory(raw: Raw) -> Iterator[Found]:
     factory = _table(raw, "factory")
     url = factory.get("redis")
-    if isinstance(url, str) and re.match(r"[a-z]+://[^/@]*:[^/@]+@", url):
+    if isinstance(url, str) and re.match(r"[a-z]+:/*[^@]*:[^@]+@", url):
         yield (
             ("factory", "redis"),
             "a password in plain",

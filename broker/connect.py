@@ -6,13 +6,14 @@ Addresses:
     rediss://[user[:password]@]host[:port][/db]?ca=/path/ca.pem[&cert=/path&key=/path]
     sentinel://[user[:password]@]host1[:port],host2[:port][/db]?master=NAME
     sentinels://... as sentinel, with ca, cert and key as rediss: TLS to the Sentinels and to the master
+    (a Redis of our own: Address.local, its unix socket)
     amqp://[user[:password]@]host[:port][/vhost]      amqps:// with ca, as rediss     (mail only, never rows)
 
 The rules it keeps. `rediss` alone would encrypt without checking who answers (redis-py through kombu), so the
 certificate is always required and checked. Every socket has a time limit. redis-py's own retries are off: a
 repeated Lua write could be refused as stale although the first one was done, so the caller retries, knowingly.
-A password never shows in `str` or `repr`. User and password are for the master; Sentinels are asked without, and let
-those who only ask do so (deploy/redis/sentinel.conf).
+A password never shows in `str` or `repr`, nor in an error. User and password are for the master; Sentinels
+are asked without, and let those who only ask do so (deploy/redis/sentinel.conf).
 """
 
 import re
@@ -30,7 +31,7 @@ from redis.sentinel import Sentinel
 
 from broker.errors import BadUrl
 from broker.master import MasterConnection, MasterTlsConnection
-from broker.redis_transport import GuardedSentinelTransport, GuardedTransport, Park
+from broker.redis_transport import GuardedSentinelTransport, GuardedSocketTransport, GuardedTransport, Park
 
 SOCKET_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 2
@@ -68,6 +69,12 @@ class Address:
     cert: str | None = None
     key: str | None = None
     master: str | None = None
+    socket: str | None = None  # of scheme "unix": the socket's path; there are no nodes then
+
+    @classmethod
+    def local(cls, socket: str, password: str | None) -> Self:
+        """A Redis on this machine, by its unix socket."""
+        return cls(scheme="unix", nodes=(), db="0", socket=socket, password=password)
 
     @classmethod
     def parse(cls, url: str, *, user: str | None = None, password: str | None = None) -> Self:
@@ -76,16 +83,26 @@ class Address:
         options = _options(parts)
         who, at, places = parts.netloc.rpartition("@")
         in_user, _, in_password = who.partition(":") if at else ("", "", "")
+        try:
+            nodes, db = _nodes(places, parts.scheme), _db(parts)
+        except BadUrl as wrong:
+            if "@" not in url:
+                raise
+            raise BadUrl(  # a "/" in a password makes its parts look like a place and a database
+                f"not host:port/db, with a user or a password that are not shown (write / as %2F); allowed: {SHAPE}"
+            ) from None
         return cls(
             scheme=parts.scheme,
-            nodes=_nodes(places, parts.scheme),
-            db=_db(parts),
+            nodes=nodes,
+            db=db,
             user=user or unquote(in_user) or None,
             password=password or unquote(in_password) or None,
             **options,
         )
 
     def __str__(self) -> str:
+        if self.socket:
+            return f"unix:{self.socket}"
         places = ",".join(f"{_bracketed(host)}:{port}" for host, port in self.nodes)
         query = "&".join(f"{name}={value}" for name in ("master", "ca") if (value := getattr(self, name)))
         return f"{self.scheme}://{places}/{self.db}{'?' if query else ''}{query}"
@@ -98,13 +115,15 @@ class Address:
     @property
     def by_sentinel(self) -> bool:
         """Whether the nodes are Sentinels, which name the master."""
-        return "master" in OPTIONS[self.scheme]
+        return "master" in OPTIONS.get(self.scheme, ())
 
     def client(self) -> redis.Redis:
         """A thread-safe client with a pool of its own; answers are bytes. Makes no call. Raises BadUrl."""
         if not self.holds_rows:
             raise BadUrl(f"{self} carries mail only; rows and leases need {SHAPE}")
         settings: dict[str, Any] = _redis_settings() | {"username": self.user, "password": self.password}
+        if self.socket:
+            return redis.Redis(unix_socket_path=self.socket, db=int(self.db), **settings)
         if self.by_sentinel:
             return self._from_sentinel(settings)
         host, port = self.nodes[0]
@@ -131,6 +150,14 @@ class Address:
                 userid=self.user,
                 password=self.password,
                 ssl=tls,
+                transport_options=options,
+            )
+        if self.socket:
+            return Connection(
+                transport=GuardedSocketTransport,
+                hostname=self.socket,
+                virtual_host=self.db,
+                password=self.password,
                 transport_options=options,
             )
         host, port = self.nodes[0]
@@ -309,7 +336,7 @@ def _node(place: str, default_port: int) -> tuple[str, int]:
         parts = urlsplit(f"//{place}")
         port = parts.port if parts.port is not None else default_port
     except ValueError as wrong:
-        raise BadUrl(f"{place!r} is not host:port: {wrong}") from wrong
+        raise BadUrl(f"{place!r} is not host:port: {wrong}") from None
     if not parts.hostname or port == 0:
         raise BadUrl(f"{place!r} is not host:port; allowed: {SHAPE}")
     return parts.hostname, port

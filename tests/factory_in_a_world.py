@@ -88,7 +88,7 @@ class Factory:
                 self._beside.redis, self._beside.world, self._beside.operations,
             )  # fmt: skip
         else:
-            self.redis = EmbeddedServer(self.directory / "redis")
+            self.redis = EmbeddedServer(self.directory / "redis", port=0)
             self.redis.start()
             self.exits.callback(self.redis.stop)
             self.world = World(boot_s=BOOT_S)

@@ -71,7 +71,7 @@ class Factory:
 
     def __init__(self, site: Site, directory: Path, changes: Mapping[str, Any], name: str = "faults") -> None:
         self.site, self.directory, self.name = site, directory, name
-        self.redis = EmbeddedServer(directory / "redis")
+        self.redis = EmbeddedServer(directory / "redis", port=0)
         self.hosts: dict[str, HostProcess] = {}
         self.gates: list[Gate] = []
         self._changes = changes

@@ -16,7 +16,7 @@ from broker.embedded import EmbeddedServer
 @pytest.fixture(scope="session")
 def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """The address of a real Redis that lives as long as the test session."""
-    with EmbeddedServer(tmp_path_factory.mktemp("redis")) as server:
+    with EmbeddedServer(tmp_path_factory.mktemp("redis"), port=0) as server:
         yield server.address
 
 

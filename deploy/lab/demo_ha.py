@@ -142,7 +142,7 @@ def run(console: Console, simulated: bool = False) -> int:
     folder = Path(tempfile.mkdtemp(prefix="apf-demo-ha-"))
     try:
         with ExitStack() as exits:
-            redis = exits.enter_context(EmbeddedServer(folder / "redis"))
+            redis = exits.enter_context(EmbeddedServer(folder / "redis", port=0))
             os.environ[PASSWORD] = redis.address.password or ""
             demo = HaDemo(console, folder, stage(console, exits, simulated), redis)
             kept = verdict(console, demo, demo.play())

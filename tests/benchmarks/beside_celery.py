@@ -47,7 +47,7 @@ class Side:
 
 
 def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory() as directory, EmbeddedServer(directory) as server:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedServer(directory, port=0) as server:
         (host, port), password = server.address.nodes[0], server.address.password
         os.environ[URL] = f"redis://{f':{password}@' if password else ''}{host}:{port}/{server.address.db}"
         try:

@@ -25,7 +25,7 @@ LIMIT_MS = 30.0
 
 
 def figures() -> list[Figure]:
-    with tempfile.TemporaryDirectory() as directory, EmbeddedServer(directory) as server:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedServer(directory, port=0) as server:
         site = Site(address=server.address, factory="bench")
         raw, ours = raw_hops_s(site), hops_s(site)
     return [

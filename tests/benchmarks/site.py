@@ -71,7 +71,7 @@ class BenchSite:
             self.directory = stack.enter_context(lab_directory())
             self.pool = stack.enter_context(LabPool(self.directory / "pool", "stock"))
             stop_negotiator(self.pool)
-            self.redis = EmbeddedServer(self.directory / "redis")
+            self.redis = EmbeddedServer(self.directory / "redis", port=0)
             self.redis.start()
             stack.callback(self.redis.stop)
             self.endpoint = stack.enter_context(Endpoint())

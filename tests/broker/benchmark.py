@@ -130,7 +130,7 @@ def rows(site: Site) -> None:
 
 def main() -> None:
     """Run all on an embedded server of our own."""
-    with tempfile.TemporaryDirectory() as directory, EmbeddedServer(directory) as server:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedServer(directory, port=0) as server:
         site = Site(address=server.address, factory="bench")
         say("raw LPUSH to BRPOP", milliseconds(raw_latency(site)))
         mail(site)

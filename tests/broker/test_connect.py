@@ -122,3 +122,11 @@ def test_a_wrong_password_is_refused_and_names_no_password(redis_address: Addres
 def test_nobody_there_is_unreachable() -> None:
     with pytest.raises(Unreachable), reaching():
         Address.parse("redis://127.0.0.1:1").client().ping()
+
+
+@pytest.mark.parametrize("url", ["redis://u:hun/ter2@h:1", "redis://:hun/ter2@h", "redis://u:ter2@h:hun/ter2"])
+def test_a_password_that_breaks_the_address_is_not_shown_either(url: str) -> None:
+    with pytest.raises(BadUrl) as wrong:
+        Address.parse(url)
+    assert "hun" not in str(wrong.value)
+    assert "ter2" not in str(wrong.value)

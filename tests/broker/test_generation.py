@@ -30,7 +30,7 @@ def test_a_generation_that_is_gone_is_told_once_to_everyone(site: Site) -> None:
 
 
 def test_a_restarted_server_with_our_data_is_told_from_an_empty_one(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path)
+    server = EmbeddedServer(tmp_path, port=0)
     site = Site(address=server.start(), factory="f")
     watcher = Generation(site.client(), site)
     generation = watcher.check().generation

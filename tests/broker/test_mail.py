@@ -265,7 +265,7 @@ def test_mail_held_by_a_consumer_that_is_killed_is_delivered_again(post: Post) -
 
 
 def test_mail_flows_again_after_redis_was_restarted(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path)
+    server = EmbeddedServer(tmp_path, port=0)
     site = Site(address=server.start(), factory="restarts")
     post = Post(site)
     post.room.subscribe("q")
@@ -284,7 +284,7 @@ def test_mail_flows_again_after_redis_was_restarted(tmp_path: Path) -> None:
 
 
 def test_a_mailroom_started_before_redis_waits_for_it(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path)
+    server = EmbeddedServer(tmp_path, port=0)
     address = server.start()
     post = Post(Site(address=address, factory="early"))
     server.stop()
@@ -300,7 +300,7 @@ def test_a_mailroom_started_before_redis_waits_for_it(tmp_path: Path) -> None:
 
 
 def test_closing_is_bounded_when_redis_is_frozen(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path)
+    server = EmbeddedServer(tmp_path, port=0)
     post = Post(Site(address=server.start(), factory="frozen"))
     post.room.subscribe("q")
     post.still_lives("q")

@@ -89,7 +89,7 @@ def sample(site: Site) -> dict[str, Any]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, EmbeddedServer(folder) as server:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedServer(folder, port=0) as server:
         site = Site(address=server.address, factory=FACTORY)
         write(site)
         made = sample(site)

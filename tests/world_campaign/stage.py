@@ -113,7 +113,7 @@ class Stage:
     def _begin(self) -> None:
         for name in HOSTS:
             (self.directory / name).mkdir(parents=True)
-        self.redis = EmbeddedServer(self.directory / "redis")
+        self.redis = EmbeddedServer(self.directory / "redis", port=0)
         self.redis.start()
         self.exits.callback(self.redis.stop)
         os.environ[SECRET] = self.redis.address.password or ""
