@@ -85,7 +85,7 @@ class Address:
         in_user, _, in_password = who.partition(":") if at else ("", "", "")
         try:
             nodes, db = _nodes(places, parts.scheme), _db(parts)
-        except BadUrl as wrong:
+        except BadUrl:
             if "@" not in url:
                 raise
             raise BadUrl(  # a "/" in a password makes its parts look like a place and a database

@@ -330,7 +330,7 @@ def _said(directory: Path) -> Mapping[str, Any]:
     """What the last start remembered. Of a version that listened on a port: nothing, for its password may be known."""
     try:
         said = json.loads((directory / ADDRESS_FILE).read_text())
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return {}
     return said if isinstance(said, dict) and "socket" in said else {}
 
