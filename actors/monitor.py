@@ -24,12 +24,14 @@ from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
 from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.gauges import Gauges
+from actors.joined_rows import read_joined
 from actors.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
 from actors.notices import Taken, forget_notices, take, write_looked
 from actors.packing_many import INSTANCES, Packer, instance_packer
 from actors.pools.port import Pool, PoolError
 from actors.post_office import PostOffice
 from actors.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
+from actors.rules import worker_slots
 from actors.serving import Seat, Serving, Terms
 from broker.dead_letters import DeadLetters
 from broker.leases import Term
@@ -99,7 +101,9 @@ class Monitor(Serving):
 
     def _ask_schedds(self, seat: Seat) -> None:
         pool, now = self._pools[seat.name], self._now()
-        self._read(seat, f"jobs {seat.name}", lambda: pool.jobs(now), lambda got: self._jobs(seat, got, now))
+        joined = read_joined(self._table, self._config, self._clouds_of(seat.name))
+        slots = worker_slots(self._config, seat.name, joined)
+        self._read(seat, f"jobs {seat.name}", lambda: pool.jobs(now, slots), lambda got: self._jobs(seat, got, now))
 
     def _ask_collector(self, seat: Seat) -> None:
         pool, now = self._pools[seat.name], self._now()
@@ -208,5 +212,6 @@ def _trouble(reading: JobsSeen | StartdsSeen | Listed | Failed) -> str:
     if isinstance(reading, Failed):
         return reading.reason
     if isinstance(reading, JobsSeen):
-        return "; ".join(f"{schedd.name}: {schedd.error}" for schedd in reading.schedds if schedd.error)
+        said = [(one.name, text) for one in reading.schedds for text in (one.error, *one.notes) if text]
+        return "; ".join(f"{name}: {text}" for name, text in said)
     return ""

@@ -26,16 +26,17 @@ from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT
-from actors.pools.port import PoolError
+from actors.pools.port import NO_SLOTS, PoolError, Slots
 from actors.rules import Rules, life_of, rules_of, share_of_factory, shares, spent
 
 T = TypeVar("T")
+NOTHING_TO_ASK: Mapping[str, Slots] = {}
 
 
 class Looks(Protocol):
     """Of a pool, what a plan needs."""
 
-    def jobs(self, now: float) -> JobsSeen: ...
+    def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen: ...
     def startds(self, now: float) -> StartdsSeen: ...
 
 
@@ -66,13 +67,19 @@ class Seen:
     listings: Mapping[str, Listed | Failed]
 
 
-def look(pools: Mapping[str, Looks], clouds: Mapping[str, Lists], now: float) -> Seen:
-    """Ask everything once. What does not answer is Failed, with its reason."""
+def look(
+    pools: Mapping[str, Looks], clouds: Mapping[str, Lists], now: float, slots: Mapping[str, Slots] = NOTHING_TO_ASK
+) -> Seen:
+    """Ask everything once. What does not answer is Failed, with its reason. `slots`: by pool, see `Pool.jobs`."""
     return Seen(
-        jobs={name: _asked(name, now, pool.jobs) for name, pool in pools.items()},
+        jobs={name: _asked(name, now, _jobs_of(pool, slots.get(name, NO_SLOTS))) for name, pool in pools.items()},
         startds={name: _asked(name, now, pool.startds) for name, pool in pools.items()},
         listings={name: _asked(name, now, cloud.listing) for name, cloud in clouds.items()},
     )
+
+
+def _jobs_of(pool: Looks, slots: Slots) -> Callable[[float], JobsSeen]:
+    return lambda now: pool.jobs(now, slots) if slots else pool.jobs(now)
 
 
 def _asked(source: str, now: float, ask: Callable[[float], T]) -> T | Failed:

@@ -21,6 +21,7 @@ from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
+from actors.pools.port import Slots
 
 NOTHING_JOINED: Mapping[str, Joined] = {}
 
@@ -61,6 +62,16 @@ def rules_of(config: Config, queue: str, joined: Mapping[str, Joined] = NOTHING_
         ),
         clouds={cloud: _cloud(config, found, cloud, joined.get(cloud)) for tier in found.cascade for cloud in tier},
     )
+
+
+def worker_slots(config: Config, pool: str, joined: Mapping[str, Joined] = NOTHING_JOINED) -> Slots:
+    """By queue of a pool: cloud, number of its tier and a free slot of its workers, as decisions count with them."""
+    found = {}
+    for name, queue in config.queues.items():
+        if queue.pool == pool:
+            rules = rules_of(config, name, joined)
+            found[name] = tuple((cloud, rules.queue.tier(cloud), one.slot) for cloud, one in rules.clouds.items())
+    return found
 
 
 def shares(config: Config, cloud: str, wants: Mapping[str, Want]) -> dict[str, int]:

@@ -20,6 +20,8 @@ from actors.config import Config
 from actors.console.status_model import Part
 from actors.fleet.seen import Failed
 from actors.plan import Planned, Seen
+from actors.pools.port import Slots
+from actors.rules import worker_slots
 
 AT_ONCE = 8
 
@@ -75,14 +77,16 @@ def make(config: Config, now: float) -> Plan:
     with ExitStack() as open_ones:
         pools = {name: open_ones.enter_context(closing(adapters.pool(config, name))) for name in config.pools}
         clouds = {name: open_ones.enter_context(closing(adapters.cloud(config, name))) for name in config.clouds}
-        seen = _look(pools, clouds, now)
+        seen = _look(pools, clouds, now, {name: worker_slots(config, name) for name in config.pools})
     return report(config, seen, plan.plan(config, seen, now))
 
 
-def _look(pools: Mapping[str, plan.Looks], clouds: Mapping[str, plan.Lists], now: float) -> Seen:
+def _look(
+    pools: Mapping[str, plan.Looks], clouds: Mapping[str, plan.Lists], now: float, slots: Mapping[str, Slots]
+) -> Seen:
     """All sources side by side."""
     looks: list[Callable[[], Seen]] = [
-        *(lambda name=name, pool=pool: plan.look({name: pool}, {}, now) for name, pool in pools.items()),
+        *(lambda name=name, pool=pool: plan.look({name: pool}, {}, now, slots) for name, pool in pools.items()),
         *(lambda name=name, cloud=cloud: plan.look({}, {name: cloud}, now) for name, cloud in clouds.items()),
     ]
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="plan") as crew:

@@ -10,6 +10,7 @@ happened after `at` may or may not be in it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from actors.fleet.shape import Shape
 
@@ -30,11 +31,31 @@ class Failed:
     reason: str
 
 
+class Answer(NamedTuple):
+    """What the free slots of one cloud's workers say to jobs: whether both Requirements hold, and what they would take.
+
+    `best`: it suits, and the jobs' Rank is nowhere higher in its tier. Amounts are those that are carved from the slot.
+    """
+
+    cloud: str
+    suits: bool
+    best: bool
+    cpus: int
+    memory_mib: int
+    disk_mib: int
+    gpus: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobClass:
-    """Jobs of one queue that are alike: same request, same Requirements, so the same answer to "can it run there?".
+    """Jobs of one queue that are alike: every cloud answers them the same, and they would take the same there.
 
-    `idle` counts those that waited at least the queue's `min_idle_age_s`; younger ones are in `young`.
+    `idle` counts those that waited at least the queue's `min_idle_age_s`; younger ones are in `young`. `requirements`,
+    `rank` and `attributes` are those of one of them. Where there are no answers (rows of before there were any, pools
+    that give none) they are those of all, and are evaluated as they are.
+
+    `apart`: why these jobs are no demand: the schedd does not offer them, or they cannot be read.
+    `decided`: where no cloud suits, what of Requirements decided that.
     """
 
     queue: str
@@ -46,15 +67,22 @@ class JobClass:
     young: int = 0
     running: int = 0
     held: int = 0
+    answers: tuple[Answer, ...] = ()
+    apart: str = ""
+    decided: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheddSeen:
-    """One schedd's part in a reading; `error` is empty when it answered in full."""
+    """One schedd's part in a reading; `error` is empty when it answered in full.
+
+    `notes`: what a person should know of jobs that make readings dear, or could not be read: sentences.
+    """
 
     name: str
     error: str = ""
     overlapping: int = 0  # jobs that more than one queue's expression matches; the first queue got them
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

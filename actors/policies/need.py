@@ -21,12 +21,13 @@ from operator import attrgetter
 
 import classad2
 
-from actors.fleet.seen import JobClass, JobsSeen
+from actors.fleet.seen import Answer, JobClass, JobsSeen
 from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules
 
 Size = tuple[int, int, int, int]
-Key = tuple[int, int, int, int, str, tuple[tuple[str, str], ...], str]  # request, Requirements, attributes, Rank
+Attributes = tuple[tuple[str, str], ...]
+Key = tuple[int, int, int, int, str, Attributes, str, tuple[Answer, ...], str]  # as _key
 AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
 
 
@@ -46,6 +47,7 @@ class Load:
     `left[i]` counts waiting jobs of class i that some cloud suits. `suits[cloud]` has bit i set when the cloud suits
     class i and jobs of it wait or run; `prefers[cloud]` the same without those that rank another cloud of its tier
     higher, and empty where none does. `bits[k]` has a bit for each class that asks for at most `cpus[k]` cpus.
+    `on[cloud]` is what the classes ask for there, where that is not `asks` everywhere.
     """
 
     asks: tuple[Size, ...]
@@ -54,6 +56,7 @@ class Load:
     prefers: Mapping[str, int] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     bits: tuple[int, ...] = ()
+    on: Mapping[str, tuple[Size, ...]] = field(default_factory=dict)
     idle: int = 0
     young: int = 0
     running: int = 0
@@ -73,6 +76,7 @@ class Matching:
     cpus: tuple[int, ...]
     bits: tuple[int, ...]
     lost: tuple[int, ...]  # classes that no cloud suits
+    on: tuple[tuple[Size, ...], ...] = ()  # by cloud, what classes ask for there; empty where that is `asks`
 
 
 def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> Load:
@@ -81,11 +85,13 @@ def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> L
     idle, young, running, held = zip(*map(_counts, classes), strict=True) if classes else ((),) * 4
     matching = _matching(
         tuple(map(_key, classes)),
+        tuple(cloud.name for cloud in clouds),
         tuple(cloud.slot for cloud in clouds),
         tuple(cloud.size for cloud in clouds),
         tuple(queue.tier(cloud.name) for cloud in clouds),
     )
     waiting = [sum(both) for both in zip(idle, held, strict=True)] if queue.count_held else idle
+    apart = sum(n for n, one in zip(waiting, classes, strict=True) if one.apart)
     present = sum(1 << at for at, i in enumerate(matching.order) if waiting[i] or running[i])
     return Load(
         asks=matching.asks,
@@ -94,7 +100,8 @@ def load(queue: QueueRules, demand: JobsSeen, clouds: Sequence[CloudRules]) -> L
         prefers={} if matching.prefers == matching.suits else _by_name(clouds, matching.prefers, present),
         cpus=matching.cpus,
         bits=matching.bits,
-        idle=sum(waiting),
+        on={cloud.name: asks for cloud, asks in zip(clouds, matching.on, strict=True)} if matching.on else {},
+        idle=sum(waiting) - apart,
         young=sum(young),
         running=sum(running),
         held=sum(held),
@@ -112,6 +119,8 @@ _key = attrgetter(
     "requirements",
     "attributes",
     "rank",
+    "answers",
+    "apart",
 )
 
 
@@ -121,20 +130,22 @@ def _by_name(clouds: Sequence[CloudRules], bits: Sequence[int], present: int) ->
 
 @lru_cache(maxsize=8_192)
 def _matching(
-    classes: tuple[Key, ...], slots: tuple[str, ...], sizes: tuple[Size, ...], tiers: tuple[int, ...]
+    classes: tuple[Key, ...],
+    names: tuple[str, ...],
+    slots: tuple[str, ...],
+    sizes: tuple[Size, ...],
+    tiers: tuple[int, ...],
 ) -> Matching:
-    kinds = [
-        (Shape(cpus=c, memory_mib=m, disk_mib=d, gpus=g), needs, has, rank) for c, m, d, g, needs, has, rank in classes
-    ]
-    asks = [_size(request) for request, *_ in kinds]
-    takers = [suiting(request, needs, attributes, slots, sizes) for request, needs, attributes, _ in kinds]
-    liked = [preferring(*kind, slots, tiers, taker) for kind, taker in zip(kinds, takers, strict=True)]
+    judged = [_judged(one, names, slots, sizes, tiers) for one in classes]
+    takers, liked = [one.takers for one in judged], [one.liked for one in judged]
+    asks = [tuple(map(max, *one.asks, one.asks[0])) for one in judged]
+    least = [min(ask[0] for ask in one.asks) for one in judged]
     largest = [max(1, *amounts) for amounts in zip(*sizes, strict=True)]
 
     def rank(i: int) -> tuple[int, float]:
         return takers[i].bit_count(), -max(ask / most for ask, most in zip(asks[i], largest, strict=True))
 
-    cpus = tuple(sorted({ask[0] for ask in asks}))
+    cpus = tuple(sorted(set(least)))
     order = sorted((i for i, taker in enumerate(takers) if taker), key=rank)
     return Matching(
         order=tuple(order),
@@ -142,9 +153,54 @@ def _matching(
         suits=_by_cloud(takers, order, len(slots)),
         prefers=_by_cloud(liked, order, len(slots)),
         cpus=cpus,
-        bits=tuple(sum(1 << at for at, i in enumerate(order) if asks[i][0] <= most) for most in cpus),
+        bits=tuple(sum(1 << at for at, i in enumerate(order) if least[i] <= most) for most in cpus),
         lost=tuple(i for i, taker in enumerate(takers) if not taker),
+        on=tuple(tuple(judged[i].on(cloud) for i in order) for cloud in range(len(slots)))
+        if any(len(one.asks) > 1 for one in judged)
+        else (),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A class: bits of the clouds that suit it and that it prefers, and what it asks for: of each, or everywhere."""
+
+    takers: int
+    liked: int
+    asks: tuple[Size, ...]
+
+    def on(self, cloud: int) -> Size:
+        return self.asks[cloud] if len(self.asks) > 1 else self.asks[0]
+
+
+def _judged(
+    one: Key, names: tuple[str, ...], slots: tuple[str, ...], sizes: tuple[Size, ...], tiers: tuple[int, ...]
+) -> _Judged:
+    *amounts, needs, has, rank, answers, apart = one
+    request = Shape(cpus=amounts[0], memory_mib=amounts[1], disk_mib=amounts[2], gpus=amounts[3])
+    if apart:
+        return _Judged(0, 0, (_size(request),))
+    if answers:
+        return _answered(answers, names, sizes)
+    taker = suiting(request, needs, has, slots, sizes)
+    return _Judged(taker, preferring(request, needs, has, rank, slots, tiers, taker), (_size(request),))
+
+
+@lru_cache(maxsize=100_000)
+def _answered(answers: tuple[Answer, ...], names: tuple[str, ...], sizes: tuple[Size, ...]) -> _Judged:
+    """A cloud that gave no answer yet suits nothing: the next reading has its answer."""
+    by_name = {answer.cloud: answer for answer in answers}
+    takers = liked = 0
+    asks = []
+    for at, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        answer = by_name.get(name)
+        ask = (max(1, answer.cpus), answer.memory_mib, answer.disk_mib, answer.gpus) if answer else (1, 0, 0, 0)
+        asks.append(ask)
+        if answer and answer.suits and _fits(ask, size):
+            takers |= 1 << at
+            liked |= answer.best << at
+    same = {ask for at, ask in enumerate(asks) if takers >> at & 1} or {asks[0] if asks else (1, 0, 0, 0)}
+    return _Judged(takers, liked or takers, tuple(same) if len(same) == 1 else tuple(asks))
 
 
 def _by_cloud(of_class: Sequence[int], order: Sequence[int], clouds: int) -> tuple[int, ...]:
@@ -242,6 +298,8 @@ def _slot_ad(text: str) -> classad2.ClassAd:
 def reason(job: JobClass, jobs: int, clouds: Sequence[CloudRules]) -> str:
     """Why no cloud suits this class: what it asks for too much of, or what its Requirements want."""
     noun = "1 job waits" if jobs == 1 else f"{jobs} jobs wait"
+    if job.apart:
+        return f"{noun} and buys nothing: {job.apart}" if jobs == 1 else f"{noun} and buy nothing: {job.apart}"
     if not clouds:
         return f"{noun}; this queue has no cloud"
     for name, ask, most in zip(AMOUNTS, _size(job.request), _most(clouds), strict=True):
@@ -253,7 +311,7 @@ def reason(job: JobClass, jobs: int, clouds: Sequence[CloudRules]) -> str:
             )
     if not any(_fits(_size(job.request), cloud.size) for cloud in clouds):
         return f"{noun} for {_phrase(job.request)} together; no cloud of this queue has a slot with all of it"
-    missing = _missing(job, clouds)
+    missing = (f" ({job.decided})" if job.decided else "") if job.answers else _missing(job, clouds)
     return f"{noun} with Requirements that no cloud of this queue meets{missing}: {_short(job.requirements)}"
 
 

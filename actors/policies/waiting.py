@@ -27,6 +27,7 @@ class Waiting:
         self._left = list(load.left)
         self._suits, self._prefers = load.suits, load.prefers
         self._cpus, self._bits = load.cpus, load.bits
+        self._on = load.on
         self.classes = sum(1 << i for i, n in enumerate(self._left) if n)  # a bit for each class with jobs left
 
     def copy(self) -> Waiting:
@@ -63,7 +64,7 @@ class Waiting:
         """Fill up to `places` equal places of `cloud`; each holds one job if `single`. Returns how many were used."""
         used = 0
         while used < places:
-            filling = self._filling(self._of(cloud, best), size, single)
+            filling = self._filling(cloud, self._of(cloud, best), size, single)
             if not filling:
                 break
             times = min(places - used, min(self._left[i] // n for i, n in filling))
@@ -97,7 +98,9 @@ class Waiting:
     def of_one(self, cloud: str, size: Size, slots: int, *, single: bool, best: bool = False) -> Filling:
         """What one new VM of `slots` slots of `size` would take; each slot one job if `single`."""
         classes = self._of(cloud, best)
-        return self._singles(classes, size, slots) if single else self._filling(classes, size, single=False)
+        if single:
+            return self._singles(cloud, classes, size, slots)
+        return self._filling(cloud, classes, size, single=False)
 
     def takes_all(self, filling: Filling, classes: int) -> bool:
         """Whether `filling` has every job that is left of `classes`."""
@@ -117,25 +120,26 @@ class Waiting:
         if not self._left[i]:
             self.classes &= ~(1 << i)
 
-    def _singles(self, classes: int, size: Size, slots: int) -> Filling:
+    def _singles(self, cloud: str, classes: int, size: Size, slots: int) -> Filling:
         """What `slots` slots take that hold one job each."""
         filling = []
-        while slots and (one := self._filling(classes, size, single=True)):
+        while slots and (one := self._filling(cloud, classes, size, single=True)):
             ((i, _),) = one
             n = min(slots, self._left[i])
             filling.append((i, n))
             slots, classes = slots - n, classes & ~(1 << i)
         return filling
 
-    def _filling(self, classes: int, size: Size, single: bool) -> Filling:
+    def _filling(self, cloud: str, classes: int, size: Size, single: bool) -> Filling:
         """What one place of `size` takes: (class, jobs). `classes` are bits; the lowest is the first to be packed."""
         cpus, memory_mib, disk_mib, gpus = size
         filling = []
+        asks = self._on.get(cloud, self._asks)
         while classes := classes & self._up_to(cpus):
             lowest = classes & -classes
             classes ^= lowest
             i = lowest.bit_length() - 1
-            c, m, d, g = self._asks[i]
+            c, m, d, g = asks[i]
             if c > cpus or m > memory_mib or d > disk_mib or g > gpus:
                 continue
             if single:

@@ -15,27 +15,30 @@ The rules:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from actors.config import Config, HtcondorPool
 from actors.finding import Finding
+from actors.fleet.seen import Answer as CloudAnswer
 from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.children import ChildFailed, Lane, TaskFailed
 from actors.pools.condor_check import check
 from actors.pools.machines import MachineMemory, machines_of
 from actors.pools.machines import machine as machine_of
-from actors.pools.port import Drain, PoolAway, PoolDenied, PoolError, PoolRefused
+from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolDenied, PoolError, PoolRefused, Slots
 
 _TASKS = "actors.pools.htcondor_child"
 _GRACE_S = 1.0
 _REMEDIES: dict[str, type[PoolError]] = {"away": PoolAway, "denied": PoolDenied, "refused": PoolRefused}
 
 QueueSpec = tuple[str, str, str, float]
-Counts = tuple[int, int, int, int]
+Avoided = tuple[int, ...]  # clusters
+Arguments = Callable[[str], tuple[Any, ...]]  # of a task, by schedd
 Answer = Future[list[Any]]
 
 
@@ -56,6 +59,7 @@ class Htcondor:
         self._memory = MachineMemory()
         self._known: dict[str, str] = {}
         self._asked_again: dict[str, Answer] = {}
+        self._without: dict[str, Avoided] = {}
 
     @classmethod
     def of(cls, name: str, config: Config) -> Htcondor:
@@ -66,17 +70,18 @@ class Htcondor:
         queues = tuple((n, q.jobs, q.start, q.min_idle_age_s) for n, q in config.queues.items() if q.pool == name)
         return cls(name, pool, queues, children=config.factory.actors.children)
 
-    def jobs(self, now: float) -> JobsSeen:
-        counts: dict[tuple[Any, ...], Counts] = {}
+    def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen:
+        found: dict[tuple[Any, ...], JobClass] = {}
         seen = []
-        for schedd, answer in self._each_schedd("jobs", self._queues):
+        for schedd, answer in self._each_schedd("jobs", lambda name: (self._queues, dict(slots), self._avoided(name))):
             if isinstance(answer, PoolError):
                 seen.append(ScheddSeen(name=schedd, error=str(answer)))
                 continue
-            overlapping, *parts = answer
-            seen.append(ScheddSeen(name=schedd, overlapping=overlapping))
-            _add(counts, parts)
-        classes = tuple(_job_class(kind, count) for kind, count in counts.items())
+            (overlapping, notes, avoided), *parts = answer
+            self._heed(schedd, avoided)
+            seen.append(ScheddSeen(name=schedd, overlapping=overlapping, notes=notes))
+            _add(found, parts)
+        classes = tuple(found.values())
         return JobsSeen(source=self.name, at=now, classes=classes, schedds=tuple(seen))
 
     def startds(self, now: float) -> StartdsSeen:
@@ -103,7 +108,7 @@ class Htcondor:
 
     def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
         found = dict.fromkeys(machines, 0)
-        for schedd, answer in self._each_schedd("jobs_on", machines):
+        for schedd, answer in self._each_schedd("jobs_on", lambda _: (machines,)):
             if isinstance(answer, PoolError):
                 raise PoolAway(f"schedd {schedd} did not answer in full, so nothing is known of running jobs: {answer}")
             for machine, jobs in answer[0].items():
@@ -132,12 +137,12 @@ class Htcondor:
         with _remedied(f"startd {order.machine} at {order.address}"):
             return self._startd_lane.call(task, order.machine, order.address, *args, key=order.address)
 
-    def _each_schedd(self, task: str, argument: object) -> list[tuple[str, list[Any] | PoolError]]:
+    def _each_schedd(self, task: str, arguments: Arguments) -> list[tuple[str, list[Any] | PoolError]]:
         """(name, answers or error) of each schedd that is to be asked. PoolAway if the collector names none."""
         here = self._schedds()
         slow = {name for name in here if self._schedd_lane.is_slow(name)}
-        asked = {name: self._ask(task, name, here[name], argument) for name in here if here[name] and name not in slow}
-        again = {name: self._ask_again(task, name, here[name], argument) for name in slow if here[name]}
+        asked = {n: self._ask(task, n, here[n], arguments(n)) for n in here if here[n] and n not in slow}
+        again = {name: self._ask_again(task, name, here[name], arguments(name)) for name in slow if here[name]}
         wait(asked.values())
         wait(again.values(), timeout=_GRACE_S)
         answers = {**asked, **again}
@@ -153,20 +158,43 @@ class Htcondor:
             never = [name for name in self._config.schedds if name.lower() not in known]
             return {**self._known, **dict.fromkeys(never, "")}
 
-    def _ask(self, task: str, name: str, address: str, argument: object) -> Answer:
+    def _ask(self, task: str, name: str, address: str, arguments: tuple[Any, ...]) -> Answer:
         def asking() -> list[Any]:
-            with _remedied(f"schedd {name} at {address}"):
-                return list(self._schedd_lane.stream(task, name, address, argument, key=name))
+            try:
+                with _remedied(f"schedd {name} at {address}"):
+                    return list(self._schedd_lane.stream(task, name, address, *arguments, key=name))
+            except PoolAway:
+                if task == "jobs":
+                    self._ask_otherwise(name)
+                raise
 
         return self._threads.submit(asking)
 
-    def _ask_again(self, task: str, name: str, address: str, argument: object) -> Answer:
+    def _ask_again(self, task: str, name: str, address: str, arguments: tuple[Any, ...]) -> Answer:
         """One that hung is asked by one thread at a time, however many readings come by."""
         with self._lock:
             under_way = self._asked_again.get(name)
             if under_way is None or under_way.done():
-                under_way = self._asked_again[name] = self._ask(task, name, address, argument)
+                under_way = self._asked_again[name] = self._ask(task, name, address, arguments)
             return under_way
+
+    def _avoided(self, schedd: str) -> Avoided | None:
+        """None: it is asked for groups. Else for each job, without these clusters."""
+        with self._lock:
+            return self._without.get(schedd)
+
+    def _ask_otherwise(self, schedd: str) -> None:
+        """It hung: next time in the other way, for it may be one job that it cannot group, or all of them too many."""
+        with self._lock:
+            if self._without.pop(schedd, None) is None:
+                self._without[schedd] = ()
+
+    def _heed(self, schedd: str, avoided: Avoided | None) -> None:
+        """What it said is better not asked for; once that is gone, it is asked for groups again."""
+        with self._lock:
+            self._without.pop(schedd, None)
+            if avoided:
+                self._without[schedd] = tuple(avoided)
 
 
 def _outcome(name: str, answer: Answer | None) -> list[Any] | PoolError:
@@ -191,18 +219,33 @@ def _remedied(what: str) -> Iterator[None]:
         raise PoolAway(f"{what}: {failed}") from failed
 
 
-def _add(counts: dict[tuple[Any, ...], Counts], parts: list[list[tuple[Any, ...]]]) -> None:
-    """Sum a schedd's rows into the counts by class."""
+_CLASS = 11  # what comes before the counts in a row
+
+
+def _add(found: dict[tuple[Any, ...], JobClass], parts: list[list[tuple[Any, ...]]]) -> None:
+    """Sum a schedd's rows into the classes. Of two schedds, what they answer is alike, whatever their samples say."""
     for part in parts:
         for row in part:
-            kind, (idle, young, running, held) = row[:8], row[8:]
-            a, b, c, d = counts.get(kind, (0, 0, 0, 0))
-            counts[kind] = (a + idle, b + young, c + running, d + held)
+            queue, *sample, answers, apart, decided = row[:_CLASS]
+            key = (queue, answers, apart, decided, *(() if answers else sample))
+            new = _job_class(row)
+            old = found.get(key)
+            found[key] = new if old is None else _sum(old, new)
 
 
-def _job_class(kind: tuple[Any, ...], counts: Counts) -> JobClass:
-    queue, cpus, memory_mib, disk_mib, gpus, requirements, rank, attributes = kind
-    idle, young, running, held = counts
+def _sum(old: JobClass, new: JobClass) -> JobClass:
+    return replace(
+        old,
+        idle=old.idle + new.idle,
+        young=old.young + new.young,
+        running=old.running + new.running,
+        held=old.held + new.held,
+    )
+
+
+def _job_class(row: tuple[Any, ...]) -> JobClass:
+    queue, cpus, memory_mib, disk_mib, gpus, requirements, rank, attributes, answers, apart, decided = row[:_CLASS]
+    idle, young, running, held = row[_CLASS:]
     return JobClass(
         queue=queue,
         request=Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus),
@@ -213,4 +256,7 @@ def _job_class(kind: tuple[Any, ...], counts: Counts) -> JobClass:
         young=young,
         running=running,
         held=held,
+        answers=tuple([CloudAnswer(*answer) for answer in answers]),
+        apart=apart,
+        decided=decided,
     )

@@ -6,6 +6,7 @@ do. Calls are safe from many threads. A failed look raises; it never returns som
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,11 @@ class PoolRefused(PoolError):
     """The startd refused this one request (its check expression was false, a wrong request id): the text says which."""
 
 
+Slot = tuple[str, int, str]  # cloud, the number of its tier, the ClassAd text of a free slot of its workers
+Slots = Mapping[str, tuple[Slot, ...]]  # by queue
+NO_SLOTS: Slots = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """One drain request. The startd itself checks the instance id and the retirement time before it takes it."""
@@ -42,8 +48,12 @@ class Drain:
 class Pool(Protocol):
     """`now` is Redis time in seconds; it becomes the reading's `at`."""
 
-    def jobs(self, now: float) -> JobsSeen:
-        """Jobs of this pool's queues by class. A schedd that failed is named in `schedds`, the others still count."""
+    def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen:
+        """Jobs of this pool's queues by class. A schedd that failed is named in `schedds`, the others still count.
+
+        `slots`: by queue, what its clouds' workers would be: each class has each cloud's answer, where the pool gives
+        answers.
+        """
         ...
 
     def startds(self, now: float) -> StartdsSeen:

@@ -15,7 +15,7 @@ from actors.finding import Finding
 from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.machines import machine as machine_of
-from actors.pools.port import Drain, PoolAway, PoolRefused
+from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolRefused, Slots
 from actors.world_link import WorldAway, WorldLink, WorldRefused
 
 _COUNTS = ("idle", "young", "running", "held")
@@ -36,7 +36,7 @@ class Simulated:
         queues = tuple((n, q.jobs, q.min_idle_age_s) for n, q in config.queues.items() if q.pool == name)
         return cls(name, pool, queues)
 
-    def jobs(self, now: float) -> JobsSeen:
+    def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen:
         counts: dict[tuple[str, str, int, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COUNTS, 0))
         overlapping = 0
         for label, cpus, memory_mib, state, age_s, jobs in self._ask("jobs"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from classad2 import ClassAd, ExprTree
 
-from actors.pools import condor_jobs, condor_reading, condor_startds
+from actors.pools import condor_census, condor_jobs, condor_reading, condor_startds
 
 
 def begin() -> None:
@@ -42,7 +42,7 @@ class Heedless:
 
 
 def job_class(ad: str, jobs: str, start: str) -> Iterator[Any]:
-    yield condor_jobs.class_of(ClassAd(ad), "atlas", condor_jobs.relevant(jobs, start))
+    yield "atlas", *condor_census.flat(condor_census.sample_of(ClassAd(ad), condor_census.relevant(jobs, start)))
 
 
 def changes(*readings: tuple[tuple[str, ...], ...]) -> Iterator[Any]:
