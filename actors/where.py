@@ -31,8 +31,8 @@ def site_of(config: Config) -> Site:
             command = "apf run --shadow" if factory.shadow else "apf run"
             raise NotRunning(f"no embedded Redis is up in {factory.directory}: is `{command}` running there?")
         return Site(address=address, factory=factory.known_as)
-    user = secret(factory.redis_username) if factory.redis_username else None
-    password = secret(factory.redis_password) if factory.redis_password else None
+    user = secret(factory.redis_username).reveal() if factory.redis_username else None
+    password = secret(factory.redis_password).reveal() if factory.redis_password else None
     return Site(address=Address.parse(factory.redis, user=user, password=password), factory=factory.known_as)
 
 

@@ -53,6 +53,7 @@ ORPHAN_GRACE_S = 2.0  # a server whose parent was killed still answers for a mom
 TRIES = 5  # a port found free can be taken by another process before the child binds it
 PR_SET_PDEATHSIG = 1
 ADDRESS_FILE = "address.json"
+NEEDED = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
 SOCKET_FILE = "redis.sock"
 SOCKET_PATH_BYTES = 100  # Linux takes 107, others 103
 
@@ -269,6 +270,7 @@ def _popen(program: str, config: Path, lock: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         umask=0o077,
+        env={name: os.environ[name] for name in NEEDED if name in os.environ},  # not the secrets that stand there too
         pass_fds=(lock,),
         preexec_fn=_die_with(os.getpid()) if sys.platform.startswith("linux") else None,
     )

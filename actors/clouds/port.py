@@ -8,7 +8,7 @@ looked up by token and tag. Calls have time limits and are safe from many thread
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from actors.fleet.seen import Instance, Listed
@@ -58,7 +58,7 @@ class Order:
     queue: str
     count: int
     token: str
-    user_data: str
+    user_data: str = field(repr=False)  # the worker's token stands in it
     decision: str
 
 

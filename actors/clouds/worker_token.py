@@ -4,8 +4,9 @@ Why a command: whoever has the pool's signing key can be anybody in the pool, so
 The command runs where the key is (by ssh, a web service, sudo) and prints an IDTOKEN.
 
 The rules it keeps: the command has a time limit and ends with all that it started. What it prints is never part of a
-message or a log. A token that may do more than advertise a worker is refused: it goes to machines where users' jobs
-run. (An IDTOKEN without a scope may do all that its identity may.)
+message or a log. It inherits what a program needs of our environment, and no secret (`actors.environment`). A token
+that may do more than advertise a worker is refused: it goes to machines where users' jobs run. (An IDTOKEN without a
+scope may do all that its identity may.)
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from actors.environment import inherited
+from actors.secrets_file import Hidden
+
 MAY = frozenset({"READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER"})
 LEAST_S = 300.0  # a VM boots and joins in this time; a worker uses its token longer
 _NEEDED = "ADVERTISE_STARTD"
@@ -31,16 +35,16 @@ class TokenFailed(Exception):
     """There is no token that can be given to a worker; the text says why, and never holds the token."""
 
 
-def mint(command: Sequence[str], timeout_s: float, now: float) -> str:
+def mint(command: Sequence[str], timeout_s: float, now: float) -> Hidden:
     """Run the command and check what it prints. `now` is Unix time in seconds, to hold the token's end against."""
     if not command:
         raise TokenFailed("worker_token_command is not set: it has to print an IDTOKEN that may only advertise")
     return checked(_output(command, timeout_s), now)
 
 
-def checked(text: str, now: float) -> str:
+def checked(text: str, now: float) -> Hidden:
     """The token in a command's output. TokenFailed: it is none, is too old, or may do too much or too little."""
-    token = text.strip()
+    token = Hidden(text.strip())
     if not _JWT.fullmatch(token):
         raise TokenFailed(f"worker_token_command printed {len(text)} characters that are no token (three parts, dots)")
     claims = _claims(token)
@@ -92,6 +96,7 @@ def _output(command: Sequence[str], timeout_s: float) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=inherited(condor=True),
             start_new_session=True,  # so that all that it starts can be ended with it
         )
     except OSError as error:

@@ -6,7 +6,7 @@ One VM, one row, one writer: the holder of its cloud's post. Busy and idle are n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -101,7 +101,9 @@ class Intent:
     queue: str
     count: int
     token: str  # the ClientToken, at most 64 ASCII characters
-    request: str  # JSON of the whole request; dropped once the launch is resolved, as it holds the worker's token
+    request: str = field(
+        repr=False
+    )  # JSON of the whole request; dropped once the launch is resolved, as it holds the worker's token
     written: float
     state: Launch = Launch.SENT
     unknown: str = ""  # the call may have worked; what it answered

@@ -31,6 +31,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from actors.environment import inherited
+
 LENGTH = struct.Struct("<Q")
 _ROOT = Path(__file__).resolve().parents[2]
 _PIPE_BYTES = 1 << 20
@@ -289,10 +291,9 @@ class _Child:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without HTCondor settings: a child is configured by its settings alone."""
-    kept = {name: text for name, text in os.environ.items() if not name.upper().startswith("_CONDOR_")}
+    """Without our secrets, and without HTCondor settings: a child is configured by its settings alone."""
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    return {**kept, "CONDOR_CONFIG": "/dev/null", "PYTHONPATH": path}
+    return {**inherited(condor=False), "CONDOR_CONFIG": "/dev/null", "PYTHONPATH": path}
 
 
 def _set_pipe_size(fd: int) -> None:
