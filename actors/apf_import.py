@@ -3,7 +3,10 @@
 There, a section is a queue with one cloud, and a cascade was several sections on one `wmsqueue`, each reacting to the
 whole demand, held apart by offsets. Here they become one queue with a cascade: the sections with the smallest offset
 are the first tier. What a worker is (`shape`) was never said there, so it is filled in from the instance type where
-that is well known, and noted where it is not.
+that is well known.
+
+What cannot be carried over and decides what is bought is not made up: it is left out, or written so that `apf check`
+refuses it, until a person says it. Nothing of the file gets out of a comment or a text of the result.
 """
 
 from __future__ import annotations
@@ -12,19 +15,13 @@ import configparser
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from actors.apf_machines import machine
 from actors.config_file import parse
 from actors.config_mistakes import BadConfig
 
-SHAPES = {  # cpus, memory MiB
-    "t2.micro": (1, 900), "t2.small": (1, 1_900), "t2.medium": (2, 3_800), "m1.small": (1, 1_600),
-    "m1.medium": (1, 3_600), "m1.large": (2, 7_300), "m1.xlarge": (4, 14_800), "c1.medium": (2, 1_600),
-    "c1.xlarge": (8, 6_900), "m3.medium": (1, 3_600), "m3.large": (2, 7_300), "m3.xlarge": (4, 14_800),
-    "m3.2xlarge": (8, 29_800), "c3.large": (2, 3_600), "c3.xlarge": (4, 7_300), "c3.2xlarge": (8, 14_800),
-    "m4.large": (2, 7_800), "m4.xlarge": (4, 15_800), "c4.large": (2, 3_600), "c4.xlarge": (4, 7_300),
-}  # fmt: skip
 STEPS: dict[str, tuple[str, dict[str, str]]] = {  # APF's plugin: our step, its keys as ours
     "scale": ("scale", {"factor": "factor"}),
     "weightedready": ("weighted-ready", {"ready": "ready", "pending": "pending"}),
@@ -44,6 +41,9 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {  # APF's plugin: our step, its 
 }
 NEED_STATUS = {"statustest", "statusoffline"}  # there the workload system says how a site is
 SILENT = {"enabled", "autofill", "cloud", "vo"}  # used, or of no weight
+NAMED = re.compile(r"%\((.+?)\)s")
+SLEEP, SLEEP_S = "apfqueue.sleep", 60.0
+REFERENCE = "file:"  # of a secret that a person has to write there: refused as it is
 SECRET = re.compile(r"secret|password|token|access_key", re.IGNORECASE)
 
 
@@ -72,7 +72,15 @@ class Section:
         """The value, "" when it is not there or "None"."""
         self.taken.add(key)
         value = self.keys.get(key, "").strip()
+        if missing := NAMED.search(value):
+            self.notes.append(f"{key} = {value!r} names {missing[1]!r}, which is not said anywhere: taken as not said")
+            return ""
         return "" if value.lower() == "none" else value
+
+    def of_ec2(self, key: str) -> str:
+        """Of a key of the plugin CondorEC2, which is also written as the submit file has it."""
+        named = (f"batchsubmit.condorec2.{key}", f"batchsubmit.condorec2.ec2_{key}", f"ec2_{key}")
+        return next(filter(None, [self.take(one) for one in named]), "")
 
     def number(self, key: str, default: float) -> float:
         value = self.take(key)
@@ -100,38 +108,63 @@ def convert(text: str, factory: str = "apf", collector: str = "localhost") -> Im
         queues.setdefault(section.take("wmsqueue") or section.name, []).append(section)
     if not queues:
         raise BadQueuesConf("no section is enabled")
-    interval_s = min(section.number("apfqueue.sleep", 60.0) for section in sections)
     names = _Names()
+    interval_s = min(section.number(SLEEP, SLEEP_S) for section in sections)
     body = [_head(factory, collector, interval_s)]
     for wmsqueue, members in queues.items():
         body += _queue(wmsqueue, members, names)
-    for section in sections:
-        notes += [f"[{section.name}] {note}" for note in (*section.notes, *section.leftovers())]
-    notes += _to_correct("\n".join(body))
+    notes = _to_correct("\n".join(body)) + notes
+    notes += _once([(section.name, note) for section in sections for note in section.notes])
+    notes += _once([(section.name, note) for section in sections for note in section.leftovers()])
+    notes = [_one_line(note) for note in notes]
     top = "".join(f"# note: {note}\n" for note in notes)
     return Imported(toml=f"# Made from an AutoPyFactory queues.conf.\n{top}\n" + "\n".join(body), notes=tuple(notes))
 
 
+def _once(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of several sections alike, once."""
+    sections: dict[str, list[str]] = {}
+    for section, note in notes:
+        sections.setdefault(note, []).append(section)
+    return [f"[{', '.join(dict.fromkeys(names))}] {note}" for note, names in sections.items()]
+
+
+def _one_line(note: str) -> str:
+    """A note is a comment too: nothing in it may end the line."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(note.split()))
+
+
 def _to_correct(toml: str) -> list[str]:
-    """What `apf check` would say of the result: values that were wrong, or right there only."""
+    """What `apf check` refuses of the result until a person has said it."""
     try:
         parse(toml)
     except BadConfig as wrong:
-        return [f"to be corrected: {mistake.place}: {mistake.said}" for mistake in wrong.mistakes]
+        return [f"to be corrected: {one.place}: {one.said}" for one in wrong.mistakes]
     return []
 
 
 def _sections(text: str) -> tuple[list[Section], list[str]]:
-    parser = configparser.ConfigParser(strict=False)
+    parser = configparser.ConfigParser(strict=False, inline_comment_prefixes=(";",))
     try:
-        parser.read_string(text)
-        used = set(re.findall(r"%\((.+?)\)s", text))  # what only serves to write other values
-        sections = [Section(name, dict(parser.items(name)), set(used)) for name in parser.sections()]
+        parser.read_string(text.removeprefix("\ufeff"))
     except configparser.Error as wrong:
         raise BadQueuesConf(f"not a queues.conf: {wrong}") from wrong
+    used = set(re.findall(r"%\((.+?)\)s", text))  # what only serves to write other values
+    sections = [Section(name, _values(parser, name), set(used)) for name in parser.sections()]
     enabled = [one for one in sections if one.take("enabled").lower() not in ("false", "0", "no")]
     off = [one.name for one in sections if one not in enabled]
     return enabled, [f"not enabled, left out: {', '.join(off)}"] if off else []
+
+
+def _values(parser: configparser.ConfigParser, section: str) -> dict[str, str]:
+    """One that names what there is not stays as it is written; whether that matters, its use shows."""
+    found = {}
+    for key, written in parser.items(section, raw=True):
+        try:
+            found[key] = parser.get(section, key)
+        except configparser.InterpolationError:
+            found[key] = written
+    return found
 
 
 class _Names:
@@ -170,6 +203,13 @@ def _queue(wmsqueue: str, members: list[Section], names: _Names) -> Iterator[str
     steps = [_steps(section) for section in members]
     if steps[0]:
         lines.append(f"steps = [{', '.join(steps[0])}]")
+    cycles_s = [section.number(SLEEP, SLEEP_S) for section in members]
+    lines.append(f"cycle_s = {_number(cycles_s[0])}")
+    if len(set(cycles_s)) > 1:
+        said = ", ".join(f"{one:g}" for one in cycles_s)
+        members[0].notes.append(
+            f"{SLEEP} of its sections: {said}; the queue's cycle_s, by which steps count, is the first"
+        )
     for section, own in zip(members[1:], steps[1:], strict=True):
         if own != steps[0]:
             section.notes.append(f"its steps are left out, those of [{members[0].name}] hold for the whole queue")
@@ -187,55 +227,72 @@ def _sources(section: Section) -> None:
 def _cloud(section: Section, name: str) -> Iterator[str]:
     plugin = section.take("batchsubmitplugin")
     if plugin and plugin.lower() != "condorec2":
-        section.notes.append(f"batchsubmitplugin = {plugin}: only EC2 clouds are made; fill in [clouds.{name}]")
-    key = "batchsubmit.condorec2."
-    endpoint, region = _place(section.take(f"{key}gridresource"))
-    price = section.take(f"{key}spot_price")
-    yield from _account(section, name, key)
-    lines = [f"[clouds.{name}]", 'kind = "ec2"', f"account = {_text(name)}", f"region = {_text(region)}"]
-    lines += [f"endpoint = {_text(endpoint)}"] if endpoint else []
-    lines.append(f"image = {_text(section.take(f'{key}ami_id') or 'ami-to-be-said')}")
-    lines += _shape(section, section.take(f"{key}instance_type"))
-    lines.append(f"max_vms = {max(0, int(section.number('sched.maxtorun.maximum', 10)))}")
-    if price and float(section.number(f"{key}spot_price", 0.0)) > 0:
-        usd = _number(section.number(f"{key}spot_price", 0.0))
-        lines += ['market = "spot"', f"max_usd_per_hour = {usd}", f"usd_per_hour = {usd}"]
-    groups = [group.strip() for group in section.take(f"{key}security_groups").split(",") if group.strip()]
+        yield f'[clouds.{name}]\nkind = "ec2"\n'
+        section.notes.append(
+            f"batchsubmitplugin = {plugin}: it bought no VMs, so no cloud is made of it: say [clouds.{name}], or"
+            " take it out of the cascade"
+        )
+        return
+    yield from _account(section, name)
+    lines = [f"[clouds.{name}]", 'kind = "ec2"', f"account = {_text(name)}", *_place(section.of_ec2("gridresource"))]
+    if image := section.of_ec2("ami_id"):
+        lines.append(f"image = {_text(image)}")
+    lines += _shape(section, section.of_ec2("instance_type"))
+    if section.take("sched.maxtorun.maximum"):
+        most = section.number("sched.maxtorun.maximum", 0)
+        lines.append(f"max_vms = {max(0, int(most))}")
+    lines += _market(section)
+    groups = [group.strip() for group in section.of_ec2("security_groups").split(",") if group.strip()]
     lines += [f"security_groups = [{', '.join(map(_text, groups))}]"] if groups else []
-    for data in (f"{key}user_data", f"{key}user_data_file"):
-        if section.take(data):
+    for data in ("user_data", "user_data_file"):
+        if section.of_ec2(data):
             section.notes.append(f"{data} is left out: workers get this project's user-data; a template can be named")
     yield "\n".join(lines) + "\n"
 
 
-def _place(resource: str) -> tuple[str, str]:
-    """The endpoint and the region of "ec2 https://ec2.us-east-1.amazonaws.com/"; Amazon's own need no endpoint."""
+def _market(section: Section) -> list[str]:
+    price = section.of_ec2("spot_price")
+    if not price:
+        return []
+    try:
+        usd = float(price)
+    except ValueError:
+        usd = math.nan
+    if not (math.isfinite(usd) and usd > 0):  # refused as it is: on-demand instances would cost more than was meant
+        return ['market = "spot"', f"max_usd_per_hour = {_text(price)}"]
+    return ['market = "spot"', f"max_usd_per_hour = {_number(usd)}", f"usd_per_hour = {_number(usd)}"]
+
+
+def _place(resource: str) -> list[str]:
+    """Region and endpoint of "ec2 https://ec2.us-east-1.amazonaws.com/"; Amazon's own need no endpoint."""
     url = resource.removeprefix("ec2").strip()
-    amazon = re.match(r"https?://ec2\.([a-z0-9-]+)\.amazonaws\.com", url)
-    if amazon:
-        return "", amazon[1]
-    return url, "us-east-1" if re.match(r"https?://ec2\.amazonaws\.com", url) or not url else "RegionOne"
+    if not url:
+        return []
+    if amazon := re.match(r"https?://ec2\.(?:([a-z0-9-]+)\.)?amazonaws\.com(?:[:/]|$)", url):
+        return [f"region = {_text(amazon[1] or 'us-east-1')}"]
+    return ['region = "RegionOne"', f"endpoint = {_text(url)}"]
 
 
-def _account(section: Section, name: str, key: str) -> Iterator[str]:
+def _account(section: Section, name: str) -> Iterator[str]:
     lines = [f"[accounts.{name}]", 'kind = "ec2"']
     for secret in ("access_key_id", "secret_access_key"):
-        path = section.take(key + secret)
+        path = section.of_ec2(secret)
         if path.startswith(("/", "~")):
-            lines.append(f"{secret} = {_text(f'file:{path}')}")
+            lines.append(f"{secret} = {_text(f'{REFERENCE}{path}')}")
         elif path:
-            section.notes.append(f"{key}{secret} is no path: write it to a file and set {secret} to file:PATH")
+            lines.append(f"{secret} = {_text(REFERENCE)}")
+            section.notes.append(f"{secret} is no path: write it to a file and set {secret} to file:PATH")
     yield "\n".join(lines) + "\n"
 
 
 def _shape(section: Section, kind: str) -> list[str]:
-    cpus, memory_mib = SHAPES.get(kind, (1, 2_000))
-    if kind not in SHAPES:
-        section.notes.append(f"what an instance of type {kind or '(not said)'} has is a guess: correct its shape")
-    return [
-        f"instance_type = {_text(kind or 'to-be-said')}",
-        f"shape = {{ cpus = {cpus}, memory_mib = {memory_mib} }}",
-    ]
+    lines = [f"instance_type = {_text(kind)}"] if kind else []
+    known = machine(kind)
+    if known is None:
+        section.notes.append(f"what an instance of type {kind or '(not said)'} has is not known here: say its shape")
+        return lines
+    cpus, memory_mib = known
+    return [*lines, f"shape = {{ cpus = {cpus}, memory_mib = {memory_mib} }}"]
 
 
 def _steps(section: Section) -> list[str]:
@@ -245,10 +302,11 @@ def _steps(section: Section) -> list[str]:
         if short in ("ready", "maxtorun"):
             continue  # the need itself, with the offset as the tier; and the cloud's max_vms
         if short in NEED_STATUS:
-            section.notes.append(f"schedplugin {plugin} is left out: no kind of pool tells a site's status here")
-            continue
+            section.notes.append(f"schedplugin {plugin}: no kind of pool tells a site's status here; take it out")
         if short not in STEPS:
-            section.notes.append(f"schedplugin {plugin} has no counterpart and is left out")
+            if short not in NEED_STATUS:
+                section.notes.append(f"schedplugin {plugin} has no counterpart: write the steps that do the same")
+            steps.append(f"{{ step = {_text(short)} }}")
             continue
         step, keys = STEPS[short]
         said = [f"step = {_text(step)}"]
@@ -266,8 +324,9 @@ def _number(value: float) -> str:
 
 
 def _text(value: str) -> str:
-    return json.dumps(value)
+    """A TOML basic string: JSON's, but for what JSON lets stand as it is, or writes in two halves."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _literal(value: str) -> str:
-    return f"'{value}'" if "'" not in value and "\n" not in value else json.dumps(value)
+    return f"'{value}'" if "'" not in value and value.isprintable() else _text(value)

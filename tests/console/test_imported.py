@@ -25,7 +25,7 @@ def test_what_it_prints_is_a_configuration_and_the_notes_go_beside_it(tmp_path: 
     assert (config.factory.name, config.pools["local"].kind) == ("prod", "htcondor")
     assert 'collector = "cm.example.org:9618"' in result.stdout
     assert "note: not enabled, left out: OLD" in result.stderr
-    assert len(result.stderr.splitlines()) == 3
+    assert len(result.stderr.splitlines()) == 2
 
 
 def test_what_cannot_be_read_or_is_no_queues_conf_exits_with_2(tmp_path: Path) -> None:
