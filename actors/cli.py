@@ -6,7 +6,6 @@ wrong, 3 nobody answered.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,20 +16,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from actors.cli_wishes import Door, commands
 from actors.config import Config as Settings
 from actors.config_file import load
 from actors.config_mistakes import BadConfig
 from actors.console.refusals import NoLetter, NotSafe
 from actors.console.terminal import Screen
-from actors.outside_text import visible
 from actors.packing import BadRow
 from actors.secrets_file import NoSecret
 from actors.where import NotRunning, shadow_of
 from broker.errors import AlreadyRuns, BadUrl, BrokerError
 
-BROKEN, WRONG, NOBODY = 1, 2, 3
+BROKEN, WRONG = 1, 2
 SCREEN_S = 1.0
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 app = typer.Typer(
     name="apf",
@@ -297,41 +295,7 @@ def simulate(
     raise typer.Exit(0 if found.worked else BROKEN)
 
 
-def _wishing(verb: str, text: str) -> None:
-    """One command for each verb of the operator's mailbox: they take the same things."""
-
-    def wishing(
-        config: File,
-        reason: Annotated[str, typer.Option(help="Why; it stands in the logs and in the status.", show_default=False)],
-        vm: Annotated[str, typer.Option(help="One VM, by its id or its instance id.")] = "",
-        cloud: Annotated[str, typer.Option(help="A cloud.")] = "",
-        queue: Annotated[str, typer.Option(help="A queue.")] = "",
-        everything: Annotated[bool, typer.Option("--all", help="The whole factory.")] = False,
-        count: Annotated[int | None, typer.Option(help="So many VMs of the queue, the dearest first.")] = None,
-        replace: Annotated[bool, typer.Option(help="Whether others may be bought instead.")] = True,
-        life: Annotated[str, typer.Option(help="How long the wish lives: 30m, 24h, 7d.")] = "24h",
-        wait: Annotated[float, typer.Option(help="Seconds to wait for a host's answer.")] = 30.0,
-        yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
-    ) -> None:
-        settings = _load(config)
-        selector, name = _meant(vm, cloud, queue, everything)
-        if verb == "kill" and not yes:
-            typer.confirm(f"The jobs on {selector} {visible(name)} are lost. End them at once?", abort=True)
-        _ask(settings, config, wait, verb, selector, name, reason, life, count=count, replace=replace)
-
-    app.command(verb, help=text)(wishing)
-
-
-for _verb, _text in {
-    "drain": "Let VMs end the jobs they have and take no others, then end them. No job is killed.",
-    "undrain": "Take a drain back, where its VM still runs a job.",
-    "hold": "Keep VMs: nothing drains or ends them.",
-    "release": "Take a hold back.",
-    "kill": "End VMs at once, with the jobs on them.",
-    "freeze": "Start, drain and end nothing there.",
-    "thaw": "Take a freeze back; a cloud's breaker is closed too, and what its readings miss counts as gone.",
-}.items():
-    _wishing(_verb, _text)
+commands(app, Door(load=lambda path: _load(path), end=lambda status, told: _end(status, told), out=out))
 
 
 @app.command()
@@ -344,32 +308,6 @@ def demo(
     from deploy.lab import demo as shown
 
     raise typer.Exit(shown.run(out, simulated))
-
-
-def _meant(vm: str, cloud: str, queue: str, everything: bool) -> tuple[str, str]:
-    """(selector, name)"""
-    given = [(what, name) for what, name in (("vm", vm), ("cloud", cloud), ("queue", queue)) if name]
-    if len(given) + everything != 1:
-        _end(WRONG, "say which: one of --vm ID, --cloud NAME, --queue NAME, --all")
-    return given[0] if given else ("all", "")
-
-
-def _ask(
-    settings: Settings, path: Path, wait_s: float, verb: str, selector: str, name: str, reason: str, life: str,
-    **more: object,
-) -> NoReturn:  # fmt: skip
-    from actors.console import asking
-
-    try:
-        outcome = asking.ask(settings, asking.wish(verb, selector, name, reason, _seconds(life), **more), wait_s)
-    except asking.BadWish as wrong:
-        _end(WRONG, str(wrong))
-    except (NotRunning, BrokerError, NoSecret) as away:
-        _end(BROKEN, str(away))
-    if outcome is None:
-        _end(NOBODY, f"no host answered in {wait_s:g} s. Is one up? See `apf status {path}`, then ask again.")
-    out.print(f"wish {outcome.id} {outcome.verdict}" + (f": {outcome.why}" if outcome.why else ""))
-    raise typer.Exit(0 if outcome.verdict == "accepted" else BROKEN)
 
 
 @contextmanager
@@ -391,13 +329,6 @@ def _load(path: Path, shadow: bool = False) -> Settings:
 def _end(exit_status: int, message: str) -> NoReturn:
     err.failed(message)
     raise typer.Exit(exit_status)
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
-    if not found:
-        _end(WRONG, f"--life {text!r}: write a number and s, m, h or d, e.g. 30m, 24h, 7d")
-    return float(found[1]) * UNITS[found[2]]
 
 
 def main() -> None:

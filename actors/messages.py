@@ -65,10 +65,11 @@ class LookAtNotices(Message):
 class OperatorWish(Message):
     """What an operator wants done. The same id twice is one wish; repeat it until its outcome exists.
 
-    drain: let jobs end, then end the VMs (`replace`: others may be bought). hold: nothing drains or ends them. kill:
-    end them at once, jobs and all. freeze: nothing is started, drained or ended there. undrain, release and thaw take
-    back. `selector` says what `name` is; "all" has no name. With `count`, so many VMs of a queue: drain, hold and kill
-    take the dearest and idlest first. The wish is without effect `life_s` seconds after it was accepted.
+    drain: let jobs end, then end the VMs. kill: end them at once, jobs and all. Of both, `replace`: others may be
+    bought instead; it goes with no other verb. hold: nothing drains or ends them. freeze: nothing is started, drained
+    or ended there. undrain, release and thaw take back. `selector` says what `name` is; "all" has no name. With
+    `count`, so many VMs of a queue: drain, hold and kill take the dearest and idlest first. The wish is without effect
+    `life_s` seconds after it was accepted.
     """
 
     kind: ClassVar[str] = "wish"

@@ -7,20 +7,23 @@ id twice finds its row and its outcome there. Nothing is said by mail: the outco
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from actors.config import Config
+from actors.fleet.effects import REPLACED, Scene, effects
 from actors.fleet.vm import State, Vm
-from actors.fleet.wish import Wish
+from actors.fleet.wish import Wish, for_cloud, told
 from actors.messages import LookAtWishes, OperatorWish
 from actors.post_office import PostOffice
 from actors.registry import read_vms
-from actors.wants import Outcome, accept, conclude
+from actors.views import read_views
+from actors.wants import Outcome, accept, conclude, read_wishes
 from broker.table import Table
 
 OF_VMS = ("drain", "hold", "kill")
+WHOLE = ("freeze", "thaw")  # what no single VM takes
 
 log = structlog.get_logger("operator")
 
@@ -47,7 +50,7 @@ class OperatorDesk:
             return
         wish = self._wish(mail, now)
         self._remember(wish)
-        accept(self._table, wish)
+        accept(self._table, wish, "; ".join(effects(wish, scene(self._config, self._table, now))))
         what = f"{wish.selector} {' '.join(wish.names)}".strip()
         log.info("wish", id=wish.id, by=wish.by, verb=wish.verb, what=what, why=wish.reason)
         for cloud in self._config.clouds:
@@ -55,32 +58,7 @@ class OperatorDesk:
 
     def _wish(self, mail: OperatorWish, now: float) -> Wish:
         """So many VMs of a queue are chosen now, so that the wish names them and a repeat chooses no others."""
-        chosen = mail.count is not None
-        names = tuple(self._choose(mail.name, mail.count)) if mail.count else self._named(mail)
-        return Wish(
-            id=mail.id,
-            verb=mail.verb,
-            selector="vm" if chosen else mail.selector,
-            names=names,
-            reason=mail.reason,
-            by=mail.by,
-            at=now,
-            ends=now + mail.life_s,
-            replace=mail.replace,
-        )
-
-    def _named(self, mail: OperatorWish) -> tuple[str, ...]:
-        """A cloud of several shapes is all of them."""
-        if mail.selector != "cloud":
-            return (mail.name,) if mail.name else ()
-        itself = (mail.name,) if mail.name in self._config.clouds else ()
-        return (*itself, *self._config.families.get(mail.name, ()))
-
-    def _choose(self, queue: str, count: int) -> list[str]:
-        """The dearest first; among equals those that have not joined, then the youngest."""
-        vms = [vm for vm in self._vms() if vm.queue == queue and vm.state not in (State.DRAINED, State.ENDING)]
-        vms.sort(key=lambda vm: (-vm.usd_per_hour, vm.state is State.READY, -vm.born, vm.id))
-        return [vm.id for vm in vms[:count]]
+        return wish_of(mail, self._config, self._vms() if mail.count else (), now)
 
     def _vms(self) -> list[Vm]:
         return [vm for vm in read_vms(self._table, self._config.clouds) if vm.alive]
@@ -89,7 +67,9 @@ class OperatorDesk:
         """Why the wish cannot be accepted; empty when it can."""
         if mail.count is not None and (mail.selector != "queue" or mail.verb not in OF_VMS):
             return f"a count goes with a queue and one of {', '.join(OF_VMS)}"
-        if mail.verb in ("freeze", "thaw") and mail.selector == "vm":
+        if not mail.replace and mail.verb not in REPLACED:
+            return f"replace goes with one of {', '.join(REPLACED)}: {mail.verb} takes no VM out of service"
+        if mail.verb in WHOLE and mail.selector == "vm":
             return f"{mail.verb} takes a cloud, a queue or all; for one VM use hold or release"
         if mail.selector == "all":
             return "all has no name" if mail.name else ""
@@ -106,6 +86,49 @@ class OperatorDesk:
         if selector == "queue":
             return list(self._config.queues)
         return [name for vm in self._vms() for name in (vm.id, vm.instance_id) if name]
+
+
+def wish_of(mail: OperatorWish, config: Config, vms: Iterable[Vm], now: float) -> Wish:
+    """The wish that a mail is, accepted now. `vms`: of which so many of a queue are chosen, where it says so."""
+    return Wish(
+        id=mail.id,
+        verb=mail.verb,
+        selector="vm" if mail.count else mail.selector,
+        names=tuple(_choose(vms, mail.name, mail.count)) if mail.count else _named(mail, config),
+        reason=mail.reason,
+        by=mail.by,
+        at=now,
+        ends=now + mail.life_s,
+        replace=mail.replace,
+    )
+
+
+def scene(config: Config, table: Table, now: float) -> Scene:
+    """What wishes meet: the rows of all clouds, as they are."""
+    wishes, frozen = read_wishes(table, now), {}
+    for cloud in config.clouds:
+        view, _ = read_views(table, cloud)
+        if freeze := for_cloud(wishes, "freeze", cloud):
+            frozen[cloud] = told(freeze)
+        elif view and view.frozen and view.frozen == view.closed:
+            frozen[cloud] = view.frozen  # by the freeze file of its holder's host
+    vms = [vm for vm in read_vms(table, config.clouds) if vm.alive]
+    return Scene(vms=vms, wishes=wishes, queues=config.queues_by_cloud, frozen=frozen)
+
+
+def _named(mail: OperatorWish, config: Config) -> tuple[str, ...]:
+    """A cloud of several shapes is all of them."""
+    if mail.selector != "cloud":
+        return (mail.name,) if mail.name else ()
+    itself = (mail.name,) if mail.name in config.clouds else ()
+    return (*itself, *config.families.get(mail.name, ()))
+
+
+def _choose(vms: Iterable[Vm], queue: str, count: int) -> list[str]:
+    """The dearest first; among equals those that have not joined, then the youngest."""
+    found = [vm for vm in vms if vm.queue == queue and vm.state not in (State.DRAINED, State.ENDING)]
+    found.sort(key=lambda vm: (-vm.usd_per_hour, vm.state is State.READY, -vm.born, vm.id))
+    return [vm.id for vm in found[:count]]
 
 
 def _refused(mail: OperatorWish, why: str, now: float) -> Outcome:

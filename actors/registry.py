@@ -188,10 +188,13 @@ class Registry:
             for start in range(0, len(new), WRITTEN_AT_ONCE):
                 self._write(term, new[start : start + WRITTEN_AT_ONCE], [])
 
-    def forget(self, term: Term, now: float) -> Collection[str]:
-        """Delete what ended more than KEPT_S ago, and resolved intents without a row; returns the ids of these VMs."""
+    def forget(self, term: Term, now: float, kept: Collection[str] = ()) -> Collection[str]:
+        """Delete what ended more than KEPT_S ago, and resolved intents without a row; returns the ids of these VMs.
+
+        `kept`: VMs that are needed for longer.
+        """
         with self._lock:
-            old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEPT_S}
+            old = {vm.id for vm in self._vms.values() if not vm.alive and now - vm.since > KEPT_S and vm.id not in kept}
             left = {vm.intent for vm in self._vms.values() if vm.id not in old}
             done = [i.id for i in self._intents.values() if i.state is not Launch.SENT and i.id not in left]
             images = {self.image, *(vm.image for vm in self._vms.values())}

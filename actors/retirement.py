@@ -26,7 +26,7 @@ from actors.messages import LookAtListing, LookAtStartds
 from actors.notices import read_notices
 from actors.policies.black_hole import black_holes
 from actors.policies.deadlines import evictions, overdue
-from actors.policies.follow import Scene, follow, withheld
+from actors.policies.follow import Scene, follow, not_replaced, withheld
 from actors.registry import Registry
 from actors.retirement_acts import Acts, CloudSeat
 from actors.rules import black_hole_rules, drain_rules, life_of, shape_of, shares
@@ -83,7 +83,8 @@ class Retirement(Acts):
         registry.withheld = withheld(registry.vms(), wishes, now)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
-        seat.state.sightings.forget(registry.forget(term, now))
+        kept = {vm.id for vm in not_replaced(registry.vms(), wishes)}
+        seat.state.sightings.forget(registry.forget(term, now, kept))
         self._board.show(term, registry)
         seat.state.quiet = not any(vm.alive for vm in registry.vms())
 

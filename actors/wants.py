@@ -23,7 +23,10 @@ from broker.table import Put, Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a wish: `accepted`, or `refused` and why. A refused one has no other row: it says what it was."""
+    """What became of a wish: `accepted` and what it does, or `refused` and why.
+
+    A refused one has no other row: it says what it was.
+    """
 
     id: str
     verdict: str
@@ -111,10 +114,10 @@ def read_wishes(table: Table, now: float) -> tuple[Wish, ...]:
     return tuple(sorted((wish for wish in wishes if wish.ends > now), key=lambda wish: (wish.at, wish.id)))
 
 
-def accept(table: Table, wish: Wish) -> None:
-    """Write the wish first, then its outcome: whoever sees the outcome finds the wish."""
+def accept(table: Table, wish: Wish, why: str = "") -> None:
+    """Write the wish first, then its outcome: whoever sees the outcome finds the wish. `why`: what it does."""
     table.put_once("wish", wish.id, pack(wish))
-    conclude(table, Outcome(id=wish.id, verdict="accepted", why="", at=wish.at))
+    conclude(table, Outcome(id=wish.id, verdict="accepted", why=why, at=wish.at))
 
 
 def conclude(table: Table, outcome: Outcome) -> None:

@@ -189,8 +189,8 @@ class Factory:
     def jobs(self) -> Counter[str]:
         return Counter(job["state"] for job in self.record()["jobs"])
 
-    def wish(self, verb: str, selector: str, name: str) -> Outcome:
-        wanted = asking.wish(verb, selector, name, "a test wishes it", 600.0)
+    def wish(self, verb: str, selector: str, name: str, **more: object) -> Outcome:
+        wanted = asking.wish(verb, selector, name, "a test wishes it", 600.0, **more)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("APF_TEST_REDIS", self.redis.address.password or "")
             outcome = asking.ask(self.config, wanted, 20.0)

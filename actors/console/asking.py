@@ -11,8 +11,10 @@ import uuid
 from pydantic import ValidationError
 
 from actors.config import Config
-from actors.console.store import author
+from actors.console.store import author, served, store
+from actors.fleet.effects import effects
 from actors.messages import KINDS, OperatorWish
+from actors.operator_desk import scene, wish_of
 from actors.post_office import OPERATOR
 from actors.wants import Outcome, read_outcomes
 from actors.where import site_of
@@ -45,6 +47,14 @@ def wish(verb: str, selector: str, name: str, reason: str, life_s: float, **more
     except ValidationError as wrong:
         told = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in wrong.errors())
         raise BadWish(told) from wrong
+
+
+def before(config: Config, wanted: OperatorWish) -> tuple[str, ...]:
+    """What it would do now, were it accepted, in sentences; whether it is accepted the host says. Raises as `ask`."""
+    with store(config) as rows:
+        served_now = served(config, rows.document.read())
+        seen = scene(served_now, rows.table, rows.now)
+        return effects(wish_of(wanted, served_now, seen.vms, rows.now), seen)
 
 
 def ask(config: Config, wanted: OperatorWish, wait_s: float) -> Outcome | None:

@@ -103,10 +103,24 @@ def withheld(vms: Collection[Vm], wishes: tuple[Wish, ...], now: float) -> Count
     """By queue: VMs that are not replaced: an operator took them out of service and does not want it while the wish
     lives, or they have just lived their time.
     """
-    ids = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
     drained = [vm for vm in vms if vm.drain_for]
-    kept_out = Counter(vm.queue for vm in drained if vm.drain_for in ids and vm.state is not State.READY)
-    return kept_out + outlived(drained, now)
+    return Counter(vm.queue for vm in not_replaced(vms, wishes)) + outlived(drained, now)
+
+
+def not_replaced(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> list[Vm]:
+    """Those that an operator drained or killed and does not want replaced, ended ones too. What policy had given up
+    before is not among them: its queue wants so many fewer already.
+    """
+    drains = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
+    kills = {wish.id for wish in wishes if wish.verb == "kill" and not wish.replace}
+    if not (drains or kills):
+        return []
+    return [
+        vm
+        for vm in vms
+        if (vm.drain_for in drains and vm.state is not State.READY)
+        or (vm.killed in kills and not (vm.unwanted or vm.drain_for.startswith("policy")))
+    ]
 
 
 def outlived(vms: Iterable[Vm], now: float) -> Counter[str]:
@@ -144,7 +158,7 @@ def _killed(vm: Vm, wish: Wish, now: float) -> Vm:
     if vm.state in KILLABLE:
         return move(vm, Event.KILLED, now, told(wish), killed=wish.id)
     if vm.state is State.ENDING and not vm.killed:
-        return replace(vm, killed=wish.id)
+        return replace(vm, killed=wish.id, drain_for=vm.drain_for or "policy")  # nobody misses it
     return vm
 
 

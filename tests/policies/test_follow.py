@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.follow import REFUSED_FOR_S, Scene, follow
+from actors.policies.follow import REFUSED_FOR_S, Scene, follow, withheld
 from tests.fleet.made import NOW, draining_slot, machine, slot, vm
 
 IDLE, BUSY = machine(), machine(slot("Claimed", "Busy"))
@@ -162,3 +162,28 @@ def test_following_a_want_leaves_at_least_so_many_or_all_there_are(
     after = sum(changes.rows.get(one.id, one).supply for one in vms)
     assert after == (before if frozen else min(before, want))
     assert all(one.state is not State.ENDING or one.id not in changes.rows for one in vms)
+
+
+KILL = replace(WISH, verb="kill", selector="all", names=(), replace=False)
+
+
+def killed(*vms: Vm) -> list[Vm]:
+    changes = follow(list(vms), scene(len(vms), wishes=(KILL,)))
+    return [changes.rows.get(one.id, one) for one in vms]
+
+
+def test_killed_vms_are_not_replaced_while_the_wish_lives_if_it_says_so() -> None:
+    gone = killed(*fleet(State.READY, State.BOOTING))
+    assert [one.state for one in gone] == [State.ENDING] * 2
+    assert withheld(gone, (KILL,), NOW)["atlas"] == 2
+    assert withheld([replace(one, state=State.ENDED) for one in gone], (KILL,), NOW)["atlas"] == 2
+    assert withheld(gone, (replace(KILL, replace=True),), NOW)["atlas"] == 0
+    assert withheld(gone, (), NOW)["atlas"] == 0
+
+
+def test_what_was_given_up_before_it_was_killed_is_no_reason_to_buy_one_less() -> None:
+    draining = vm(State.DRAINING, id="x-1", drain_for="policy", nonce="n")
+    ending = vm(State.ENDING, id="x-2")
+    gone = killed(draining, ending)
+    assert all(one.killed for one in gone)
+    assert withheld(gone, (KILL,), NOW)["atlas"] == 0
