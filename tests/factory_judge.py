@@ -97,12 +97,6 @@ def ended_under_jobs(history: Sequence[JobRecord], ledger: Sequence[Entry]) -> l
     ]
 
 
-def order_of_ends(ledger: Sequence[Entry]) -> list[str]:
-    """The instance types in the order in which the API was asked to end their instances."""
-    type_of = {i: one["type"] for one in ledger if one["action"] == "RunInstances" for i in one["ids"]}
-    return [type_of[i] for one in ledger if one["action"] == "TerminateInstances" for i in one["ids"]]
-
-
 def _ran(job: JobRecord, at: float) -> bool:
     if job.started_at is None:
         return False

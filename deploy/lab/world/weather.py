@@ -73,7 +73,7 @@ class Weather:
     """`world` is what it lies over. Not thread-safe: its caller holds the world's lock."""
 
     def __init__(self, world: World, seed: int = 0) -> None:
-        self._world, self._seed = world, seed
+        self._world = world
         self._random = random.Random(seed)
         self._spells: list[Spell] = []
         self._numbers = itertools.count(1)
