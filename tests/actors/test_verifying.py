@@ -20,7 +20,7 @@ def verdict(*slots: object, jobs: int = 0, silent: bool = False) -> Verdict:
 def test_a_startd_that_still_drains_for_us_is_waited_for_and_not_asked_anew() -> None:
     assert verdict(drained_slot("x-0.1"), drained_slot("x-0.1")) is Verdict.EMPTY
     assert verdict(drained_slot("x-0.1"), draining_slot("x-0.1")) is Verdict.WAIT
-    assert verdict(drained_slot("x-0.1", children=1, draining=True)) is Verdict.WAIT
+    assert verdict(drained_slot("x-0.1", children=1)) is Verdict.WAIT
 
 
 def test_a_startd_without_our_drain_forgot_it_and_may_have_a_job() -> None:
