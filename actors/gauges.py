@@ -7,6 +7,7 @@ hosts. Ages are in seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -14,6 +15,7 @@ from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, FleetView, Want
 
+MARKS = ("idle", "busy", "suspect", "held")
 ACCOUNT_KINDS = ("vms", "cores", "usd_per_hour")
 
 
@@ -26,7 +28,17 @@ class Gauges:
         self.reading_failed = self._gauge("apf_reading_failed", "1 while the last look at a source failed", "source")
         self.jobs = self._gauge("apf_jobs", "Jobs of a queue by state, as last read", "queue", "state")
         self.wants = self._gauge("apf_want_vms", "VMs of a cloud that a queue wants", "queue", "cloud")
-        self.vms = self._gauge("apf_vms", "VMs by state", "cloud", "queue", "state")
+        self.vms = self._gauge(
+            "apf_vms", "VMs by state, each counted once: unwanted and leaving ones as such", "cloud", "queue", "state"
+        )
+        self.marked = self._gauge(
+            "apf_vms_marked",
+            "VMs that are idle, busy, suspect or held; they are counted in apf_vms too",
+            *("cloud", "queue", "mark"),
+        )
+        self._gauge("apf_build_info", "Always 1; which version this host runs", "version").labels(
+            version("autopyfactory-cloud")
+        ).set(1)
         self.room = self._gauge("apf_cloud_room_vms", "VMs that a cloud may still start", "cloud")
         self.closed = self._gauge("apf_cloud_closed", "1 while nothing may be started on a cloud", "cloud")
         self.breaker = self._gauge("apf_cloud_breaker", "A cloud's breaker: 0 closed, 1 half-open, 2 open", "cloud")
@@ -95,9 +107,12 @@ class Gauges:
         self.wants.labels(want.queue, want.cloud).set(want.n)
 
     def fleet(self, view: FleetView) -> None:
-        for state in (*State, "idle", "busy", "suspect", "unwanted", "leaving", "held"):
+        for state in (*State, "unwanted", "leaving"):
             if hasattr(view, state):
                 self.vms.labels(view.cloud, view.queue, str(state)).set(getattr(view, state))
+        for mark in MARKS:
+            if hasattr(view, mark):
+                self.marked.labels(view.cloud, view.queue, mark).set(getattr(view, mark))
 
     def cloud(self, view: CloudView) -> None:
         self.room.labels(view.cloud).set(view.room)
@@ -131,6 +146,7 @@ class Gauges:
             "queue": (self.jobs, self.wants, self.waiting, self.unmet, self.in_vain),
             "cloud": (
                 self.vms,
+                self.marked,
                 self.room,
                 self.closed,
                 self.breaker,

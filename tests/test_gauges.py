@@ -1,7 +1,10 @@
 """Metrics: one host tells of a post, and stops when it holds it no more."""
 
+import itertools
+
 from actors.fleet.seen import Failed, JobsSeen, Listed
 from actors.fleet.supply import view
+from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, Want
 from actors.gauges import Gauges
 
@@ -47,3 +50,28 @@ def test_a_lost_pool_takes_its_own_readings_along_and_no_namesakes() -> None:
     before = told(gauges)
     gauges.forget("pool/a")
     assert before - told(gauges) == {("pool/a/jobs",), ("pool/a/startds",)}
+
+
+def test_the_states_of_vms_sum_to_the_number_of_vms_and_busy_ones_are_counted_apart() -> None:
+    vms = [
+        Vm(id=f"x-{n}", cloud="a", queue="q", state=state, since=1.0, born=1.0, reason="r", **more)
+        for n, (state, more) in enumerate(
+            itertools.product(
+                (State.LAUNCHING, State.BOOTING, State.READY, State.DRAINING, State.DRAINED, State.ENDING),
+                ({}, {"unwanted": 1.0}, {"notice": "interruption"}, {"held": "by me"}),
+            )
+        )
+    ]
+    gauges = Gauges()
+    gauges.fleet(view("a", "q", vms, {}, frozenset(), 1.0))
+    counts = [one.value for family in gauges.vms.collect() for one in family.samples]
+    marks = {one.labels["mark"] for family in gauges.marked.collect() for one in family.samples}
+    assert sum(counts) == len(vms)
+    assert marks == {"idle", "busy", "suspect", "held"}
+
+
+def test_a_host_says_which_version_it_runs() -> None:
+    (family,) = (one for one in Gauges().registry.collect() if one.name == "apf_build_info")
+    (sample,) = family.samples
+    assert sample.labels["version"]
+    assert sample.value == 1

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.console.status_model import CloudStatus, QueueStatus, SourceStatus, Status
+from actors.console.status_model import CloudStatus, QueueStatus, SourceStatus, Status, WishStatus
+from actors.fleet.wish import OPPOSITE
 
+UNFOLDED = 10  # so many queues are shown, whatever they do
+NAMED = 5
+WIDE = 140  # columns that the list of VMs needs with its reasons
 _STATES = ("launching", "booting", "ready", "draining", "drained", "ending", "failed", "ended")
 _COLOURS = {
     "launching": "cyan",
@@ -32,13 +36,13 @@ def screen(status: Status, with_vms: bool = False) -> RenderableType:
         *_wishes(status),
         *_queues(status),
         _clouds(status),
-        *(Text(f"  {cloud.name}: {line}", style="dim") for cloud in status.clouds for line in cloud.drains_wait),
+        *(note for cloud in status.clouds for note in _cloud_notes(cloud)),
         *_accounts(status),
         _running(status),
         _sources(status),
     ]
     if with_vms:
-        parts.append(_vms(status))
+        parts.append(_Vms(status))
     return Group(*parts)
 
 
@@ -62,14 +66,29 @@ def _troubles(status: Status) -> Iterator[Text]:
 
 def _queues(status: Status) -> Iterator[RenderableType]:
     table = _table("queue", "jobs idle", "young", "running", "held", "VMs wanted")
-    for queue in status.queues:
+    shown_queues, idle = _folded(status.queues)
+    for queue in shown_queues:
         counts = (queue.idle, queue.young, queue.running, queue.held)
         shown = [str(count) for count in counts] if queue.known else ["?"] * len(counts)
         table.add_row(queue.name, *shown, _wants(queue))
     yield table
-    for queue in status.queues:
+    if idle:
+        names = ", ".join(queue.name for queue in idle[:NAMED]) + ", ..." * (len(idle) > NAMED)
+        yield Text(f"  {len(idle)} more without jobs or VMs: {names}  (see one: --queue NAME)", style="dim")
+    for queue in shown_queues:
         for line in queue.why:
             yield Text(f"  {queue.name}: {line}", style="dim")
+
+
+def _folded(queues: tuple[QueueStatus, ...]) -> tuple[list[QueueStatus], list[QueueStatus]]:
+    """(those shown, those that have nothing to show). Few queues are all shown."""
+    idle = [queue for queue in queues if len(queues) > UNFOLDED and not _is_busy(queue)]
+    return [queue for queue in queues if queue not in idle], idle
+
+
+def _is_busy(queue: QueueStatus) -> bool:
+    jobs = queue.idle + queue.young + queue.running + queue.held + queue.waiting
+    return bool(jobs or queue.cannot_run or not queue.known or any(want.vms for want in queue.wants))
 
 
 def _wants(queue: QueueStatus) -> str:
@@ -77,14 +96,13 @@ def _wants(queue: QueueStatus) -> str:
 
 
 def _clouds(status: Status) -> Table:
-    table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", "", long="by state")
+    table = _table("cloud", "VMs of max", "by state", "room", "$/h each", "$/h now", long="by state")
     told = set[str]()
     for cloud in status.clouds:
         if cloud.family and cloud.family not in told:
             told.add(cloud.family)
             table.add_row(*_all_shapes([one for one in status.clouds if one.family == cloud.family]))
         alive = _alive(cloud)
-        note = "CLOSED" * bool(cloud.closed) + " FROZEN" * bool(cloud.frozen) + " not in this file" * cloud.left_out
         table.add_row(
             cloud.name,
             f"{alive} of {cloud.max_vms}",
@@ -92,9 +110,17 @@ def _clouds(status: Status) -> Table:
             str(cloud.room),
             f"{cloud.usd_per_hour:.2f}",
             f"{cloud.usd_per_hour_now:.2f}",
-            Text("; ".join(filter(None, (note.strip(), cloud.full))), style="yellow"),
         )
     return table
+
+
+def _cloud_notes(cloud: CloudStatus) -> Iterator[Text]:
+    """In lines of their own: beside the numbers there is no room for sentences on a narrow screen."""
+    marks = ("CLOSED" * bool(cloud.closed), "FROZEN" * bool(cloud.frozen), "not in this file" * cloud.left_out)
+    if note := "; ".join(filter(None, (*marks, cloud.full))):
+        yield Text(f"  {cloud.name}: {note}", style="yellow")
+    for line in cloud.drains_wait:
+        yield Text(f"  {cloud.name}: {line}", style="dim")
 
 
 def _all_shapes(shapes: list[CloudStatus]) -> tuple[str, ...]:
@@ -107,7 +133,6 @@ def _all_shapes(shapes: list[CloudStatus]) -> tuple[str, ...]:
         "",
         "",
         f"{sum(one.usd_per_hour_now for one in shapes):.2f}",
-        "",
     )
 
 
@@ -156,9 +181,14 @@ def _running(status: Status) -> Table:
 def _sources(status: Status) -> Table:
     table = _table("source", "read", "every", "last look")
     for source in status.sources:
-        failed = Text("failed: " + source.failed, style="red") if source.failed else Text("good", style="green")
-        table.add_row(source.name, _read(source), f"{source.interval_s:g} s", failed)
+        table.add_row(source.name, _read(source), f"{source.interval_s:g} s", _last_look(source))
     return table
+
+
+def _last_look(source: SourceStatus) -> Text:
+    if source.failed:
+        return Text(f"failed: {source.failed}", style="red")
+    return Text("none yet", style="yellow") if source.read_age_s is None else Text("good", style="green")
 
 
 def _read(source: SourceStatus) -> str:
@@ -166,20 +196,45 @@ def _read(source: SourceStatus) -> str:
 
 
 def _wishes(status: Status) -> Iterator[Text]:
+    """Those in force. What a newer one replaced, and what concerns VMs that are gone, `apf wishes` tells."""
+    alive = {name for vm in status.vms if vm.state not in ("ended", "failed") for name in (vm.id, vm.instance_id)}
+    replaced = {one.id for one in status.wishes if any(_replaces(newer, one) for newer in status.wishes)}
+    done = {one.id for one in status.wishes if one.selector == "vm" and not alive.intersection(one.names)}
     for wish in status.wishes:
-        left = _ago(wish.ends_at - status.at)
-        what = f"{wish.verb} {wish.selector} {' '.join(wish.names)}".strip()
-        yield Text.assemble(("wish  ", "cyan"), f"{what}, by {wish.by}: {wish.reason}", (f"  for {left} more", "dim"))
+        if wish.id not in replaced | done:
+            left = _ago(wish.ends_at - status.at)
+            what = f"{wish.verb} {wish.selector} {' '.join(wish.names)}".strip()
+            said = f"{what}, by {wish.by}: {wish.reason}"
+            yield Text.assemble(("wish  ", "cyan"), said, (f"  for {left} more", "dim"))
+    if over := len(replaced | done):
+        yield Text(f"      {_count(over, 'wish', 'es')} more, replaced or done: apf wishes CONFIG", style="dim")
 
 
-def _vms(status: Status) -> Table:
-    table = _table("VM", "cloud", "queue", "state", "for", "age", "instance", "why")
-    for vm in status.vms:
-        marks = " held" * bool(vm.held) + " unwanted" * vm.unwanted
-        state = Text(vm.state + marks, style=_COLOURS[vm.state])
-        why = vm.held or vm.why
-        table.add_row(vm.id, vm.cloud, vm.queue, state, _ago(vm.state_age_s), _ago(vm.age_s), vm.instance_id, why)
-    return table
+def _replaces(newer: WishStatus, wish: WishStatus) -> bool:
+    """Whether `newer` decides for all that `wish` concerns."""
+    same = OPPOSITE.get(newer.verb, newer.verb) == OPPOSITE.get(wish.verb, wish.verb)
+    whole = newer.selector == "all" or (newer.selector, newer.names) == (wish.selector, wish.names)
+    return newer.at > wish.at and same and whole
+
+
+class _Vms:
+    """The list of VMs, with its reasons where there is room, else below."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        wide = options.max_width >= WIDE
+        table = _table("VM", "cloud", "queue", "state", "for", "age", "instance", *["why"] * wide)
+        for vm in self._status.vms:
+            marks = " held" * bool(vm.held) + " unwanted" * vm.unwanted
+            state = Text(vm.state + marks, style=_COLOURS[vm.state])
+            why = [vm.held or vm.why] * wide
+            ages = (_ago(vm.state_age_s), _ago(vm.age_s))
+            table.add_row(vm.id, vm.cloud, vm.queue, state, *ages, vm.instance_id, *why)
+        yield table
+        if not wide:
+            yield from (Text(f"  {vm.id}: {vm.held or vm.why}", style="dim") for vm in self._status.vms)
 
 
 def _table(*columns: str, long: str = "") -> Table:
@@ -197,5 +252,5 @@ def _ago(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+def _count(number: int, what: str, more: str = "s") -> str:
+    return f"{number} {what}" + ("" if number == 1 else more)

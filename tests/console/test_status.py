@@ -13,6 +13,7 @@ from actors.config import Config, Ec2Account, Family
 from actors.console.status import Reader
 from actors.console.status_model import Status
 from actors.console.status_screen import screen
+from actors.console.terminal import Screen
 from actors.fleet.seen import ScheddSeen
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, Want
@@ -241,3 +242,73 @@ def test_living_vms_of_a_cloud_that_nobody_serves_any_more_are_a_trouble(config:
     healthy.vm("spot", State.READY)
     (trouble,) = [one for one in read(without_spot(config)).troubles if "no configuration names" in one.what]
     assert (trouble.weight, trouble.what.startswith("1 VM of spot")) == ("bad", True)
+
+
+def at_80(status: Status) -> list[str]:
+    screen_of_80 = Screen(file=io.StringIO(), width=80)
+    screen_of_80.print(screen(status, with_vms=True))
+    assert isinstance(screen_of_80.file, io.StringIO)
+    return screen_of_80.file.getvalue().splitlines()
+
+
+def test_at_80_columns_names_and_reasons_can_be_read(config: Config, healthy: Rows) -> None:
+    why = "the breaker is open until 14:03:22 UTC: 3 of 3 VMs with image ami-0123456789abcdef0 never joined"
+    view = CloudView(cloud="spot", at=healthy.now(), room=0, closed=why, full=why)
+    healthy.write("fleet", "cloud/spot", HEAD, view)
+    vm = healthy.vm("spot", State.READY, instance_id="i-0123456789abcdef0", reason="it joined as slot1@ip-10-0-0-1")
+    lines = at_80(read(config))
+    (row,) = (line for line in lines if line.startswith("spot "))
+    assert row.split()[:4] == ["spot", "1", "of", "4"]
+    assert any(line.startswith("  spot: CLOSED; the breaker is open until") for line in lines)
+    assert any(line.startswith(f"{vm.id} ") and "i-0123456789abcdef0" in line for line in lines)
+    assert any(line.startswith(f"  {vm.id}: it joined as slot1@ip-10-0-0-1") for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_source_that_was_never_read_is_not_good(config: Config) -> None:
+    rows = [line for line in shown(read(config)).splitlines() if line.startswith(("pool/local", "cloud/private"))]
+    assert rows
+    assert not any("good" in row for row in rows)
+    assert all("none yet" in row for row in rows)
+
+
+def test_only_wishes_in_force_stand_at_the_top(config: Config, healthy: Rows) -> None:
+    vm = healthy.vm("spot", State.READY)
+    for number, (verb, selector, names) in enumerate(
+        [
+            ("hold", "vm", (vm.id,)),
+            ("release", "vm", (vm.id,)),
+            ("hold", "vm", (vm.id,)),
+            ("drain", "vm", ("x-gone",)),
+            ("freeze", "cloud", ("spot",)),
+        ]
+    ):
+        at = healthy.now() - 10 + number
+        wish = Wish(
+            id=f"w{number}",
+            verb=verb,
+            selector=selector,
+            names=names,
+            reason=f"reason {number}",
+            by="me",
+            at=at,
+            ends=at + 999,
+        )  # noqa: E501
+        accept(healthy.table, wish)
+    told = [line for line in shown(read(config)).splitlines() if line.startswith(("wish", "      "))]
+    assert [line for line in told if line.startswith("wish")] == [
+        line for line in told if "reason 2" in line or "reason 4" in line
+    ]
+    assert any("3 wishes more, replaced or done" in line for line in told)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_many_queues_are_folded_where_they_have_nothing_to_show(config: Config) -> None:
+    status = read(config)
+    (queue,) = status.queues
+    idle = {"idle": 0, "young": 0, "running": 0, "held": 0, "waiting": 0, "wants": (), "why": ("no jobs",)}
+    many = tuple(queue.model_copy(update={"name": f"q{number}", **idle}) for number in range(40))
+    told = shown(status.model_copy(update={"queues": (queue, *many)}))
+    assert "atlas" in told
+    assert "40 more without jobs or VMs: q0, q1" in told
+    assert "q17" not in told
