@@ -99,20 +99,25 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs; the shape is stable.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, until Ctrl-C.")] = False,
     vms: Annotated[bool, typer.Option("--vms", help="List every VM.")] = False,
+    queue: Annotated[str, typer.Option(help="Only this queue, and the clouds that it wants.")] = "",
+    cloud: Annotated[str, typer.Option(help="Only this cloud, and the queues that want it.")] = "",
     shadow: Shadow = False,
 ) -> None:
     """What is wrong, what the factory is doing and why, what costs money. Needs Redis only, not a host."""
     settings = _load(config, shadow)
     from actors.console import status_watch
     from actors.console.status import Reader
+    from actors.console.status_part import NoSuchName, part
     from actors.freeze_file import FreezeFile
 
     try:
         reader = Reader(settings)
         if watch:
-            status_watch.watch(reader, out, vms, as_json, SCREEN_S, time.sleep)
+            status_watch.watch(lambda: part(reader.read(), queue, cloud), out, vms, as_json, SCREEN_S, time.sleep)
         else:
-            status_watch.once(reader, out, vms, as_json)
+            status_watch.once(lambda: part(reader.read(), queue, cloud), out, vms, as_json)
+    except NoSuchName as wrong:
+        _end(WRONG, str(wrong))
     except KeyboardInterrupt:
         return
     except (NotRunning, BrokerError, NoSecret) as away:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from rich.console import Console
 
 from actors.applying import NAME, activate
 from actors.config import Config, Ec2Account, Family
+from actors.console import status_watch
 from actors.console.status import Reader
 from actors.console.status_model import Status
+from actors.console.status_part import NoSuchName, part
 from actors.console.status_screen import screen
 from actors.console.terminal import Screen
 from actors.fleet.seen import ScheddSeen
@@ -293,7 +296,7 @@ def test_only_wishes_in_force_stand_at_the_top(config: Config, healthy: Rows) ->
             by="me",
             at=at,
             ends=at + 999,
-        )  # noqa: E501
+        )
         accept(healthy.table, wish)
     told = [line for line in shown(read(config)).splitlines() if line.startswith(("wish", "      "))]
     assert [line for line in told if line.startswith("wish")] == [
@@ -312,3 +315,38 @@ def test_many_queues_are_folded_where_they_have_nothing_to_show(config: Config) 
     assert "atlas" in told
     assert "40 more without jobs or VMs: q0, q1" in told
     assert "q17" not in told
+
+
+def test_a_status_can_be_of_one_queue_or_one_cloud_and_what_is_wrong_stays(config: Config, healthy: Rows) -> None:
+    healthy.vm("spot", State.READY)
+    healthy.vm("private", State.READY)
+    healthy.write("listing", "cloud/private", HEAD, ListingHead(at=healthy.now(), failed="away"))
+    whole = read(config)
+    of_spot = part(whole, cloud="spot")
+    assert [one.name for one in of_spot.clouds] == ["spot"]
+    assert {vm.cloud for vm in of_spot.vms} == {"spot"}
+    assert of_spot.troubles == whole.troubles
+    assert of_spot.troubles
+    of_atlas = part(whole, queue="atlas")
+    assert [one.name for one in of_atlas.queues] == ["atlas"]
+    assert len(of_atlas.vms) == 2
+    with pytest.raises(NoSuchName, match="did you mean 'atlas'"):
+        part(whole, queue="atals")
+
+
+class _Enough(Exception):
+    pass
+
+
+def test_watching_says_how_much_does_not_fit(config: Config, healthy: Rows) -> None:
+    for _ in range(40):
+        healthy.vm("spot", State.READY)
+
+    def stop(_: float) -> None:
+        raise _Enough
+
+    shown_live = Screen(file=io.StringIO(), width=80, height=20, force_terminal=True)
+    with pytest.raises(_Enough):
+        status_watch.watch(lambda: read(config), shown_live, True, False, 1.0, stop)
+    assert isinstance(shown_live.file, io.StringIO)
+    assert re.search(r"\d+ lines more: a higher screen, --queue, --cloud", shown_live.file.getvalue())
