@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -173,6 +174,7 @@ def shape_of(cloud: AnyCloud) -> Shape:
 def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> CloudRules:
     cloud = config.clouds[name]
     promised = shape_of(cloud)
+    joined_attributes = tuple(joined.attributes.items()) if joined else ()
     return cloud_rules(
         name=name,
         shape=counted(promised, joined),
@@ -181,7 +183,7 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
         max_vms=cloud.max_vms,
         slots=queue.slots,
         start=queue.start,
-        attributes=tuple(cloud.attributes.items()),
+        attributes=(*_told(config, queue, name), *joined_attributes, *cloud.attributes.items()),
         usd_per_hour=cloud.usd_per_hour,
         weight=cloud.weight,
         boot_deadline_s=cloud.boot_deadline_s,
@@ -189,3 +191,24 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
         family=cloud.family.name if cloud.family else "",
         family_max_vms=cloud.family.max_vms if cloud.family else NO_LIMIT,
     )
+
+
+def _told(config: Config, queue: Queue, name: str) -> Iterator[tuple[str, str]]:
+    """What our user-data makes a worker say of itself, as far as the configuration knows it: name, ClassAd text.
+
+    The cloud's own keys are of an installed kind of cloud: what it has not is not said.
+    """
+    cloud = config.clouds[name]
+    zone, region = (str(getattr(cloud, key, None) or "") for key in ("zone", "region"))
+    of_queue = next((one for one, found in config.queues.items() if found is queue), "")
+    texts = {
+        "APFFactory": config.factory.name,
+        "APFCloud": name,
+        "APFQueue": of_queue,
+        "CloudVMType": str(getattr(cloud, "instance_type", None) or ""),
+        "CloudRegion": region,
+        "CloudZone": zone or (f"{region}a" if region else ""),
+    }
+    for attribute, text in texts.items():
+        yield attribute, json.dumps(text)
+    yield "CloudInterruptible", str(getattr(cloud, "market", "") == "spot").lower()

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 
 from actors.fleet.shape import Shape
 from actors.policies.limits import NO_LIMIT, NO_LIMITS, Limit
+from actors.policies.prototype import prototype
 from actors.policies.steps import Step
 
-CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements
 RETIREMENT_S = 315_360_000  # ten years: it counts from a job's start. Workers refuse jobs that ask for less
-ABILITIES = (  # what every Linux startd advertises and jobs' Requirements may ask for
-    "HasJICLocalConfig", "HasJICLocalStdin", "HasJobDeferral", "HasPerFileEncryption",
-    "HasReconnect", "HasRemoteSyscalls", "HasTDP",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +99,11 @@ def cloud_rules(
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
     size = (shape.cpus // count, shape.memory_mib // count, shape.disk_mib // count, shape.gpus // count)
+    partitionable = slots != "static"
     return CloudRules(
         name=name,
         size=size,
-        slot=prototype(size, partitionable=slots != "static", start=start, attributes=attributes),
+        slot=prototype(size, slots=count, partitionable=partitionable, start=_peaceful(start), attributes=attributes),
         max_vms=max_vms,
         slots=count,
         static=slots == "static",
@@ -121,34 +118,7 @@ def cloud_rules(
     )
 
 
-def prototype(
-    size: tuple[int, int, int, int], *, partitionable: bool, start: str, attributes: tuple[tuple[str, str], ...]
-) -> str:
-    """The ClassAd (old syntax, one attribute a line) of a free slot of `size`; later `attributes` replace earlier ones.
-
-    Memory is in MiB and Disk in KiB, as a startd advertises them. `attributes` are (name, ClassAd expression).
-    """
-    cpus, memory_mib, disk_mib, gpus = size
+def _peaceful(start: str) -> str:
+    """START as workers have it, without the queue's own expression: of its jobs that is true."""
     retirement = "TARGET.MaxJobRetirementTime"
-    standard = {
-        "Arch": '"X86_64"',
-        "OpSys": '"LINUX"',
-        "Cpus": cpus,
-        "TotalCpus": cpus,
-        "Memory": memory_mib,
-        "TotalMemory": memory_mib,
-        "Disk": disk_mib * 1024,
-        "TotalDisk": disk_mib * 1024,
-        "GPUs": gpus,
-        "TotalGPUs": gpus,
-        "CondorVersion": CONDOR_VERSION,
-        "HasFileTransfer": "true",
-        **dict.fromkeys(ABILITIES, "true"),
-        "PartitionableSlot": str(partitionable).lower(),
-        "SlotType": '"Partitionable"' if partitionable else '"Static"',
-        "State": '"Unclaimed"',
-        "Activity": '"Idle"',
-        "Start": f"({start}) && ({retirement} is undefined || {retirement} >= {RETIREMENT_S})",
-        "Requirements": "START",
-    }
-    return "\n".join(f"{name} = {value}" for name, value in {**standard, **dict(attributes)}.items())
+    return f"({start}) && ({retirement} is undefined || {retirement} >= {RETIREMENT_S})"

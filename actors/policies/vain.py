@@ -119,6 +119,8 @@ def _pairs(demand: JobsSeen, load: Load, cloud: Standing) -> Iterator[tuple[Pair
 
 
 def _word(job: JobClass, rules: CloudRules) -> str:
+    if job.answers:  # the rest is that of one of the jobs, whichever came first
+        return _digest(job.answers, rules.size, rules.made_as)
     return _digest((job.request, job.requirements, job.attributes, job.rank), rules.size, rules.made_as)
 
 

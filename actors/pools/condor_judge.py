@@ -73,16 +73,25 @@ def _answer(ad: ClassAd, slot: ClassAd) -> tuple[bool, tuple[int, int, int, int]
     numbers = all(number is not None for number in asked)
     if not numbers or not ad.symmetricMatch(slot):
         return False, (1, 0, 0, 0)
-    cpus, memory_mib, disk_kib, gpus = (number or 0.0 for number in asked)
-    if slot.get("PartitionableSlot") is not True:
-        return True, (max(1, math.ceil(cpus)), math.ceil(memory_mib), math.ceil(disk_kib / 1024), math.ceil(gpus))
-    return True, carved(cpus, memory_mib, disk_kib, gpus)
+    cpus, memory_mib, disk_kib, gpus = (math.ceil(number or 0.0) for number in asked)
+    if slot.get("PartitionableSlot") is True:
+        memory_mib = carved(memory_mib, MEMORY_STEP_MIB, slot.get("Memory"))
+        disk_kib = carved(disk_kib, DISK_STEP_KIB, slot.get("Disk"))
+    return True, (max(1, cpus), memory_mib, -(-disk_kib // 1024), gpus)
 
 
-def carved(cpus: float, memory_mib: float, disk_kib: float, gpus: float) -> tuple[int, int, int, int]:
-    """What a startd takes from its slot for a request: cpus, MiB, MiB, gpus."""
-    memory = math.ceil(memory_mib / MEMORY_STEP_MIB) * MEMORY_STEP_MIB
-    return max(1, math.ceil(cpus)), memory, math.ceil(disk_kib / DISK_STEP_KIB), math.ceil(gpus)
+def carved(asked: int, step: int, has: object) -> int:
+    """What each of as many jobs as fit into a slot that `has` so much takes of it.
+
+    A startd rounds a request up to a step, but for the last job: that one gets what is left, where it is enough
+    (measured, 25.14: 950 MiB run on 1,000; of eight jobs of 1,000 MiB seven on 8,000).
+    """
+    rounded = -(-asked // step) * step
+    if not isinstance(has, int) or not 0 < asked <= has:
+        return rounded
+    jobs = (has - asked) // rounded + 1
+    share = has // jobs
+    return share if share < rounded and has // share == jobs else rounded
 
 
 def _asked(ad: ClassAd, name: str, slot: ClassAd) -> float | None:
