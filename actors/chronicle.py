@@ -61,7 +61,7 @@ class HistoryFile:
             self._shut()
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8")
+            self._file = open(self._path, "a", encoding="utf-8", opener=_private)  # noqa: SIM115  kept open
         return self._file
 
     def _still_there(self, file: TextIO) -> bool:
@@ -80,6 +80,11 @@ class HistoryFile:
             log.warning("history file cannot be written", path=str(self._path), why=str(wrong))
         self._broken = True
         self._file = None
+
+
+def _private(path: str, flags: int) -> int:
+    """A new one is its owner's alone: it tells which VMs there are, whose, and where. An old one stays as it is."""
+    return os.open(path, flags, 0o600)
 
 
 class Chronicle:

@@ -135,3 +135,14 @@ def test_a_file_that_cannot_be_written_stops_nobody_and_is_written_again_when_it
     file.write([moment("v2")])
     file.close()
     assert "v2" in path.read_text()
+
+
+def test_a_new_history_file_is_its_owners_alone_and_an_operators_mode_stays(tmp_path: Path) -> None:
+    for path, mode in ((tmp_path / "new", 0o600), (tmp_path / "old", 0o640)):
+        if mode != 0o600:
+            path.touch(mode=mode)
+            path.chmod(mode)
+        file = HistoryFile(path)
+        file.write([])
+        file.close()
+        assert path.stat().st_mode & 0o777 == mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import re
 import subprocess
@@ -114,7 +115,7 @@ def test_user_data_fits_into_what_ec2_takes() -> None:
 
 def test_every_script_is_good_shell(tmp_path: Path) -> None:
     scripts = [one["content"] for one in files().values() if one["content"].startswith("#!/bin/sh\n")]
-    assert len(scripts) == 5
+    assert len(scripts) == 6
     for script in scripts:
         file = tmp_path / "script"
         file.write_text(script)
@@ -217,3 +218,16 @@ def test_a_worker_is_made_from_the_configuration() -> None:
         trust_domain="example.org",
         worker_config="A = 1",
     )
+
+
+def test_no_htcondor_starts_at_any_boot_before_the_metadata_service_is_closed() -> None:
+    made = files()
+    unit, added = configparser.ConfigParser(), configparser.ConfigParser()
+    unit.read_string(made["/etc/systemd/system/apf-metadata.service"]["content"])
+    added.read_string(made["/etc/systemd/system/condor.service.d/50-apf.conf"]["content"])
+    assert unit["Service"]["ExecStart"] == "/usr/local/sbin/apf-metadata"
+    assert (unit["Service"]["Type"], unit["Service"]["RemainAfterExit"]) == ("oneshot", "yes")
+    assert (added["Unit"]["Requires"], added["Unit"]["After"]) == ("apf-metadata.service", "apf-metadata.service")
+    boot = made["/usr/local/sbin/apf-boot"]["content"]
+    assert "set -eu" in boot
+    assert boot.index("enable --now apf-metadata.service") < boot.index("enable --now condor.service")
