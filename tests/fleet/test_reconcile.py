@@ -135,6 +135,11 @@ def test_an_end_without_effect_is_asked_for_again() -> None:
     assert act(replace(ENDING, end_asked=NOW - ASK_AGAIN_S), NOW) is Act.END
 
 
+def test_an_end_without_effect_is_asked_for_again_within_two_minutes() -> None:
+    """A VM that its cloud forgot to end costs money."""
+    assert act(replace(ENDING, end_asked=NOW - 120), NOW) is Act.END
+
+
 def test_an_end_that_waited_too_long_is_verified_again_first() -> None:
     assert act(ENDING, NOW) is Act.END
     assert act(replace(ENDING, since=NOW - FRESH_S - 1), NOW) is Act.END_ASKED
