@@ -9,7 +9,7 @@
 | actors | 3 + `schedulers` | monitor, submitter, retirement; schedulers share the queues |
 | mail consumer, janitor | 2 | one channel for all mailboxes; what dead consumers held comes back |
 | calls | at most `calls`, or six | calls to pools and clouds, in six lanes |
-| console | 1 | /metrics and /healthz |
+| console | 1, and at most 16 for requests | /metrics and /healthz |
 | pool threads | at most `children` + 2 a pool | wait for the children |
 | children | at most 3 x `children` a pool | htcondor2, which holds the interpreter's lock; killable |
 | embedded Redis | 0 or 1 | a child, ended with the host; a thread keeps it |
@@ -33,6 +33,7 @@ import structlog
 
 from actors import applying
 from actors.applying import NotServable
+from actors.caretaker import Caretaker
 from actors.config import Config
 from actors.console.server import ConsoleServer
 from actors.freeze_file import FreezeFile
@@ -40,9 +41,9 @@ from actors.garbage import Garbage
 from actors.gauges import Gauges
 from actors.keepsake import Keepsake
 from actors.messages import KINDS
-from actors.packing import BadRow
 from actors.post_office import OPERATOR, PostOffice
 from actors.registry import clouds_in_use
+from actors.rounds import Rounds
 from actors.where import bad_directory, embedded_directory, site_of
 from actors.works import Ground, Works
 from broker.clock import RedisClock
@@ -51,11 +52,12 @@ from broker.dead_letters import DeadLetters
 from broker.document import Document, Edition
 from broker.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
-from broker.errors import StaleRow, Unreachable
+from broker.errors import DamagedRow, StaleRow, Unreachable
 from broker.hosts import HostInfo, new_incarnation
 from broker.mail import Mailer, Mailroom
 from broker.table import Table
 
+WATCH_STOP_S = 5.0
 RETRY_S = (1.0, 2.0, 5.0, 10.0)
 # How long a thread may keep the interpreter's lock from others. A look is many short waits for Redis, and after each a
 # thread may have to wait so long for every busy one: with Python's 5 ms a launch took three times as long as it had to.
@@ -79,7 +81,6 @@ class Host:
         self.generation = 0  # of the configuration that is served; 0: none, this host holds nothing
         self._seen: Edition | None = None  # the newest one that was looked at
         self._lock = threading.Lock()
-        self._stop = threading.Event()
 
     def __enter__(self) -> Host:
         with self._exits:
@@ -108,6 +109,7 @@ class Host:
         table = Table(client, site)
         self._document = Document(client, site, applying.NAME)
         self._keepsake = Keepsake(table, self._document)
+        self._caretaker = Caretaker(table, self._document.infirmary, self.gauges, lambda: self.works)
         self._ground = Ground(
             site=site,
             clock=clock,
@@ -118,6 +120,8 @@ class Host:
             keepsake=self._keepsake,
             dead=dead,
         )
+        failed = self.gauges.thread_failures
+        self._watch = Rounds("config", self._round, self.config.factory.tick_s, lambda name: failed.labels(name).inc())
         self.works = self._first_works()
         console = ConsoleServer(self.config.factory.console, self.gauges, self.health)
         self._exits.callback(console.close)
@@ -127,10 +131,8 @@ class Host:
         self._exits.callback(mailroom.close)
         self._exits.callback(lambda: self.works.stop())
         self.works.start()
-        watch = threading.Thread(target=self._watch, name="config", daemon=True)
-        watch.start()
-        self._exits.callback(lambda: watch.join(timeout=self.config.factory.ttl_s))
-        self._exits.callback(self._stop.set)
+        self._watch.start()
+        self._exits.callback(lambda: self._watch.stop(WATCH_STOP_S))
         log.info("host up", host=self.holder, generation=self.generation, pid=os.getpid())
 
     def _site(self) -> Site:
@@ -155,7 +157,11 @@ class Host:
                 log.info("another host was first to apply its configuration", why=str(stale))
 
     def _works_of_active(self) -> Works:
-        edition = self._document.read()
+        try:
+            edition = self._document.read()
+        except DamagedRow as damaged:
+            log.error("this host holds nothing", why=str(damaged), hint="a host that knows it puts it back")
+            return self._idle_works()
         own = applying.shared(self.config)
         factory = self.config.factory
         alone = factory.redis == "embedded" and edition is not None and not applying.chosen_by_a_person(edition)
@@ -196,11 +202,15 @@ class Host:
             log.error("this host holds nothing", generation=edition.number, why=str(wrong))
             return self._idle_works()
         self.config, self.generation = config, edition.number
-        return Works(config, self._ground, self._info(self._posts), serve=True)
+        return self._telling(Works(config, self._ground, self._info(self._posts), serve=True))
+
+    def _telling(self, works: Works) -> Works:
+        works.ownership.troubles = self.troubles
+        return works
 
     def _idle_works(self) -> Works:
         self.generation = 0
-        return Works(self.config, self._ground, self._info(()), serve=False)
+        return self._telling(Works(self.config, self._ground, self._info(()), serve=False))
 
     def _info(self, posts: tuple[str, ...]) -> HostInfo:
         return HostInfo(
@@ -212,20 +222,30 @@ class Host:
             config_generation=self.generation or None,
         )
 
-    def _watch(self) -> None:
-        """Serve a new generation as soon as it is active: without a restart, and without touching a VM."""
-        while not self._stop.wait(self.config.factory.tick_s):
-            self._garbage.tidy()
+    def _round(self) -> None:
+        """Serve a new generation as soon as it is active: without a restart, and without touching a VM. Then tidy up:
+        what fails of one of these stops none of the others.
+        """
+        wrong: list[Exception] = []
+        for work in (self._follow, self._keep_wishes, self._forget_old, self._caretaker.round, self._garbage.tidy):
             try:
-                now = self._ground.clock.now()
-                self._keepsake.keep_wishes(now)
-                self._keepsake.forget_old(now, self.config.factory.history_kept_s)
-                if (edition := self._keepsake.newer(self._seen)) is not None:
-                    self._change_to(edition)
+                work()
             except Unreachable as away:
-                log.debug("active configuration not read", why=str(away))
-            except BadRow as bad:
-                log.error("row cannot be read", what="a wish", why=str(bad))
+                log.debug("redis away", why=str(away))
+            except Exception as cause:  # noqa: BLE001 - supervision: told by the thread's rounds
+                wrong.append(cause)
+        if wrong:
+            raise wrong[0]
+
+    def _follow(self) -> None:
+        if (edition := self._keepsake.newer(self._seen)) is not None:
+            self._change_to(edition)
+
+    def _keep_wishes(self) -> None:
+        self._keepsake.keep_wishes(self._ground.clock.now())
+
+    def _forget_old(self) -> None:
+        self._keepsake.forget_old(self._ground.clock.now(), self.config.factory.history_kept_s)
 
     def _change_to(self, edition: Edition) -> None:
         self._seen = edition
@@ -238,14 +258,20 @@ class Host:
 
     # --- mail and health
 
+    def troubles(self) -> tuple[str, ...]:
+        """What a person should know of this host, for its beats and /healthz."""
+        return (*filter(None, [self._watch.trouble]), *self.works.troubles(), *self._caretaker.troubles)
+
     def _deliver(self, mailbox: str, message: Message, envelope: Envelope) -> None:
         self.works.deliver(mailbox, message, envelope)
 
     def health(self) -> dict[str, object]:
-        """What /healthz says. Not healthy: Redis is away."""
+        """What /healthz says. Not healthy: Redis is away, or a thread of this host does not do its work."""
         ownership = self.works.ownership
+        threads = [one for one in (ownership.trouble, self._watch.trouble) if one]
         return {
-            "healthy": not ownership.away,
+            "healthy": not ownership.away and not threads,
+            "troubles": self.troubles(),
             "redis": ownership.away or "ok",
             "generation": self.generation,
             "posts": ownership.held,

@@ -54,15 +54,24 @@ def with_shared(own: Config, body: bytes) -> Config:
         rhythm = plain.pop("rhythm")
         factory = own.factory.model_dump(mode="json") | rhythm
         return Config.model_validate({"factory": factory, **plain})
-    except (ValueError, KeyError, ValidationError) as wrong:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as wrong:
         raise NotServable(f"the active configuration is not one that this version knows: {wrong}") from wrong
+
+
+def is_ours(edition: Edition) -> bool:
+    """Whether it is a configuration of any version of ours at all."""
+    try:
+        plain = json.loads(edition.body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(plain, dict) and isinstance(plain.get("rhythm"), dict)
 
 
 def clouds_of(edition: Edition | None) -> list[str]:
     """The names of the clouds in the active configuration, even if this version cannot read the rest."""
     try:
         return list(json.loads(edition.body)["clouds"]) if edition else []
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
 
 

@@ -21,7 +21,7 @@ import structlog
 from actors.config import Factory
 from actors.fleet.history import NOTHING, Because, Moment, moment
 from actors.fleet.vm import Vm
-from actors.packing import pack, unpack
+from actors.packing import BadRow, pack, unpack
 from broker.leases import Term
 from broker.lines import Lines
 from broker.table import Append
@@ -144,6 +144,9 @@ def _of_cloud(lines: Lines, cloud: str, name: str, since: float) -> Iterator[Mom
     wanted = name.encode()
     for line in lines.read(KIND, f"cloud/{cloud}", max(0.0, since)):
         if line.key == name or wanted in line.body:
-            told = unpack(Moment, line.body)
+            try:
+                told = unpack(Moment, line.body)
+            except BadRow:
+                continue  # one line of a story that cannot be read is missing in it
             if told.is_about(name):
                 yield told

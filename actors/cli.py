@@ -54,6 +54,12 @@ Shadow = Annotated[bool, typer.Option("--shadow", help="Of the factory's shadow:
 File = Annotated[Path, typer.Argument(metavar="CONFIG", help="The factory's TOML file.", show_default=False)]
 
 
+class Patients(StrEnum):
+    """What `apf doctor` looks at."""
+
+    ROWS = "rows"
+
+
 @app.command()
 def run(
     config: File,
@@ -200,6 +206,28 @@ def dead(
         shown, done = dead.do(rows, what.value, letter)
     out.print(shown)
     raise typer.Exit(0 if done else BROKEN)
+
+
+@app.command()
+def doctor(
+    what: Annotated[Patients, typer.Argument(metavar="WHAT", help="rows.", show_default=False)],
+    config: File,
+    aside: Annotated[
+        bool, typer.Option("--set-aside", help="Move what cannot be read out of the way; it can be had again.")
+    ] = False,
+) -> None:
+    """What of the factory's in Redis cannot be read, each with its key; with --set-aside, moved out of the way."""
+    settings = _load(config)
+    from actors.console import doctor
+    from actors.console.store import store
+
+    assert what is Patients.ROWS
+    with _told(), store(settings) as rows:
+        found = doctor.damaged(settings, rows)
+        moved = doctor.set_aside(settings, rows, found) if aside else []
+        names = rows.infirmary.aside()
+    out.print(doctor.screen(found, moved, names, str(config)))
+    raise typer.Exit(BROKEN if len(found) > len(moved) else 0)
 
 
 @app.command()

@@ -1,12 +1,16 @@
 """`apf run`: one host, until it is told to end.
 
 SIGTERM and SIGINT give up its posts and leave every VM as it is: whoever holds the posts next goes on from the rows.
-A second signal ends the process at once; that is safe too, only slower for the others (they wait for the leases).
+A second signal ends the process at once; that is safe too, only slower for the others (they wait for the leases). So is
+what comes by itself after STOP_S: whatever is away then (Redis, a cloud, a pool) must not keep the process.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import time
 from types import FrameType
 
@@ -16,6 +20,7 @@ from actors.app import Host
 from actors.config import Config
 
 LOOK_S = 1.0
+STOP_S = 15.0  # from the signal to the end
 
 log = structlog.get_logger("host")
 
@@ -40,7 +45,21 @@ def run(config: Config, host: str = "", posts: str = "*") -> None:
 def _told(number: int, _: FrameType | None) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_DFL)
+    end_in(STOP_S)
     raise _Told(signal.Signals(number).name)
+
+
+def end_in(limit_s: float) -> None:
+    """End this process in so many seconds, unless it has ended by itself. Its children end with it."""
+    timer = threading.Timer(limit_s, _end, (limit_s,))
+    timer.daemon = True
+    timer.start()
+
+
+def _end(limit_s: float) -> None:
+    log.warning("host ends though not all has stopped", after_s=limit_s, vms="left as they are")
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _console(config: Config, host: Host) -> str:

@@ -87,6 +87,11 @@ class Gauges:
         )
         self.drains_refused = self._counter("apf_drains_refused", "Drain requests that a startd refused", "cloud")
         self.mail_dropped = self._counter("apf_mail_dropped", "Mails that could not be sent")
+        self.failing = self._gauge(
+            "apf_post_failing", "1 while an actor has set a post aside, since looking at it fails", "actor", "post"
+        )
+        self.thread_failures = self._counter("apf_thread_failures", "Rounds of a host's thread that failed", "thread")
+        self.damaged = self._gauge("apf_damaged_rows", "Values in Redis that this host came across and cannot read")
         self.restarts = self._counter("apf_actor_restarts", "Actors that the supervisor started anew", "actor")
         self.terms = self._gauge("apf_terms_held", "Posts that this host holds", "kind")
         self.look_s = Histogram(

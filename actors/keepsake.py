@@ -14,9 +14,12 @@ import threading
 
 import structlog
 
+from actors.applying import is_ours
 from actors.fleet.wish import Wish
 from actors.wants import accept, forget_wishes, read_wishes
+from broker.damage import Where
 from broker.document import Document, Edition
+from broker.errors import DamagedRow
 from broker.table import Table
 
 FORGETS_EVERY_S = 600.0
@@ -52,14 +55,33 @@ class Keepsake:
             lost = [wish for wish in self._wishes.values() if wish.id not in there and wish.ends > now]
             self._wishes = there | {wish.id: wish for wish in lost}
         for wish in lost:
+            self._document.infirmary.set_aside(Where(key="once:wish", field=wish.id))  # damaged: it stands in the way
             accept(self._table, wish)
             log.warning("wish put back: Redis had lost it", id=wish.id, verb=wish.verb, by=wish.by, why=wish.reason)
 
     def newer(self, seen: Edition | None) -> Edition | None:
-        """The active configuration, if it is newer than `seen`. An older one, or none, is replaced by `seen`."""
+        """The active configuration, if it is newer than `seen`. An older one, or none, is replaced by `seen`.
+
+        So is one that cannot be read: it is set aside. Raises DamagedRow when nothing is known that could replace it.
+        """
+        try:
+            return self._newer(seen)
+        except DamagedRow as damaged:
+            if seen is None:
+                raise
+            log.error("configuration put back: what stood there is set aside", generation=seen.number, why=str(damaged))
+            self._document.mend(seen)
+            return None
+
+    def _newer(self, seen: Edition | None) -> Edition | None:
         number = self._document.number()
         if seen is not None and number < seen.number:
             if self._document.put_back(seen):
                 log.warning("configuration put back: Redis had lost it", generation=seen.number, found=number)
             return None
-        return self._document.read() if number > (seen.number if seen else 0) else None
+        if number <= (seen.number if seen else 0):
+            return None
+        edition = self._document.read()
+        if edition is not None and not is_ours(edition):
+            raise DamagedRow("document", "config", "body")
+        return edition

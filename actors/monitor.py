@@ -34,6 +34,7 @@ from actors.readings import DemandRows, Packers, machine_packers, write_listing,
 from actors.rules import worker_slots
 from actors.serving import Seat, Serving, Terms
 from broker.dead_letters import DeadLetters
+from broker.errors import BrokerError
 from broker.leases import Term
 from broker.table import Table
 
@@ -200,11 +201,19 @@ class Monitor(Serving):
 
 
 def _reading(got: Any, source: str, now: float) -> Any:
-    """What the call brought; a pool's or cloud's error becomes a failed reading, any other error is a bug."""
+    """What the call brought. An error becomes a failed reading, whatever an adapter raises: its source was not read.
+
+    What Redis raised meanwhile says nothing of the source.
+    """
+    if isinstance(got, BrokerError):
+        raise got
     if isinstance(got, (PoolError, CloudError)):
         return Failed(source=source, at=now, reason=f"{type(got).__name__}: {got}")
     if isinstance(got, Exception):
-        raise got
+        log.error("reading failed by what its adapter should not raise", source=source, exc_info=got)
+        return Failed(source=source, at=now, reason=f"its adapter raised {type(got).__name__}: {got}"[:500])
+    if not isinstance(got, JobsSeen | StartdsSeen | Listed | Taken | Failed):
+        return Failed(source=source, at=now, reason=f"its adapter answered a {type(got).__name__}, not a reading")
     return got
 
 

@@ -81,7 +81,7 @@ class Noticeboard:
 
     def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
         vms, breaker = registry.vms(), registry.breaker
-        left = room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in vms), orphans)
+        left = room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in vms), orphans + registry.unread)
         admitted, told = admits(breaker, vms, now), sentence(breaker, vms, now)
         shut = Closed(why=told, until=breaker.until if now < breaker.until else 0.0) if admitted == 0 else Closed()
         closed = registry.closed if registry.closed.why else shut

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from actors import rows
 from actors.clouds.notices import NotANotice, NoticeQueue, notice_of
 from actors.fleet.notice import KEPT_S, Notice, weightier
-from actors.packing import pack, unpack
+from actors.packing import pack
 from actors.readings import HEAD, ListingHead
 from broker.dead_letters import DeadLetters
 from broker.leases import Term
@@ -51,8 +52,7 @@ def take(queue: NoticeQueue, table: Table, dead: DeadLetters, name: str, now: fl
 
 def write_looked(table: Table, term: Term, failed: str, now: float) -> None:
     """How the last look at the queue went, for the status: at most once in AGAIN_S while nothing changes."""
-    row = table.get(LOOKED, term.post, HEAD)
-    before = unpack(ListingHead, row.body) if row else ListingHead()
+    before = rows.get(table, ListingHead, LOOKED, term.post, HEAD) or ListingHead()
     if before.failed == failed and now - max(before.at, before.failed_at) < AGAIN_S:
         return
     head = replace(before, failed_at=now, failed=failed) if failed else ListingHead(at=now)
@@ -74,4 +74,4 @@ def forget_notices(table: Table, now: float) -> int:
 
 
 def _all(table: Table) -> Iterable[Notice]:
-    return [unpack(Notice, body) for body in table.read_once("notice").values()]
+    return rows.once(table, Notice, "notice").values()

@@ -16,23 +16,27 @@ running before anything is started or ended.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from actors.rounds import Rounds
 from actors.serving import Terms
 from broker.clock import RedisClock
-from broker.errors import Unreachable
+from broker.damage import printable
+from broker.errors import Refused, Unreachable
 from broker.generation import Generation, Lost, Restarted
 from broker.hosts import HostInfo, Hosts, Live
 from broker.leases import Leases, Term
 from broker.shares import shares
 
 ACTORS_OF = {"pool": ("monitor",), "queue": ("scheduler",), "cloud": ("monitor", "submitter", "retirement")}
+KEYS = {"leases": b"hash", "hosts": b"zset", "host-infos": b"hash"}  # their types
 SYNC_S = 30.0
+STOP_S = 6.0
+TOLD = 20  # troubles that a beat tells
 DECLINED_TTLS = 20  # a post that made no progress here, or saw nothing, is left to others for so many TTLs
 
 log = structlog.get_logger("ownership")
@@ -48,6 +52,7 @@ class Rhythm:
     tick_s: float
     stalled_s: float
     blind_s: float
+    failed: Callable[[str], object] = lambda _: None  # is told of each failed round
     alone: bool = False  # nobody else can have held terms in this Redis: an empty one needs no waiting
 
 
@@ -76,22 +81,37 @@ class Ownership:
         self._take_from = 0.0  # monotonic: no post is taken before this
         self._synced = -SYNC_S
         self._away = ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ownership", daemon=True)
+        self._anew: set[str] = set()  # posts to be given up, and taken anew from the rows
+        self.troubles: Callable[[], tuple[str, ...]] = tuple  # what its beats say of this host
+        self._rounds = Rounds("ownership", self._round, rhythm.tick_s, rhythm.failed, most_s=rhythm.ttl_s / 4)
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
-        """Give every post up, so that another host need not wait for the leases to end."""
-        self._stop.set()
-        if self._thread.ident:
-            self._thread.join(timeout=self._rhythm.ttl_s)
-        self._give_up(self._held, "this host stops")
+        """Give every post up, so that another host need not wait for the leases to end. Bounded: with Redis away, or
+        a round that hangs, nothing is said, and the leases end by themselves.
+        """
+        over = self._rounds.stop(min(self._rhythm.ttl_s, STOP_S))
+        reached = over and not self._away
+        for post in list(self._held) if not reached else ():
+            self._forget(post, "this host stops; its lease ends by itself")
+        if not reached:
+            return
+        self._give_up(list(self._held), "this host stops")
         try:
             self._hosts.leave(self._host)
         except Unreachable as away:
             log.info("not said good-bye", why=str(away))
+
+    @property
+    def trouble(self) -> str:
+        """Why its thread does not do its work; empty while it does."""
+        return self._rounds.trouble
+
+    def take_anew(self, post: str) -> None:
+        """Give the post up at the next round, and take it again: its actors then read its rows anew. Any thread."""
+        self._anew.add(post)
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -102,16 +122,30 @@ class Ownership:
         """Why Redis is not reached; empty while it is."""
         return self._away
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            began = time.monotonic()
-            try:
-                self.tick()
-                self._note_away("")
-            except Unreachable as away:
-                self._note_away(str(away))
-                self._drop_untrusted()
-            self._stop.wait(max(0.05, self._rhythm.tick_s - (time.monotonic() - began)))
+    def _round(self) -> None:
+        try:
+            self.tick()
+            self._note_away("")
+        except Unreachable as away:
+            self._note_away(str(away))
+            self._drop_untrusted()
+            if isinstance(away, Refused):
+                self._mend(away)
+        except Exception:
+            self._drop_untrusted()
+            raise
+
+    def _mend(self, refused: Refused) -> None:
+        """A key of ownership has a type that is not ours: it is set aside, and all hosts start over, as after a loss
+        of rows; the leases that are gone may have been anybody's.
+        """
+        if "WRONGTYPE" not in str(refused):
+            return
+        try:
+            if mended := self._generation.mend(KEYS):
+                log.error("keys of another type set aside", keys=mended, hint="see `apf doctor rows`")
+        except Unreachable as away:
+            log.info("keys not mended", why=str(away))
 
     def tick(self) -> None:
         """One round. Raises Unreachable."""
@@ -120,6 +154,8 @@ class Ownership:
             self._synced = time.monotonic()
         self._check_generation()
         self._drop_stalled()
+        self._give_up([post for post in self._held if post in self._anew], "its rows are read anew")
+        self._anew.clear()
         self._leave_blind()
         mine = self._share(self._hosts.beat(self._info(), within_s=self._rhythm.ttl_s).live)
         self._renew()
@@ -153,7 +189,8 @@ class Ownership:
         """What this host says of itself, with the posts that it leaves to others for now."""
         now = time.monotonic()
         self._declined = {post: until for post, until in self._declined.items() if until > now}
-        return self._host.model_copy(update={"declines": tuple(self._declined)})
+        troubles = tuple(printable(one)[:400] for one in self.troubles()[:TOLD])
+        return self._host.model_copy(update={"declines": tuple(self._declined), "troubles": troubles})
 
     def _renew(self) -> None:
         renewal = self._leases.renew(self._held.values())
@@ -198,6 +235,8 @@ class Ownership:
 
     def _give_up(self, posts: Iterable[str], why: str) -> None:
         terms = [self._held[post] for post in posts]
+        if not terms:
+            return
         for term in terms:
             self._forget(term.post, why)
         try:

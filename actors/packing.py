@@ -9,6 +9,7 @@ and go on reading the one before.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import msgpack
@@ -46,7 +47,20 @@ def unpack(kind: type[T], body: bytes) -> T:
         content = msgpack.unpackb(body)
         if isinstance(content, dict) and (version := content.pop(VERSION, 1)) != SCHEMA:
             raise BadRow(f"a {kind.__name__} has shape {version!r}; this version reads {SCHEMA}: upgrade this host")
+        if not _finite(content):
+            raise BadRow(f"a {kind.__name__} has a number that is none, or has no end")
         value: T = _adapter(kind).validate_python(content)
-    except (ValidationError, ValueError, msgpack.UnpackException) as wrong:
+    except (ValidationError, ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as wrong:
         raise BadRow(f"a row is not a {kind.__name__}: {wrong}") from wrong
     return value
+
+
+def _finite(content: Any) -> bool:
+    """Whether all its numbers are numbers: no time or price of ours is NaN or without end."""
+    if isinstance(content, float):
+        return math.isfinite(content)
+    if isinstance(content, dict):
+        content = content.values()
+    elif not isinstance(content, list):
+        return True
+    return all(_finite(one) for one in content if isinstance(one, float | dict | list))

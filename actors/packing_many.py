@@ -145,7 +145,9 @@ def _unpack(body: bytes, make: Callable[[Any], T]) -> tuple[T, ...]:
         if layout != LAYOUT:
             raise BadRow(f"a reading has layout {layout!r}; this version reads {LAYOUT}")
         made = tuple(make(row) for piece in pieces for row in piece)
-    except (msgpack.UnpackException, StopIteration, ValueError, TypeError) as wrong:
+    except (
+        msgpack.UnpackException, StopIteration, ValueError, TypeError, OverflowError, RecursionError, AttributeError
+    ) as wrong:  # fmt: skip
         raise BadRow(f"a reading cannot be unpacked: {type(wrong).__name__}: {wrong}") from wrong
     if len(made) != count:
         raise BadRow(f"a reading has {len(made)} of {count} rows: it was cut off")

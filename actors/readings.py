@@ -21,8 +21,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from actors import rows
 from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
-from actors.packing import pack, unpack
+from actors.packing import BadRow, pack
 from actors.packing_many import (
     MACHINES,
     Packer,
@@ -32,6 +33,7 @@ from actors.packing_many import (
     machine_packer,
     machine_unpacker,
 )
+from actors.rows import damaged_s
 from broker.leases import Term
 from broker.table import Place, Put, Row, Table
 
@@ -78,9 +80,9 @@ class DemandRows:
 
     def __init__(self, table: Table, pool: str) -> None:
         self._table, self._post = table, f"pool/{pool}"
-        self._written = {key: row.body for key, row in table.read("demand", self._post).items()}
-        head = self._written.pop(HEAD, None)
-        self._head = unpack(DemandHead, head) if head else DemandHead()
+        found = table.read("demand", self._post)
+        self._head = rows.value(table, DemandHead, "demand", self._post, found.pop(HEAD, None)) or DemandHead()
+        self._written = {key: row.body for key, row in found.items()}
 
     @property
     def failed(self) -> bool:
@@ -97,8 +99,7 @@ class DemandRows:
             head = DemandHead(at=reading.at, schedds=reading.schedds)
             bodies = _by_queue(reading.classes, queues)
         changed = {key: body for key, body in bodies.items() if self._written.get(key) != body}
-        rows = {HEAD: pack(head), **changed}
-        self._table.write(term, [_put("demand", key, body) for key, body in rows.items()])
+        self._table.write(term, [_put("demand", key, body) for key, body in {HEAD: pack(head), **changed}.items()])
         self._written.update(changed)
         self._head = head
         return tuple(changed)
@@ -116,17 +117,18 @@ def demand_places(pool: str, queue: str) -> list[Place]:
     return [("demand", f"pool/{pool}", key) for key in (HEAD, queue)]
 
 
-def demand_of(pool: str, rows: Sequence[Row | None]) -> JobsSeen | Failed:
+def demand_of(table: Table, pool: str, found: Sequence[Row | None]) -> JobsSeen | Failed:
     """The queue's part of the pool's last reading, of the rows at `demand_places`.
 
     Failed when there is none, or when the last look failed.
     """
-    post, (head_row, row) = f"pool/{pool}", rows
-    head = unpack(DemandHead, head_row.body) if head_row else DemandHead()
-    if head.failed or not head.at or row is None:
-        return Failed(source=post, at=head.failed_at or head.at, reason=head.failed or "not read yet")
-    classes = unpack(Classes, row.body).classes
-    return JobsSeen(source=post, at=head.at, classes=classes, schedds=head.schedds)
+    post, (head_row, row) = f"pool/{pool}", found
+    head = rows.value(table, DemandHead, "demand", post, head_row) or DemandHead()
+    seen = rows.value(table, Classes, "demand", post, row)
+    if head.failed or not head.at or seen is None:
+        why = head.failed or ("its row is damaged" if row or (head_row and not head.at) else "not read yet")
+        return Failed(source=post, at=head.failed_at or head.at, reason=why)
+    return JobsSeen(source=post, at=head.at, classes=seen.classes, schedds=head.schedds)
 
 
 Packers = defaultdict[str, Packer[Machine]]  # by the row's key
@@ -146,8 +148,7 @@ def write_startds(
 ) -> None:
     """By the holder of a pool's post. A failure is written into the head, and the machines stay as they were."""
     if isinstance(reading, Failed):
-        row = table.get("startds", term.post, HEAD)
-        before = unpack(StartdsHead, row.body) if row else StartdsHead()
+        before = startds_head(table, term.post.removeprefix("pool/"))
         head = replace(before, failed_at=reading.at, failed=reading.reason)
         table.write(term, [_put("startds", HEAD, pack(head))])
         return
@@ -155,14 +156,13 @@ def write_startds(
     for machine in reading.machines:
         by_cloud[machine.cloud if machine.cloud in by_cloud else STRAYS].append(machine)
     packers = machine_packers() if packers is None else packers
-    rows = {cloud: packers[cloud].pack(machines) for cloud, machines in by_cloud.items()}
-    rows[HEAD] = pack(StartdsHead(at=reading.at))
-    table.write(term, [_put("startds", key, body) for key, body in rows.items()])
+    bodies = {cloud: packers[cloud].pack(machines) for cloud, machines in by_cloud.items()}
+    bodies[HEAD] = pack(StartdsHead(at=reading.at))
+    table.write(term, [_put("startds", key, body) for key, body in bodies.items()])
 
 
 def startds_head(table: Table, pool: str) -> StartdsHead:
-    row = table.get("startds", f"pool/{pool}", HEAD)
-    return unpack(StartdsHead, row.body) if row else StartdsHead()
+    return rows.get(table, StartdsHead, "startds", f"pool/{pool}", HEAD) or StartdsHead()
 
 
 def read_startds(table: Table, pool: str, cloud: str, unpackers: Unpackers | None = None) -> StartdsSeen | Failed:
@@ -175,7 +175,13 @@ def read_startds(table: Table, pool: str, cloud: str, unpackers: Unpackers | Non
     machines: list[Machine] = []
     for key in (cloud, STRAYS):
         row = table.get("startds", post, key)
-        machines.extend(unpackers[key].unpack(row.body) if row else ())
+        if row is None and damaged_s(table, "startds", post, key):
+            return Failed(source=post, at=head.at, reason="its rows are damaged")
+        try:
+            machines.extend(unpackers[key].unpack(row.body) if row else ())
+        except BadRow as bad:
+            table.damaged("startds", post, key, str(bad), row.packed if row else None)
+            return Failed(source=post, at=head.at, reason="its rows are damaged")
     return StartdsSeen(source=post, at=head.at, machines=tuple(machines))
 
 
@@ -193,8 +199,7 @@ def write_listing(table: Table, term: Term, reading: Listed | Failed, packer: Pa
 
 def listing_head(table: Table, cloud: str) -> ListingHead:
     """`at` is that of the last complete listing; 0: there was none."""
-    row = table.get("listing", f"cloud/{cloud}", HEAD)
-    return unpack(ListingHead, row.body) if row else ListingHead()
+    return rows.get(table, ListingHead, "listing", f"cloud/{cloud}", HEAD) or ListingHead()
 
 
 def newer_listing(
@@ -204,10 +209,17 @@ def newer_listing(
     head = listing_head(table, cloud)
     if not head.at or (seen and seen.at >= head.at):
         return seen
-    row = table.get("listing", f"cloud/{cloud}", ALL)
-    instances = (unpacker or instance_unpacker()).unpack(row.body) if row else ()
+    post = f"cloud/{cloud}"
+    row = table.get("listing", post, ALL)
+    if row is None:
+        return seen  # it is damaged: an empty listing is written too
+    try:
+        instances = (unpacker or instance_unpacker()).unpack(row.body)
+    except BadRow as bad:
+        table.damaged("listing", post, ALL, str(bad), row.packed)
+        return seen
     return Listed(
-        source=f"cloud/{cloud}",
+        source=post,
         at=head.at,
         instances=instances,
         foreign=head.foreign,

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from actors import rows
 from actors.accounts import UNLIMITED
 from actors.chronicle import Chronicle
 from actors.config import Config
@@ -35,7 +37,7 @@ from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.joined_rows import KIND as JOINED
 from actors.joined_rows import all_joined, joined_row
-from actors.packing import pack, unpack
+from actors.packing import pack
 from actors.packing_many import INSTANCES, instance_unpacker
 from broker.leases import Term
 from broker.table import Delete, Put, Table
@@ -57,6 +59,7 @@ class Closed:
 
 
 FULL = ("no capacity", "NoCapacity", "Quota")  # refusals that need nobody's help
+UNREAD_S = 600.0  # a row that cannot be read holds a place for so long: what lives is listed, and adopted, by then
 WRITTEN_AT_ONCE = 2_000  # VMs: a host that adopts 10,000 must not keep Redis from the others meanwhile
 UNTOLD: Mapping[str, Because] = {}
 
@@ -100,17 +103,35 @@ class Registry:
         self._table, self._chronicle = table, chronicle
         self._rules, self._roll = rules, roll
         self._lock = threading.RLock()  # held over the write too: two actors decide on one copy
-        self._vms = {key: unpack(Vm, row.body) for key, row in table.read("vm", term.post).items()}
-        self._intents = {key: unpack(Intent, row.body) for key, row in table.read("intent", term.post).items()}
-        rows = table.read("breaker", term.post).values()
-        self._breakers = {found.image: found for found in (unpack(Breaker, row.body) for row in rows)}
+        self._vms = rows.read(table, Vm, "vm", term.post)
+        self._intents = rows.read(table, Intent, "intent", term.post)
+        self._unread = rows.damaged_keys(table, "vm", term.post)
+        self._made = time.monotonic()
+        self._breakers = {found.image: found for found in rows.read(table, Breaker, "breaker", term.post).values()}
         self._joined = all_joined(table, term.post)
-        tally = table.read("started", term.post).items()
-        self._started = Counter({queue: unpack(Started, row.body).vms for queue, row in tally})
+        tally = rows.read(table, Started, "started", term.post).items()
+        self._started = Counter({queue: started.vms for queue, started in tally})
 
     def vms(self) -> list[Vm]:
         with self._lock:
             return list(self._vms.values())
+
+    @property
+    def unread(self) -> int:
+        """VMs whose rows are damaged and that hold their places: until the listing had the time to show what lives."""
+        if time.monotonic() - self._made > UNREAD_S:
+            return 0
+        with self._lock:
+            return len(self._unread - self._vms.keys())
+
+    def mend(self, term: Term, keys: Collection[tuple[str, str]]) -> None:
+        """Write rows (kind, key; no key: all of the kind) as they are known here, over what stands there now."""
+        with self._lock:
+            of: Mapping[str, Mapping[str, Vm | Intent]] = {"vm": self._vms, "intent": self._intents}
+            known = [(kind, one) for kind, key in keys for one in ([key] if key else of[kind]) if one in of[kind]]
+            for start in range(0, len(known), WRITTEN_AT_ONCE):
+                some = known[start : start + WRITTEN_AT_ONCE]
+                self._table.write(term, [_put(kind, key, pack(of[kind][key])) for kind, key in some])
 
     def vm(self, vm_id: str) -> Vm | None:
         with self._lock:
@@ -217,16 +238,16 @@ class Registry:
         return old
 
     def _write(self, term: Term, vms: list[Vm], intents: list[Intent], because: Mapping[str, Because] = UNTOLD) -> None:
-        rows = [*(_put("vm", vm.id, pack(vm)) for vm in vms), *(_put("intent", i.id, pack(i)) for i in intents)]
+        puts = [*(_put("vm", vm.id, pack(vm)) for vm in vms), *(_put("intent", i.id, pack(i)) for i in intents)]
         with self._lock:
             before = {vm.id: self._vms.get(vm.id) for vm in vms}
             new = Counter(vm.queue for vm in vms if _started(before[vm.id], vm))
             tally = {queue: self._started[queue] + n for queue, n in new.items()}
-            rows += [_put("started", queue, pack(Started(vms=n))) for queue, n in tally.items()]
+            puts += [_put("started", queue, pack(Started(vms=n))) for queue, n in tally.items()]
             breakers = self._after_boots(before, vms)
-            rows += [_put("breaker", _breaker_key(image), pack(one)) for image, one in breakers.items()]
+            puts += [_put("breaker", _breaker_key(image), pack(one)) for image, one in breakers.items()]
             moments = self._chronicle.moments(term, ((before[vm.id], vm) for vm in vms), because)
-            self._table.write(term, [*rows, *self._chronicle.lines(moments)])
+            self._table.write(term, [*puts, *self._chronicle.lines(moments)])
             self._note_breakers(breakers)
             self._started.update(new)
             self._vms.update({vm.id: vm for vm in vms})
@@ -279,6 +300,12 @@ class Registries:
                 self._kept[term.post] = (term.fence, registry)
             return registry
 
+    def kept(self, term: Term) -> Registry | None:
+        """The term's, if it was made already."""
+        with self._lock:
+            fence, registry = self._kept.get(term.post, (0, None))
+        return registry if fence == term.fence else None
+
     def _made(self, term: Term) -> Registry:
         name = term.post.partition("/")[2]
         cloud = self._config.clouds[name]
@@ -320,14 +347,16 @@ def _delete(kind: str, key: str) -> Delete:
 
 def read_vms(table: Table, clouds: Iterable[str]) -> list[Vm]:
     """The rows of several clouds, for those who only look."""
-    rows = table.read_many("vm", [f"cloud/{cloud}" for cloud in clouds])
-    return [unpack(Vm, row.body) for of_cloud in rows.values() for row in of_cloud.values()]
+    found = rows.read_many(table, Vm, "vm", [f"cloud/{cloud}" for cloud in clouds])
+    return [vm for of_cloud in found.values() for vm in of_cloud.values()]
 
 
 def read_started(table: Table, clouds: Iterable[str], queue: str) -> list[int]:
     """VMs of the queue that were started on each of the clouds, ever."""
-    rows = table.get_many([("started", f"cloud/{cloud}", queue) for cloud in clouds])
-    return [unpack(Started, row.body).vms if row else 0 for row in rows]
+    names = list(clouds)
+    found = table.get_many([("started", f"cloud/{cloud}", queue) for cloud in names])
+    told = [rows.value(table, Started, "started", f"cloud/{c}", row) for c, row in zip(names, found, strict=True)]
+    return [one.vms if one else 0 for one in told]
 
 
 def clouds_in_use(table: Table, clouds: Iterable[str]) -> list[str]:

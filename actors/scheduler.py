@@ -28,6 +28,7 @@ from actors.policies.steps import Counts
 from actors.policies.vain import Doubt, Pair
 from actors.post_office import PostOffice
 from actors.readings import OLD_READINGS, demand_of, demand_places
+from actors.rows import frozen_by
 from actors.rules import Rules, rules_of, share_of_factory, spent
 from actors.serving import Seat, Serving, Terms
 from actors.views import view_places, views_of
@@ -157,7 +158,9 @@ class Scheduler(Serving):
         places, of_clouds = demand_places(pool, seat.name), view_places(clouds, seat.name)
         rows = self._table.get_at_once([*places, *of_clouds, *joined_places(self._promises, clouds)])
         split = len(places) + len(of_clouds)
-        demand, views = demand_of(pool, rows[: len(places)]), views_of(clouds, rows[len(places) : split])
+        demand, seen = demand_of(self._table, pool, rows[: len(places)]), rows[len(places) : split]
+        views = views_of(self._table, clouds, seen)
+        frozen_by(self._table, of_clouds, seen, [one for pair in views.values() for one in pair])
         self._heed_joined(seat, joined_of(clouds, rows[split:]))
         settings = self._config.pools[pool]
         limit_s = OLD_READINGS * settings.interval_s + settings.timeout_s
@@ -171,8 +174,14 @@ class Scheduler(Serving):
             seat.state.joined, seat.state.rules = joined, rules_of(self._config, seat.name, joined)
 
     def _write(self, seat: Seat, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
-        """The wants that changed and, for status, how the queue stands, if that says something else than before."""
-        changed, standing = [decision.wants[cloud] for cloud in decision.changed], standing_of(decision)
+        """The wants that changed and, for status, how the queue stands, if that says something else than before.
+
+        Without demand a want stays as it was; where none is known (its row was lost, or damaged) none is said: a want
+        of 0 would give up VMs that run jobs.
+        """
+        before, known = seat.state.wants, decision.demand.known
+        wants = {cloud: want for cloud, want in decision.wants.items() if known or cloud in before}
+        changed, standing = [wants[cloud] for cloud in decision.changed if cloud in wants], standing_of(decision)
         rows = [want_row(want) for want in changed]
         rows += [standing_row(standing)] if standing != seat.state.standing else []
         rows += [doubts_row(decision.doubts)] if decision.doubts != seat.state.doubts else []
@@ -180,7 +189,7 @@ class Scheduler(Serving):
         self._tell_doubts(seat, decision)
         for want in changed:
             self._announce(seat.state.wants.get(want.cloud), want, fleets.get(want.cloud))
-        seat.state.wants, seat.state.standing = dict(decision.wants), standing
+        seat.state.wants, seat.state.standing = wants, standing
 
     def _announce(self, before: Want | None, want: Want, fleet: FleetView | None) -> None:
         """Retirement has nothing to do for a higher want but to take back what it gave up, if there is such."""

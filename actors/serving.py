@@ -9,8 +9,10 @@ lost. Several wakes in a row make one look. After a look that cost much (ten tho
 and wakes are only noted: a burst of mail then makes a few looks, not one a mail, and other threads run meanwhile. Of
 posts that come together, as in a takeover, those without mail have their first looks a few at a time.
 
-An exception that says "Redis is away" or "the term is over" ends that look and nothing else; any other kills the actor,
-and the supervisor starts it anew from the rows.
+An exception that says "Redis is away" or "the term is over" ends that look and nothing else. Any other, one that nobody
+expected, is that post's alone: the post is set aside for a pause that grows while it goes on failing, its reason is
+told (`Terms.aside`), and the actor serves the others. What fails outside of any post kills the actor, and the
+supervisor starts it anew from the rows.
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ class Terms:
         self._since: dict[tuple[str, int], float] = {}  # (post, fence) -> when the term began, monotonic
         self._made: dict[tuple[str, str], float] = {}
         self._failing: dict[str, dict[str, tuple[float, float]]] = {}  # post -> reading -> its first and last failure
+        self._aside: dict[tuple[str, str], str] = {}  # (post, actor) -> why the actor has set the post aside
 
     def put(self, term: Term) -> None:
         self._since.setdefault((term.post, term.fence), time.monotonic())
@@ -87,6 +90,19 @@ class Terms:
         for key in [key for key in self._made if key[1] == post]:
             self._made.pop(key, None)
         self._failing.pop(post, None)
+        for aside in [aside for aside in self._aside if aside[0] == post]:
+            self._aside.pop(aside, None)
+
+    def set_aside(self, post: str, actor: str, why: str) -> None:
+        """The actor's look at the post failed by what nobody expected; empty: it succeeded."""
+        if why:
+            self._aside[post, actor] = why
+        else:
+            self._aside.pop((post, actor), None)
+
+    def aside(self) -> dict[tuple[str, str], str]:
+        """(post, actor) -> why, for what this host holds."""
+        return dict(self._aside)
 
     def get(self, post: str) -> Term | None:
         """The term of the post, if it can be trusted now."""
@@ -143,7 +159,9 @@ def cause_of_death(ref: pykka.ActorRef[Any]) -> BaseException | None:
 
 
 CHEAP_S = 0.06  # a look that takes less of a core needs no rest
+LOOK = "look"
 REST = 3.0  # times what it took
+ASIDE_S = (1.0, 5.0, 15.0, 60.0, 300.0)  # how long a post is set aside that failed by what nobody expected
 SOONEST_S = 0.05  # between two looks for news that may wait
 FIRST_SHARE = 0.1  # of a core, for first looks that nobody asked for
 FIRST_S = 0.03  # of a core, for those that come at once
@@ -160,6 +178,8 @@ class Seat:
     due: float = 0.0
     rests_until: float = 0.0
     new: bool = True
+    failures: int = 0  # in a row, by what nobody expected
+    failed_in: str = ""  # a look, or the key of a call whose answer could not be taken
     state: Any = field(default=None)
 
     @property
@@ -176,7 +196,7 @@ class Serving(pykka.ThreadingActor):
     def __init__(self, terms: Terms, calls: Calls, gauges: Gauges) -> None:
         super().__init__()
         self.terms, self.calls = terms, calls
-        self._looked = gauges.look_s.labels(self.title)
+        self._looked, self._gauges = gauges.look_s.labels(self.title), gauges
         self._seats: dict[str, Seat] = {}
         self._tick_waits = self._timer_runs = False
         self._soon: set[str] = set()  # posts with a look that is due in a moment
@@ -217,7 +237,7 @@ class Serving(pykka.ThreadingActor):
                 self._soon.discard(post)
             case Wake(post=post, message=news) if post in self._seats:
                 self._seats[post].new = False
-                self.look_in(self._seats[post], self.may_wait_s(news))
+                self._surviving(self._seats[post], lambda seat: self.look_in(seat, self.may_wait_s(news)))
             case Answer(post=post, key=key, seat=seat):
                 self._unanswered.discard(key)
                 if self._seats.get(post) is seat:
@@ -260,7 +280,9 @@ class Serving(pykka.ThreadingActor):
         """What was kept of a term that is over is gone, so its answers say nothing any more: the rows do."""
         if seat.state is None:
             return
-        self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value))
+        if self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value),
+                           answer.key):  # fmt: skip
+            self._is_well(seat, answer.key)
         if answer.wakes:
             self.look_in(seat, 0.0)
 
@@ -303,12 +325,16 @@ class Serving(pykka.ThreadingActor):
         self._soon.discard(seat.post)
         before_s = time.thread_time()
         with self._looked.time():
-            self._surviving(seat, self._look_at)
+            if self._surviving(seat, self._look_at):
+                self._is_well(seat, LOOK)
         used_s = time.thread_time() - before_s
-        seat.rests_until = _rests_until(time.monotonic(), used_s)
+        seat.rests_until = max(seat.rests_until if seat.failures else 0.0, _rests_until(time.monotonic(), used_s))
         # by what the look found, not by what was known before it
-        seat.due = min(seat.due, now + self.interval_s(seat) * random.uniform(0.9, 1.1))
+        self._surviving(seat, lambda one: self._due_in(one, now))
         return used_s
+
+    def _due_in(self, seat: Seat, now: float) -> None:
+        seat.due = min(seat.due, now + self.interval_s(seat) * random.uniform(0.9, 1.1))
 
     def _look_at(self, seat: Seat) -> None:
         term = self.terms.get(seat.post)
@@ -318,8 +344,10 @@ class Serving(pykka.ThreadingActor):
             seat.state = self.begin(seat, term)
         self.look(seat, term)
 
-    def _surviving(self, seat: Seat, work: Callable[[Seat], None]) -> None:
-        """Expected trouble ends this look: the rows are there, the next look starts from them."""
+    def _surviving(self, seat: Seat, work: Callable[[Seat], None], what: str = LOOK) -> bool:
+        """Expected trouble ends this look: the rows are there, the next look starts from them. Whether there was none
+        that nobody expected.
+        """
         try:
             work(seat)
         except Unreachable as away:
@@ -332,6 +360,30 @@ class Serving(pykka.ThreadingActor):
         except LeaseLost as lost:
             seat.state = None
             log.info("term over", actor=self.title, post=seat.post, why=str(lost))
+        except Exception as cause:  # noqa: BLE001 - supervision: one post's mistake must not stop the others
+            self._set_aside(seat, cause, what)
+            return False
+        return True
+
+    def _set_aside(self, seat: Seat, cause: Exception, what: str) -> None:
+        """Its next look starts from the rows, after a pause."""
+        pause_s = ASIDE_S[min(seat.failures, len(ASIDE_S) - 1)]
+        seat.failures, seat.failed_in, seat.state = seat.failures + 1, what, None
+        seat.due = seat.rests_until = time.monotonic() + pause_s
+        why = f"{type(cause).__name__}: {cause}"[:300]
+        self.terms.set_aside(seat.post, self.title, f"{why} (failed {seat.failures} times in a row)")
+        self._gauges.failing.labels(self.title, seat.post).set(1)
+        log.error("post set aside", actor=self.title, post=seat.post, times=seat.failures, for_s=pause_s, why=why,
+                  exc_info=cause)  # fmt: skip
+
+    def _is_well(self, seat: Seat, what: str) -> None:
+        """What failed last did not fail now."""
+        if not seat.failures or seat.failed_in != what:
+            return
+        log.info("post served again", actor=self.title, post=seat.post, failed=seat.failures)
+        seat.failures = 0
+        self.terms.set_aside(seat.post, self.title, "")
+        self._gauges.failing.labels(self.title, seat.post).set(0)
 
 
 def _rests_until(now: float, used_s: float) -> float:

@@ -152,7 +152,7 @@ class Submitter(Serving):
     def _start_what_is_wanted(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
         cloud, wants = self._config.clouds[seat.name], self._wants(seat, registry)
         missing = self._missing(seat, registry, wants, now) if wants else {}
-        left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost)
+        left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost + registry.unread)
         admitted = admits(registry.breaker, registry.vms(), now)
         left = min(left, sum(missing.values()), left if admitted is None else admitted)
         allowed = self._accounts.claim(term, seat.name, registry.vms(), lost, seat.state.listed, left)

@@ -19,10 +19,12 @@ import structlog
 
 from actors.gauges import Gauges
 from actors.ownership import ACTORS_OF
+from actors.rounds import Rounds
 from actors.serving import Drop, Hold, Tick, cause_of_death
 
 TICK_S = 0.25
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0, 30.0)
+TOLD_S = 600.0  # how long a death is a trouble
 CALM_S = 120.0  # an actor that lived so long starts at the short end of the backoff again
 
 log = structlog.get_logger("supervisor")
@@ -37,6 +39,8 @@ class Post:
     started: float = 0.0
     deaths: int = 0
     not_before: float = 0.0
+    died: float = 0.0
+    death: str = ""  # the last one, as it is told
     posts: dict[str, None] = field(default_factory=dict)
 
 
@@ -48,17 +52,14 @@ class Supervisor:
         self._schedulers = sorted(name for name in makers if name.startswith("scheduler-"))
         self._gauges = gauges
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._rounds = Rounds("supervisor", self.round, TICK_S, lambda name: gauges.thread_failures.labels(name).inc())
 
     def start(self) -> None:
         self.round()
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread.ident:
-            self._thread.join(timeout=5)
+        self._rounds.stop(5.0)
         for life in self._lives.values():
             if life.ref is not None:
                 life.ref.stop(block=False)
@@ -79,26 +80,34 @@ class Supervisor:
         _tell(self._lives[self._name(title, post)], message)
 
     def round(self) -> None:
-        """Tick the living, start the dead."""
+        """Tick the living, start the dead. One that cannot even be made is tried again, and the others go on."""
+        wrong: list[Exception] = []
         for name, life in self._lives.items():
-            if life.ref is not None and life.ref.is_alive():
-                _tell(life, Tick())
-            elif time.monotonic() >= life.not_before:
-                self._start(name, life)
-
-    def _run(self) -> None:
-        while not self._stop.wait(TICK_S):
             try:
-                self.round()
-            except Exception:  # an actor that cannot even be made is tried again, and the others go on
-                log.exception("supervision failed")
+                self._see_to(name, life)
+            except Exception as cause:  # noqa: BLE001 - supervision
+                wrong.append(cause)
+        if wrong:
+            raise wrong[0]
+
+    def troubles(self) -> list[str]:
+        """Of this thread, and of actors that died lately."""
+        now = time.monotonic()
+        told = [life.death for life in self._lives.values() if life.death and now - life.died < TOLD_S]
+        return [one for one in (self._rounds.trouble, *told) if one]
+
+    def _see_to(self, name: str, life: Post) -> None:
+        if life.ref is not None and life.ref.is_alive():
+            _tell(life, Tick())
+        elif time.monotonic() >= life.not_before:
+            self._start(name, life)
 
     def _start(self, name: str, life: Post) -> None:
         now = time.monotonic()
         if life.started:
             life.deaths = 0 if now - life.started > CALM_S else life.deaths + 1
             self._gauges.restarts.labels(name).inc()
-            _tell_death(name, life)
+            life.died, life.death = now, _tell_death(name, life)
         life.started = now
         life.not_before = now + BACKOFF_S[min(life.deaths, len(BACKOFF_S) - 1)]
         with self._lock:
@@ -116,10 +125,11 @@ class Supervisor:
         return self._schedulers[zlib.crc32(post.encode()) % len(self._schedulers)]
 
 
-def _tell_death(name: str, life: Post) -> None:
+def _tell_death(name: str, life: Post) -> str:
     cause = cause_of_death(life.ref) if life.ref is not None else None
     why = f"{type(cause).__name__}: {cause}" if cause else "not known: it was stopped, or could not be made"
     log.error("actor died", actor=name, times=life.deaths, posts=len(life.posts), why=why, exc_info=cause)
+    return f"its {name} died, and was started anew: {why}"[:300]
 
 
 def _tell(life: Post, message: Any) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 
+from actors import rows
 from actors.fleet.life import FOREVER, Life
 from actors.fleet.supply import view
 from actors.fleet.vm import Vm
 from actors.fleet.want import CloudView, FleetView
-from actors.packing import pack, unpack
+from actors.packing import pack
 from actors.registry import Registry
 from broker.leases import Term
 from broker.table import Place, Put, Row, Table
@@ -28,8 +29,8 @@ def publish(
 ) -> frozenset[str]:
     """Write the views that differ from `before` in more than their time, and note them there. Returns their keys."""
     changed = {key_of(seen): seen for seen in views if not says_same(seen, before.get(key_of(seen)))}
-    rows = [Put(kind="fleet", key=key, body=pack(seen), expected_version=None) for key, seen in changed.items()]
-    table.write(term, rows)
+    puts = [Put(kind="fleet", key=key, body=pack(seen), expected_version=None) for key, seen in changed.items()]
+    table.write(term, puts)
     before.update(changed)
     return frozenset(changed)
 
@@ -55,10 +56,10 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float, life: Lif
 
 
 def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, FleetView]]:
-    rows = table.read("fleet", f"cloud/{cloud}")
-    head = rows.pop(CLOUD, None)
-    views = {queue: unpack(FleetView, row.body) for queue, row in rows.items()}
-    return (unpack(CloudView, head.body) if head else None), views
+    post = f"cloud/{cloud}"
+    found = table.read("fleet", post)
+    head = rows.value(table, CloudView, "fleet", post, found.pop(CLOUD, None))
+    return head, rows.known({queue: rows.value(table, FleetView, "fleet", post, row) for queue, row in found.items()})
 
 
 def view_places(clouds: Iterable[str], queue: str) -> list[Place]:
@@ -66,14 +67,16 @@ def view_places(clouds: Iterable[str], queue: str) -> list[Place]:
     return [("fleet", f"cloud/{cloud}", key) for cloud in clouds for key in (CLOUD, queue)]
 
 
-def views_of(clouds: Iterable[str], rows: Sequence[Row | None]) -> dict[str, tuple[CloudView | None, FleetView | None]]:
+def views_of(
+    table: Table, clouds: Iterable[str], found: Sequence[Row | None]
+) -> dict[str, tuple[CloudView | None, FleetView | None]]:
     """What one queue's scheduler needs to know of its clouds, of the rows at `view_places`."""
     return {
         cloud: (
-            unpack(CloudView, head.body) if head else None,
-            unpack(FleetView, row.body) if row else None,
+            rows.value(table, CloudView, "fleet", f"cloud/{cloud}", head),
+            rows.value(table, FleetView, "fleet", f"cloud/{cloud}", row),
         )
-        for cloud, head, row in zip(clouds, rows[::2], rows[1::2], strict=True)
+        for cloud, head, row in zip(clouds, found[::2], found[1::2], strict=True)
     }
 
 

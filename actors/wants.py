@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from actors import rows
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
-from actors.packing import pack, unpack
+from actors.packing import BadRow, pack, unpack
 from actors.policies.vain import Doubt
 from broker.leases import Term
-from broker.table import Put, Table
+from broker.table import Put, Row, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,7 @@ def standing_row(standing: Standing) -> Put:
 
 
 def read_standing(table: Table, queue: str) -> Standing | None:
-    row = table.get("standing", f"queue/{queue}", "@")
-    return unpack(Standing, row.body) if row else None
+    return rows.get(table, Standing, "standing", f"queue/{queue}", "@")
 
 
 def doubts_row(doubts: tuple[Doubt, ...]) -> Put:
@@ -76,8 +76,8 @@ def doubts_row(doubts: tuple[Doubt, ...]) -> Put:
 
 
 def read_doubts(table: Table, queue: str) -> tuple[Doubt, ...]:
-    row = table.get("doubts", f"queue/{queue}", "@")
-    return unpack(Doubts, row.body).doubts if row else ()
+    found = rows.get(table, Doubts, "doubts", f"queue/{queue}", "@")
+    return found.doubts if found else ()
 
 
 def want_row(want: Want) -> Put:
@@ -86,31 +86,39 @@ def want_row(want: Want) -> Put:
 
 def read_wants(table: Table, queue: str) -> dict[str, Want]:
     """A queue's wants by cloud."""
-    return {cloud: unpack(Want, row.body) for cloud, row in table.read("want", f"queue/{queue}").items()}
+    return rows.read(table, Want, "want", f"queue/{queue}")
 
 
 def wants_of_queues(table: Table, queues: Iterable[str]) -> list[Want]:
-    """All wants of these queues, in one read."""
-    by_post = table.read_many("want", [f"queue/{queue}" for queue in queues])
-    return [unpack(Want, row.body) for rows in by_post.values() for row in rows.values()]
+    """All wants of these queues, in one read. Raises DamagedRow, for a while: without one of them too much is left."""
+    by_post = rows.read_many(table, Want, "want", [f"queue/{queue}" for queue in queues])
+    rows.frozen_while_damaged(table, "want", by_post)
+    return [want for wants in by_post.values() for want in wants.values()]
 
 
 def wants_of_cloud(table: Table, cloud: str, queues: Iterable[str]) -> dict[str, Want]:
     """What each queue wants of a cloud; a queue that never said is absent."""
     names = list(queues)
-    rows = table.get_at_once([("want", f"queue/{queue}", cloud) for queue in names])
-    return {queue: _want(row.body) for queue, row in zip(names, rows, strict=True) if row}
+    found = table.get_at_once([("want", f"queue/{queue}", cloud) for queue in names])
+    return rows.known({queue: _want(table, queue, row) for queue, row in zip(names, found, strict=True)})
+
+
+def _want(table: Table, queue: str, row: Row | None) -> Want | None:
+    try:
+        return _known(row.body) if row else None
+    except BadRow:
+        return rows.value(table, Want, "want", f"queue/{queue}", row)  # which notes it
 
 
 @lru_cache(maxsize=10_000)
-def _want(body: bytes) -> Want:
+def _known(body: bytes) -> Want:
     """Most wants are the same from look to look, and there are hundreds of them."""
     return unpack(Want, body)
 
 
 def read_wishes(table: Table, now: float) -> tuple[Wish, ...]:
     """The wishes that still live, the oldest first."""
-    wishes = [unpack(Wish, body) for body in table.read_once("wish").values()]
+    wishes = rows.once(table, Wish, "wish").values()
     return tuple(sorted((wish for wish in wishes if wish.ends > now), key=lambda wish: (wish.at, wish.id)))
 
 
@@ -131,13 +139,14 @@ def forget_wishes(table: Table, now: float, kept_s: float) -> int:
     without a wish is of a refused wish, or of one that is gone.
     """
     outcomes = read_outcomes(table)
-    wishes = {key: unpack(Wish, body) for key, body in table.read_once("wish").items()}
+    wishes = rows.once(table, Wish, "wish")
     over = {key for key, wish in wishes.items() if wish.ends + kept_s < now}
-    alone = {key for key, outcome in outcomes.items() if key not in wishes and outcome.at + kept_s < now}
+    known = wishes.keys() | {damage.where.field for damage in table.damages.all() if damage.where.key == "once:wish"}
+    alone = {key for key, outcome in outcomes.items() if key not in known and outcome.at + kept_s < now}
     table.delete_once("outcome", over | alone)
     table.delete_once("wish", over)  # last: a host that dies in between leaves a wish, which the next one sees
     return len(over | alone)
 
 
 def read_outcomes(table: Table) -> Mapping[str, Outcome]:
-    return {key: unpack(Outcome, body) for key, body in table.read_once("outcome").items()}
+    return rows.once(table, Outcome, "outcome")

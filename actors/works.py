@@ -5,7 +5,7 @@ Leaving it gives up all posts and touches no VM; its successor takes them again 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +76,7 @@ class Works:
         self._exits = ExitStack()
         self._terms = Terms()
         self._desk = OperatorDesk(config, ground.table, ground.office, ground.clock.now, ground.keepsake.remember)
+        self._registries: Registries | None = None
         self.supervisor = self._supervisor() if serve else None
         self.ownership = self._ownership(host, posts_of(config) if serve else ())
 
@@ -85,6 +86,28 @@ class Works:
             self._exits.callback(self.supervisor.stop)
         self.ownership.start()
         self._exits.callback(self.ownership.stop)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        return self.ownership.held
+
+    def troubles(self) -> list[str]:
+        """What a person should know of this host: its threads, its actors, the posts that they have set aside."""
+        aside = [f"its {actor} has set {post} aside: {why}" for (post, actor), why in self._terms.aside().items()]
+        dead = self.supervisor.troubles() if self.supervisor else []
+        return [*filter(None, [self.ownership.trouble]), *dead, *aside]
+
+    def mend(self, post: str, kinds: Iterable[tuple[str, str]]) -> bool:
+        """Write rows (kind, key; no key: all of it) of a cloud as its registry here knows them."""
+        term = self._terms.get(post)
+        registry = self._registries.kept(term) if term and self._registries else None
+        if term is None or registry is None:
+            return False
+        registry.mend(term, list(kinds))
+        return True
+
+    def take_anew(self, post: str) -> None:
+        self.ownership.take_anew(post)
 
     def stop(self) -> None:
         """Give up all posts, stop the actors, end the child processes. Bounded."""
@@ -123,7 +146,7 @@ class Works:
             self._exits.callback(close)
         chronicle = chronicle_of(config.factory, now)
         self._exits.callback(chronicle.close)
-        registries = Registries(table, config, chronicle)
+        registries = self._registries = Registries(table, config, chronicle)
         board = Noticeboard(config, table, office, now, gauges)
         recipe = adapters.recipe(config)
         accounts = Accounts(config, Allotments(ground.site.client(), ground.site))
@@ -150,6 +173,7 @@ class Works:
             tick_s=factory.tick_s,
             stalled_s=max(2 * factory.ttl_s, 30.0),
             blind_s=BLIND_TTLS * factory.ttl_s,
+            failed=lambda name: self._ground.gauges.thread_failures.labels(name).inc(),
             alone=factory.redis == "embedded",
         )
         return Ownership(

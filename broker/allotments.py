@@ -28,11 +28,13 @@ from typing import Any
 import redis
 
 from broker.connect import Site
+from broker.damage import text_of
 from broker.errors import LeaseLost, reaching
 from broker.leases import NOW, PARSE, Term, leases_key
 
 Amounts = tuple[int, ...]
 MOST = 1 << 40  # so many more when nothing limits them
+ROW = re.compile(r"[0-9]{1,15}( [0-9]{1,15}){0,99}")
 PLACE = re.compile(r"[!-~]{0,400}")
 
 # KEYS: leases, pot. ARGV: post, holder, fence, "own,outside", place, more, "each", "limits" (-1: none), all members.
@@ -48,7 +50,10 @@ if holder ~= ARGV[2] or fence ~= tonumber(ARGV[3]) or expires <= now then
 end
 local function numbers(text)
   local found = {}
-  for number in string.gmatch(text, '-?%d+') do found[#found + 1] = tonumber(number) end
+  for number in string.gmatch(text, '-?%d+') do
+    if #number > 15 then return {} end  -- no amount of ours
+    found[#found + 1] = tonumber(number)
+  end
   return found
 end
 local each, limits = numbers(ARGV[7]), numbers(ARGV[8])
@@ -160,7 +165,7 @@ class Allotments:
         """What each member said, by its post. What cannot be read was not said."""
         with reaching():
             rows: Any = self._client.hgetall(self._key(pot))
-        said = ((member.decode(), _share(row)) for member, row in rows.items())
+        said = ((text_of(member), _share(row)) for member, row in rows.items())
         return {member: share for member, share in said if share}
 
     def _key(self, pot: str) -> str:
@@ -183,7 +188,7 @@ def total(shares: Iterable[Share], kinds: int) -> Amounts:
 
 def _share(row: bytes) -> Share | None:
     text, _, place = row.decode(errors="replace").partition(",")
-    if not text.replace(" ", "").isdigit() or len(text.split()) % 2:
+    if not ROW.fullmatch(text) or len(text.split()) % 2:
         return None
     amounts = tuple(int(number) for number in text.split())
     half = len(amounts) // 2

@@ -181,6 +181,9 @@ class EmbeddedServer:
             client.close()
 
 
+UP = ("MISCONF", "OOM", "LOADING")  # ours, and up: its disk or memory is full, or it reads its rows; commands say which
+
+
 def find(directory: str | Path) -> Address | None:
     """The address of the server that runs for this directory now, or None. For `status` beside `run`.
 
@@ -195,6 +198,8 @@ def find(directory: str | Path) -> Address | None:
     try:
         with reaching():
             client.ping()
+    except Refused as no:
+        return address if any(word in str(no) for word in UP) else None
     except Unreachable:
         return None
     finally:

@@ -55,7 +55,7 @@ class DamagedRow(BrokerError):
     """What stands in a row's place is no row of ours: a foreign hand wrote it. A person must look."""
 
     def __init__(self, kind: str, post: str, key: str) -> None:
-        super().__init__(f"{kind} {key} of {post} does not read as a row: remove it, and let the post adopt")
+        super().__init__(f"{kind} {key} of {post} does not read as a row; see `apf doctor rows`")
         self.kind, self.post, self.key = kind, post, key
 
 

@@ -9,12 +9,14 @@ compares it, so an empty store at the very first start counts as lost as well.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from broker.connect import Site
+from broker.damage import Infirmary, Where
 from broker.errors import reaching
 
 
@@ -45,9 +47,22 @@ class Generation:
     """Watches for loss of data. Not shared between threads."""
 
     def __init__(self, client: redis.Redis, site: Site) -> None:
-        self._client = client
+        self._client, self._site = client, site
         self._key = site.key("generation")
         self._known: tuple[str, str] | None = None
+
+    def mend(self, keys: Mapping[str, bytes]) -> list[str]:
+        """Set aside those of `keys` (name: type) that have another type, and this one's own; where there were any, take
+        the generation away, so that every host sees a loss. Returns what was set aside. Raises Unreachable.
+        """
+        infirmary = Infirmary(self._client, self._site)
+        wrong = [key for key, kind in {**keys, "generation": b"string"}.items() if infirmary.foreign(key, kind)]
+        for key in wrong:
+            infirmary.set_aside(Where(key=key))
+        if wrong:
+            with reaching():
+                self._client.delete(self._key)
+        return wrong
 
     def check(self) -> Same | Restarted | Lost:
         """Look once. The first look is Lost if it had to make the key. Raises Unreachable."""
@@ -58,7 +73,7 @@ class Generation:
             pipe.get(self._key)
             pipe.info("server")
             answer: Any = pipe.execute()
-        generation, run_id = answer[1].decode(), str(answer[2]["run_id"])
+        generation, run_id = answer[1].decode(errors="backslashreplace"), str(answer[2]["run_id"])
         before, self._known = self._known, (generation, run_id)
         if before is None:
             seen = "there was no generation key: a first start, or all is lost"

@@ -5,6 +5,8 @@ itself into a hash. One round trip also answers with the time and everyone who b
 the same clock. A host's name is `host#incarnation`, and each process start is a new incarnation: a host that was
 restarted is another host, and its old terms are not its own.
 
+A beat of the future, or what does not read as a host, is a foreign hand's: it is nobody's beat.
+
 Absence is only used to share work; who holds a post is for the leases to say.
 """
 
@@ -31,7 +33,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4]
   redis.call('HDEL', KEYS[2], gone)
 end
 local answer = {t[1], t[2]}
-local live = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.6f', now - ARGV[3]), '+inf', 'WITHSCORES')
+local live = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.6f', now - ARGV[3]), now + ARGV[3], 'WITHSCORES')
 for i = 1, #live, 2 do
   answer[#answer + 1] = live[i]
   answer[#answer + 1] = live[i + 1]
@@ -49,7 +51,7 @@ def new_incarnation() -> str:
 class HostInfo(BaseModel):
     """What a host says of itself. A newer host's extra fields are ignored, so that versions can be mixed."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     host: str = Field(pattern=r"^[!-\"$-~]{1,150}$")  # printable, without space and '#'
     incarnation: str = Field(pattern=r"^[A-Za-z0-9]{1,32}$")
@@ -58,6 +60,7 @@ class HostInfo(BaseModel):
     declines: tuple[str, ...] = ()  # posts that it leaves to others for a while, if there are such
     started_at: float  # Redis seconds
     config_generation: int | None = None
+    troubles: tuple[str, ...] = ()  # what a person should know of it: threads that fail, posts that it set aside
 
     @property
     def name(self) -> str:
@@ -110,7 +113,7 @@ class Hosts:
             pipe.hgetall(self._keys[1])
             time, beats, infos = pipe.execute()
         now = _seconds(time)
-        return _live_of(((name, at, infos.get(name, b"")) for name, at in beats if now - at < within_s), now)
+        return _live_of(((name, at, infos.get(name, b"")) for name, at in beats if abs(now - at) < within_s), now)
 
     def leave(self, info: HostInfo) -> None:
         """Stop counting as alive, at once."""

@@ -13,6 +13,8 @@ The rules it keeps:
   moment *before* the request was sent. A frozen or cut-off holder stops by itself before another may begin.
 - A release keeps the fence, so the next term's is larger.
 - One script call renews all terms of a host.
+- What does not read as a lease, or as one that ends in time, may have been anybody's: nobody takes its post for one
+  TTL, in which whoever held it stops by himself. The first that asks for the post sees to it, and it stops nobody.
 
 Kept in one hash, `{prefix}leases`: post -> "fence holder since_ms expires_ms" (holder "-" when released).
 """
@@ -26,19 +28,27 @@ from typing import Any
 import redis
 
 from broker.connect import Site
+from broker.damage import text_of
 from broker.errors import reaching
 
 TRUSTED_PART = 0.8  # of the TTL
 POST = re.compile(r"[!-~]{1,200}")  # printable ASCII without spaces: 'cloud/private'
-HOLDER = re.compile(r"[!-~]{2,200}")  # 'host#incarnation'; one character alone, "-", stands for nobody
+HOLDER = re.compile(r"[!-~]{2,200}")  # 'host#incarnation'; "-" stands for nobody, "?" for somebody that is not known
+LEASE = re.compile(r"([0-9]{1,15}) ([!-~]{1,200}) ([0-9]{1,15}) ([0-9]{1,15})")
 
 NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 PARSE = """
+local function read_lease(text)
+  local fence, holder, since, expires = string.match(text or '', '^(%d+) (%S+) (%d+) (%d+)$')
+  if not fence or #fence > 15 or #since > 15 or #expires > 15 or tonumber(expires) > now + 7200000 then return end
+  return tonumber(fence), holder, tonumber(since), tonumber(expires)
+end
 local function lease(post)
   local text = redis.call('HGET', KEYS[1], post)
   if not text then return 0, '-', 0, 0 end
-  local fence, holder, since, expires = string.match(text, '^(%d+) (%S+) (%d+) (%d+)$')
-  return tonumber(fence), holder, tonumber(since), tonumber(expires)
+  local fence, holder, since, expires = read_lease(text)
+  if not fence then return 0, '?', 0, now, true end
+  return fence, holder, since, expires
 end
 local function keep(post, fence, holder, since, expires)
   redis.call('HSET', KEYS[1], post, string.format('%.0f %s %.0f %.0f', fence, holder, since, expires))
@@ -50,7 +60,11 @@ ACQUIRE = (
     NOW
     + PARSE
     + """
-local fence, holder, since, expires = lease(ARGV[1])
+local fence, holder, since, expires, damaged = lease(ARGV[1])
+if damaged then
+  holder, expires = '?', now + ARGV[3]
+  keep(ARGV[1], now, holder, now, expires)
+end
 if holder ~= '-' and holder ~= ARGV[2] and expires > now then return {0, fence, holder, expires - now} end
 fence = math.max(fence + 1, now)
 keep(ARGV[1], fence, ARGV[2], now, now + ARGV[3])
@@ -62,15 +76,18 @@ return {1, fence}
 # -> the lost ones only: {which, counted from 0, fence, holder, ms left}
 RENEW = (
     NOW
+    + PARSE
     + """
 local until_ms, lost, which = string.format(' %.0f', now + ARGV[1]), {}, 0
 for post, holder, fence in string.gmatch(ARGV[2], '(%S+) (%S+) (%d+)\\n') do
   local text = redis.call('HGET', KEYS[1], post) or '0 - 0 0'
-  local fence_now, holder_now, since, expires = string.match(text, '^(%d+) (%S+) (%d+) (%d+)$')
-  if holder == holder_now and fence == fence_now and tonumber(expires) > now then
-    redis.call('HSET', KEYS[1], post, fence .. ' ' .. holder .. ' ' .. since .. until_ms)
+  local fence_now, holder_now, since, expires = read_lease(text)
+  if not fence_now then
+    lost[#lost + 1] = {which, 0, '?', 0}
+  elseif holder == holder_now and tonumber(fence) == fence_now and expires > now then
+    redis.call('HSET', KEYS[1], post, string.format('%.0f %s %.0f', fence_now, holder, since) .. until_ms)
   else
-    lost[#lost + 1] = {which, tonumber(fence_now), holder_now, tonumber(expires) - now}
+    lost[#lost + 1] = {which, fence_now, holder_now, expires - now}
   end
   which = which + 1
 end
@@ -80,7 +97,8 @@ return lost
 
 # KEYS: leases. ARGV: post, holder, fence. -> 1 if it was held by this term
 RELEASE = (
-    PARSE
+    NOW
+    + PARSE
     + """
 local fence, holder = lease(ARGV[1])
 if holder ~= ARGV[2] or fence ~= tonumber(ARGV[3]) then return 0 end
@@ -185,7 +203,9 @@ class Leases:
 
     def _acquired(self, post: str, answer: Any, asked: float) -> Term | Held:
         if not answer[0]:
-            return Held(post=post, by=answer[2].decode(), fence=answer[1], expires_in_s=answer[3] / 1000)
+            return Held(
+                post=post, by=answer[2].decode(errors="replace"), fence=answer[1], expires_in_s=answer[3] / 1000
+            )
         return Term(post=post, holder=self.holder, fence=answer[1], trusted_until=self._trust(asked))
 
     def renew(self, terms: Iterable[Term]) -> Renewal:
@@ -217,14 +237,21 @@ class Leases:
             return [bool(answer) for answer in pipe.execute()]
 
     def owners(self) -> list[Owner]:
-        """All posts that were ever held, by name. Raises Unreachable."""
+        """All posts that were ever held, by name, without what is damaged. Raises Unreachable."""
+        return [owner for owner in self._owners() if isinstance(owner, Owner)]
+
+    def damaged(self) -> dict[str, bytes]:
+        """What does not read as a lease, by its post. Raises Unreachable."""
+        return dict(one for one in self._owners() if not isinstance(one, Owner))
+
+    def _owners(self) -> list[Owner | tuple[str, bytes]]:
         with reaching():
             pipe = self._client.pipeline(transaction=True)
             pipe.hgetall(self._keys[0])
             pipe.time()
             leases, (seconds, microseconds) = pipe.execute()
         now_ms = seconds * 1000 + microseconds // 1000
-        return [_owner(post.decode(), text.decode().split(" "), now_ms) for post, text in sorted(leases.items())]
+        return [_owner(text_of(post), text, now_ms) or (text_of(post), text) for post, text in sorted(leases.items())]
 
     def _ttl_ms(self) -> int:
         return round(self.ttl_s * 1000)
@@ -238,8 +265,12 @@ def leases_key(site: Site) -> str:
     return site.key("leases")
 
 
-def _owner(post: str, fields: Sequence[str], now_ms: int) -> Owner:
-    fence, holder, since_ms, expires_ms = fields
+def _owner(post: str, text: bytes, now_ms: int) -> Owner | None:
+    """None for what is no lease of ours."""
+    found = LEASE.fullmatch(text.decode(errors="replace"))
+    if not found or not POST.fullmatch(post) or int(found[4]) > now_ms + 7_200_000:
+        return None
+    fence, holder, since_ms, expires_ms = found.groups()
     left_ms = int(expires_ms) - now_ms
     free = holder == "-" or left_ms <= 0
     return Owner(
@@ -254,6 +285,8 @@ def _owner(post: str, fields: Sequence[str], now_ms: int) -> Owner:
 def _seen(fence: int, holder: bytes, left_ms: int) -> str:
     if holder == b"-":
         return f"free, its last fence was {fence}"
+    if holder == b"?":
+        return "damaged: what stands there is no lease"
     if left_ms <= 0:
-        return f"expired, last held by {holder.decode()} with fence {fence}"
-    return f"held by {holder.decode()} with fence {fence}"
+        return f"expired, last held by {holder.decode(errors='replace')} with fence {fence}"
+    return f"held by {holder.decode(errors='replace')} with fence {fence}"

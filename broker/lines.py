@@ -14,6 +14,7 @@ from typing import Any
 import redis
 
 from broker.connect import Site
+from broker.damage import text_of
 from broker.errors import reaching
 from broker.table import lines_key
 
@@ -41,8 +42,8 @@ class Lines:
         while True:
             with reaching():
                 found: Any = self._client.xrange(stream, min=start, count=PIECE)
-            for name, fields in found:
-                yield Line(at=int(name.split(b"-")[0]) / 1000, key=fields[b"k"].decode(), body=fields[b"b"])
+            for name, fields in (one for one in found if {b"k", b"b"} <= one[1].keys()):  # a foreign line is none
+                yield Line(at=int(name.split(b"-")[0]) / 1000, key=text_of(fields[b"k"]), body=fields[b"b"])
             if len(found) < PIECE:
                 return
             start = f"({found[-1][0].decode()}"

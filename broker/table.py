@@ -14,6 +14,10 @@ The rules it keeps:
 A version is 1 for a new row and grows by 1 with each write. A row that is deleted and put again starts at 1:
 do not reuse keys whose versions travel in mail.
 
+What does not read as a row is left out and noted (`Table.damages`): it spoils nothing beside it. A put that names no
+version writes over it, and what stood there goes to the hash `{prefix}aside`. A key of another type refuses all writes,
+since all its rows are gone: its post's holder sets it aside and begins anew; a stream of lines goes aside by itself.
+
 Rows that many may write, but once only (an operator's wish, its outcome), are not fenced: `put_once`.
 
 What a row was before is not in it. So a change may come with a line of history (`Append`), written in the same Lua
@@ -27,17 +31,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+import redis.exceptions as said
+import structlog
 
 from broker.connect import Site
+from broker.damage import ASIDE, SHORT, Damages, Where, printable, text_of
 from broker.errors import BrokerError, DamagedRow, LeaseLost, StaleRow, reaching
 from broker.leases import NOW, PARSE, POST, Term, leases_key
 
 KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
+DIGITS = 15  # of versions and fences: what is longer was not written by us
+AHEAD_MS = 365 * 24 * 3_600_000  # a fence so far in the future was not written by us
 MOST_CHANGES = 10_000  # in one call; Redis answers nobody else meanwhile (measured: 1,000 take 18 ms, 10,000 0.4 s)
 
-# KEYS: leases, then one hash, or stream of lines, for each kind. ARGV: post, holder, fence, then two for each change:
-# "put|delete|append, index of its hash in KEYS, expected version or -, key" with spaces between, and the body. For an
-# append the expected version is "most lines:seconds kept".
+# KEYS: leases, what is set aside, then one hash, or stream of lines, for each kind. ARGV: post, holder, fence, how the
+# keys of streams begin, then two for each change: "put|delete|append, index of its hash in KEYS, expected version or -,
+# key" with spaces between, and the body. For an append the expected version is "most lines:seconds kept".
 # -> {0, versions} | {1, fence, holder, ms left}: no lease | {2, which change, version seen}: stale
 #    | {3, which, fence seen}: newer than ours | {4, which}: not a row
 WRITE = (
@@ -48,9 +57,18 @@ local fence, holder, since, expires = lease(ARGV[1])
 if holder ~= ARGV[2] or fence ~= tonumber(ARGV[3]) or expires <= now then
   return {1, fence, holder, expires - now}
 end
-local changes, versions, seen = {}, {}, {}
-for i = 4, #ARGV, 2 do
-  local which = (i - 4) / 2
+for i = 3, #KEYS do
+  local type, ours = redis.call('TYPE', KEYS[i]).ok, string.find(KEYS[i], ARGV[4], 1, true) == 1 and 'stream' or 'hash'
+  if type ~= 'none' and type ~= ours then
+    if ours == 'hash' then return {5, KEYS[i]} end
+    local name = string.format('%s:%.0f:%s', KEYS[2], now, KEYS[i])
+    redis.call('RENAME', KEYS[i], name)
+    redis.call('HSET', KEYS[2], name, 'a whole key')
+  end
+end
+local changes, versions, seen, garbage = {}, {}, {}, {}
+for i = 5, #ARGV, 2 do
+  local which = (i - 5) / 2
   local what, index, expected, key = string.match(ARGV[i], '^(%l+) (%d+) (%S+) (.*)$')
   local hash, place = KEYS[tonumber(index)], index .. ' ' .. key
   local version = seen[place]
@@ -63,9 +81,14 @@ for i = 4, #ARGV, 2 do
       version = 0
       if row then
         local v, f = string.match(row, '^(%d+) (%d+)\\n')
-        if not v then return {4, which} end
-        version = tonumber(v)
-        if tonumber(f) > fence then return {3, which, tonumber(f)} end
+        if v and (#v > 15 or #f > 15 or tonumber(f) > now + AHEAD) then v = nil end
+        if not v and expected ~= '-' then return {4, which} end
+        if not v then
+          garbage[hash .. ' ' .. key] = row
+        else
+          version = tonumber(v)
+          if tonumber(f) > fence then return {3, which, tonumber(f)} end
+        end
       end
     end
     if expected ~= '-' and tonumber(expected) ~= version then return {2, which, version} end
@@ -75,17 +98,20 @@ for i = 4, #ARGV, 2 do
     changes[which + 1] = {hash, key}
   end
 end
+for place, row in pairs(garbage) do
+  redis.call('HSET', KEYS[2], string.format('%s %.0f', place, now), row)
+end
 local told = {}
 for which, change in ipairs(changes) do
   local version = versions[which]
   if version < 0 then
     local most, kept = string.match(change[3], '^(%d+):(%d+)$')
-    redis.call('XADD', change[1], 'MAXLEN', '~', most, '*', 'k', change[2], 'b', ARGV[2 * which + 3])
+    redis.call('XADD', change[1], 'MAXLEN', '~', most, '*', 'k', change[2], 'b', ARGV[2 * which + 4])
     told[change[1]] = tonumber(kept)
     versions[which] = 0
   elseif version > 0 then
     local head = string.format('%.0f %.0f\\n', version, fence)
-    redis.call('HSET', change[1], change[2], head .. ARGV[2 * which + 3])
+    redis.call('HSET', change[1], change[2], head .. ARGV[2 * which + 4])
   else
     redis.call('HDEL', change[1], change[2])
   end
@@ -96,13 +122,24 @@ for stream, kept in pairs(told) do
 end
 return {0, versions}
 """
-)
+).replace("AHEAD", str(AHEAD_MS))
 
 
 # KEYS: hashes. ARGV: a key for each. -> of each hash its row, or nil
-EACH = "local rows = {} for i, hash in ipairs(KEYS) do rows[i] = redis.call('HGET', hash, ARGV[i]) end return rows"
+# a table with `err` would end the script
+EACH = """
+local rows = {}
+for i, hash in ipairs(KEYS) do
+  local row = redis.pcall('HGET', hash, ARGV[i])
+  if type(row) == 'table' then row = {'damaged'} end
+  rows[i] = row
+end
+return rows
+"""
 
 Place = tuple[str, str, str]  # of a row: kind, post, key
+
+log = structlog.get_logger("table")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +150,11 @@ class Row:
     version: int
     fence: int
     body: bytes
+
+    @property
+    def packed(self) -> bytes:
+        """As it stands in Redis."""
+        return b"%d %d\n%b" % (self.version, self.fence, self.body)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +192,7 @@ class Table:
 
     def __init__(self, client: redis.Redis, site: Site) -> None:
         self._client, self._site = client, site
+        self.damages = Damages()
         self._write, self._each = client.register_script(WRITE), client.register_script(EACH)
 
     def read(self, kind: str, post: str) -> dict[str, Row]:
@@ -163,17 +206,12 @@ class Table:
             pipe = self._client.pipeline(transaction=False)
             for post in names:
                 pipe.hgetall(self._rows_key(kind, post))
-            answers = pipe.execute()
-        return {
-            post: {key.decode(): _row(kind, post, key.decode(), packed) for key, packed in answer.items()}
-            for post, answer in zip(names, answers, strict=True)
-        }
+            answers = pipe.execute(raise_on_error=False)
+            return {post: self._rows_of(kind, post, answer) for post, answer in zip(names, answers, strict=True)}
 
     def get(self, kind: str, post: str, key: str) -> Row | None:
         """One row, or None."""
-        with reaching():
-            packed: Any = self._client.hget(self._rows_key(kind, post), key)
-        return None if packed is None else _row(kind, post, key, packed)
+        return self.get_many([(kind, post, key)])[0]
 
     def get_many(self, places: Sequence[Place]) -> list[Row | None]:
         """As `get` for each (kind, post, key), in one round trip and in order. Not one moment."""
@@ -181,8 +219,8 @@ class Table:
             pipe = self._client.pipeline(transaction=False)
             for kind, post, key in places:
                 pipe.hget(self._rows_key(kind, post), key)
-            answers = pipe.execute()
-        return _rows(places, answers)
+            answers = pipe.execute(raise_on_error=False)
+            return self._rows(places, answers)
 
     def get_at_once(self, places: Sequence[Place]) -> list[Row | None]:
         """As `get_many`, all of one moment, and in a part of its time: a tenth for a thousand. Needs the right to run
@@ -194,7 +232,7 @@ class Table:
             answers: Any = self._each(
                 keys=[self._rows_key(kind, post) for kind, post, _ in places], args=[key for *_, key in places]
             )
-        return _rows(places, answers)
+        return self._rows(places, answers)
 
     def write(self, term: Term, changes: Sequence[Put | Delete | Append]) -> list[int]:
         """Do all changes, in order, or none; return the new version of each (0: deleted, or a line).
@@ -207,15 +245,19 @@ class Table:
         if not changes:
             return []
         holds = dict.fromkeys((isinstance(change, Append), change.kind) for change in changes)
-        keys = [leases_key(self._site)]
+        keys = [leases_key(self._site), self._site.key(ASIDE)]
         for line, kind in holds:
             keys.append(lines_key(self._site, kind, term.post) if line else self._rows_key(kind, term.post))
-        place = {hold: index + 2 for index, hold in enumerate(holds)}  # Lua counts from 1, and 1 is the leases
-        args: list[Any] = [term.post, term.holder, term.fence]
+        place = {hold: index + 3 for index, hold in enumerate(holds)}  # Lua counts from 1, and has two before
+        args: list[Any] = [term.post, term.holder, term.fence, self._site.key("lines") + ":"]
         for change in changes:
             args += _arguments(change, place[isinstance(change, Append), change.kind])
         with reaching():
             answer: Any = self._write(keys=keys, args=args)
+        if answer[0] == 5:
+            kind = text_of(answer[1]).removeprefix(self._site.key("rows", "")).partition(":")[0]
+            self._not_a_hash(Where(key=f"rows:{kind}:{term.post}"), said.ResponseError("WRONGTYPE"))
+            raise DamagedRow(kind, term.post, "key")
         if answer[0] != 0:
             raise _refusal(answer, term, changes)
         return list(answer[1])
@@ -228,7 +270,12 @@ class Table:
     def read_once(self, kind: str) -> dict[str, bytes]:
         """All write-once rows of a kind, by key."""
         with reaching():
-            rows: Any = self._client.hgetall(self._once_key(kind))
+            try:
+                rows: Any = self._client.hgetall(self._once_key(kind))
+            except said.ResponseError as no:
+                rows = self._not_a_hash(Where(key=f"once:{kind}"), no)
+        for key in [key for key in rows if not _is_text(key)]:
+            self.damaged(kind, "", text_of(key), "its key is no text", rows.pop(key))
         return {key.decode(): body for key, body in rows.items()}
 
     def get_once(self, kind: str, key: str) -> bytes | None:
@@ -239,12 +286,49 @@ class Table:
 
     def delete_once(self, kind: str, keys: Iterable[str]) -> int:
         """Forget write-once rows; return how many there were."""
-        names = list(keys)
+        names = [key.encode(errors="surrogateescape") for key in keys]
         if not names:
             return 0
         with reaching():
             gone: Any = self._client.hdel(self._once_key(kind), *names)
         return int(gone)
+
+    def damaged(self, kind: str, post: str, key: str, why: str, raw: bytes | None) -> None:
+        """Note that a row, or (no post) a write-once row, cannot be read."""
+        place = Where(key=f"rows:{kind}:{post}" if post else f"once:{kind}", field=key)
+        if self.damages.note(place, why, raw):
+            log.error("row cannot be read", place=printable(str(place)), why=printable(why)[:SHORT])
+
+    def _rows_of(self, kind: str, post: str, answer: Any) -> dict[str, Row]:
+        if isinstance(answer, Exception):
+            answer = self._not_a_hash(Where(key=f"rows:{kind}:{post}"), answer)
+        rows = ((key, self._row(kind, post, key, packed)) for key, packed in answer.items())
+        return {text_of(key): row for key, row in rows if row}
+
+    def _rows(self, places: Sequence[Place], answers: Sequence[Any]) -> list[Row | None]:
+        rows: list[Row | None] = []
+        for (kind, post, key), packed in zip(places, answers, strict=True):
+            if isinstance(packed, list):
+                packed = said.ResponseError("WRONGTYPE")
+            if isinstance(packed, Exception):
+                self._not_a_hash(Where(key=f"rows:{kind}:{post}"), packed)
+                packed = None
+            rows.append(None if packed is None else self._row(kind, post, key.encode(errors="surrogateescape"), packed))
+        return rows
+
+    def _row(self, kind: str, post: str, key: bytes, packed: bytes) -> Row | None:
+        row = _row(text_of(key), packed) if _is_text(key) else None
+        if row is None:
+            self.damaged(kind, post, text_of(key), "it does not read as a row", packed)
+        return row
+
+    def _not_a_hash(self, where: Where, answer: Exception) -> dict[bytes, bytes]:
+        """Of a key with another type nothing is known."""
+        if not str(answer).startswith("WRONGTYPE"):
+            raise answer
+        if self.damages.note(where, "the key has a type that is not ours"):
+            log.error("key cannot be read", place=str(where), why="it has a type that is not ours")
+        return {}
 
     def _rows_key(self, kind: str, post: str) -> str:
         return self._site.key("rows", _known(kind), _post(post))
@@ -270,15 +354,20 @@ def _known(kind: str) -> str:
     return kind
 
 
-def _rows(places: Sequence[Place], answers: Sequence[bytes | None]) -> list[Row | None]:
-    return [None if packed is None else _row(*place, packed) for place, packed in zip(places, answers, strict=True)]
+def _is_text(key: bytes) -> bool:
+    try:
+        key.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _row(kind: str, post: str, key: str, packed: bytes) -> Row:
+def _row(key: str, packed: bytes) -> Row | None:
+    """None for what is no row of ours."""
     head, _, body = packed.partition(b"\n")
     version, _, fence = head.partition(b" ")
-    if not (version.isdigit() and fence.isdigit()):
-        raise DamagedRow(kind, post, key)
+    if not (version.isdigit() and fence.isdigit() and len(version) <= DIGITS and len(fence) <= DIGITS):
+        return None
     return Row(key=key, version=int(version), fence=int(fence), body=body)
 
 

@@ -2,9 +2,9 @@
 
 It runs until SIGTERM, then gives up its posts. The log goes to stderr, one JSON object a line.
 
-SIGUSR1 makes the next look of the actor that is named in the file `CONFIG.kill-actor` raise: an exception that nobody
-expected, so that the supervisor has to start the actor anew. APF_TEST_CLOCK_AHEAD_S sets the time of day that Python
-sees so many seconds ahead.
+SIGUSR1 makes the actor that is named in the file `CONFIG.kill-actor` raise outside of any post's look: an exception
+that nobody expected, so that the supervisor has to start the actor anew. APF_TEST_CLOCK_AHEAD_S sets the time of day
+that Python sees so many seconds ahead.
 """
 
 import logging
@@ -14,11 +14,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from actors.app import Host
+from actors.cli_run import STOP_S, end_in
 from actors.config_file import load
 from actors.serving import Serving
 
@@ -40,23 +40,23 @@ def main(config: str, name: str, posts: str = "*") -> None:
     if AHEAD_S:
         now = time.time
         time.time = lambda: now() + AHEAD_S
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    signal.signal(signal.SIGTERM, lambda *_: (over.set(), end_in(STOP_S)))
     signal.signal(signal.SIGUSR1, lambda *_: _doomed.add(Path(f"{config}.kill-actor").read_text().strip()))
-    Serving._look_at = _look_at  # type: ignore[method-assign]
+    Serving._look_at_due = _look_at_due  # type: ignore[method-assign]
     with Host(load(config), name, posts):
         while not over.wait(1.0):  # a signal that comes right before a wait is seen after it
             pass
 
 
-_doomed: set[str] = set()  # titles of actors whose next look raises, once
-_sane = Serving._look_at
+_doomed: set[str] = set()  # titles of actors that raise at their next tick, once
+_sane = Serving._look_at_due
 
 
-def _look_at(self: Serving, seat: Any) -> None:
+def _look_at_due(self: Serving) -> None:
     if self.title in _doomed:
         _doomed.discard(self.title)
         raise RuntimeError("asked for by a test")
-    _sane(self, seat)
+    _sane(self)
 
 
 if __name__ == "__main__":

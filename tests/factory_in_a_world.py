@@ -241,7 +241,8 @@ class Factory:
         ]
         wrong += [line for line in steps_back(written(self.redis.directory, self.site)) if line not in self.forgiven]
         for host in self.hosts.values():
-            wrong += [f"{host.name}: actor {line['actor']} died" for line in host.said("actor died")]
+            for bad in ("actor died", "post set aside", "thread failed"):
+                wrong += [f"{host.name}: {line}" for line in host.said(bad)]
         if wrong:
             raise Broken("\n".join(wrong) + "\n" + self.story())
 

@@ -58,6 +58,10 @@ class Kept:
         return bool(below) or self.ended()
 
 
+class NotEnded(AssertionError):
+    """A host that was told to stop went on: a finding, whatever was away from it. It was ended by force."""
+
+
 class HostProcess:
     """`directory` gets its log (`NAME.log`, over all its lives). Each start is a new incarnation of one name."""
 
@@ -106,7 +110,7 @@ class HostProcess:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """SIGTERM; returns when it has ended, which must not take long."""
+        """SIGTERM; returns when it has ended, which must not take long. Raises NotEnded."""
         self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
@@ -145,7 +149,12 @@ class HostProcess:
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
         processes.send(self.pid, number)
-        self._process.wait(STOP_LIMIT_S)
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired as late:
+            processes.send(self.pid, signal.SIGKILL)
+            self._process.wait(STOP_LIMIT_S)
+            raise NotEnded(f"{self.name} did not end within {STOP_LIMIT_S:g} s after {number.name}") from late
 
 
 def _fits(seen: Any, wanted: Any) -> bool:

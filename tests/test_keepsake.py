@@ -28,6 +28,9 @@ def document(site: Site) -> Document:
     return Document(site.client(), site, "config")
 
 
+OURS = b'{"rhythm": {}}'
+
+
 def lose_all(site: Site) -> None:
     client = site.client()
     client.delete(*client.scan_iter(site.prefix + "*"))
@@ -87,12 +90,12 @@ def test_a_lost_configuration_is_put_back_with_its_number_by_whoever_comes_first
 
 def test_an_older_configuration_is_replaced_by_what_was_seen(table: Table, document: Document) -> None:
     document.replace(b"old", 0, "ada")
-    assert Keepsake(table, document).newer(Edition(number=3, body=b"new", by="bob", at=NOW)) is None
-    assert document.read() == Edition(number=3, body=b"new", by="bob", at=NOW)
+    assert Keepsake(table, document).newer(Edition(number=3, body=OURS, by="bob", at=NOW)) is None
+    assert document.read() == Edition(number=3, body=OURS, by="bob", at=NOW)
 
 
 def test_a_newer_configuration_is_told(table: Table, document: Document) -> None:
-    document.replace(b"one", 0, "ada")
+    document.replace(OURS, 0, "ada")
     assert Keepsake(table, document).newer(None) == document.read()
     assert Keepsake(table, document).newer(document.read()) is None
 

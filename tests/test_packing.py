@@ -30,7 +30,7 @@ KINDS_AND_CLASSES = (*KINDS, JobClass)
 
 # What msgpack can carry: numbers of 64 bits, text that is Unicode.
 st.register_type_strategy(int, st.integers(min_value=-(2**63), max_value=2**63 - 1))
-st.register_type_strategy(float, st.floats(allow_nan=False))
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
 @pytest.mark.parametrize("kind", KINDS_AND_CLASSES, ids=lambda kind: kind.__name__)

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
 
+from actors import serving
 from actors.calls import Calls
 from actors.gauges import Gauges
-from actors.serving import Hold, Seat, Serving, Terms
+from actors.rounds import Rounds
+from actors.serving import Hold, Seat, Serving, Terms, Tick
 from actors.supervisor import Supervisor
 from broker.leases import Term
 from tests.late import within
@@ -18,14 +20,14 @@ POST = "pool/local"
 
 
 class Falls(Serving):
-    """Dies at its first look, as an actor with a mistake in it does."""
+    """Dies at its first message, as an actor with a mistake in what serves all posts does."""
 
     title = "monitor"
 
     def interval_s(self, seat: Seat) -> float:
         return 0.0
 
-    def begin(self, seat: Seat, term: Term) -> Any:
+    def _receive(self, message: Any) -> None:
         raise KeyError("a mistake in the code")
 
     def look(self, seat: Seat, term: Term) -> None: ...
@@ -61,3 +63,84 @@ def test_the_line_that_says_that_an_actor_died_says_what_of(terms: Terms) -> Non
     assert isinstance(death["exc_info"], KeyError)
     assert death["exc_info"].__traceback__ is not None, "the traceback says where"
     assert life.ref is not first
+
+
+class FailsAt(Serving):
+    """One of its posts fails at each look, until it is well; the others do not."""
+
+    title = "monitor"
+    bad = "pool/bad"
+    well = False
+    seen: ClassVar[list[str]] = []
+
+    def interval_s(self, seat: Seat) -> float:
+        return 0.0
+
+    def begin(self, seat: Seat, term: Term) -> Any:
+        return {}
+
+    def look(self, seat: Seat, term: Term) -> None:
+        self.seen.append(seat.post)
+        if seat.post == self.bad and not FailsAt.well:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a mistake of one post")
+
+
+def test_a_post_that_fails_by_what_nobody_expected_is_set_aside_alone_and_told_until_it_is_well(
+    terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms.put(Term(post=FailsAt.bad, holder="a#1", fence=1, trusted_until=time.monotonic() + 1_000))
+    monkeypatch.setattr(serving, "ASIDE_S", (0.05, 0.2))
+    calls, gauges = Calls(4), Gauges()
+    ref = FailsAt.start(terms, calls, gauges)
+    ref.tell(Hold(post=FailsAt.bad))
+    ref.tell(Hold(post=POST))
+
+    def ticked(true: Callable[[], bool]) -> bool:
+        ref.tell(Tick())
+        return true()
+
+    until(lambda: ticked(lambda: FailsAt.seen.count(POST) > 20), "the other post is served")
+    until(lambda: ticked(lambda: FailsAt.seen.count(FailsAt.bad) > 1), "it is tried again")
+    assert FailsAt.seen.count(FailsAt.bad) < FailsAt.seen.count(POST)
+    assert ref.is_alive()
+    ((where, why),) = terms.aside().items()
+    assert where == (FailsAt.bad, "monitor")
+    assert "a mistake of one post" in why
+    assert "times in a row" in why
+    FailsAt.well = True
+    until(lambda: ticked(lambda: not terms.aside()), "it is served again")
+    ref.stop()
+    calls.close()
+
+
+def test_a_death_is_a_trouble_that_the_host_tells(terms: Terms) -> None:
+    calls, gauges = Calls(4), Gauges()
+    supervisor = Supervisor({"monitor": lambda: Falls.start(terms, calls, gauges)}, gauges)
+    supervisor.round()
+    life = supervisor._lives["monitor"]
+    first = life.ref
+    assert first is not None
+    first.tell(Hold(post=POST))
+    until(lambda: not first.is_alive(), "it dies")
+    assert supervisor.troubles() == []
+    life.not_before = 0.0
+    supervisor.round()
+    assert "its monitor died, and was started anew: KeyError" in supervisor.troubles()[0]
+    supervisor.stop()
+    calls.close()
+
+
+def test_a_thread_whose_round_fails_lives_on_and_tells_it_until_a_round_succeeds() -> None:
+    fails, failed = [True], []
+
+    def round() -> None:
+        if fails[0]:
+            raise ValueError("a round that nobody expected to fail")
+
+    rounds = Rounds("config", round, 0.05, failed.append, most_s=0.1)
+    rounds.start()
+    until(lambda: len(failed) > 2, "it goes on")
+    assert "its thread config fails" in rounds.trouble
+    fails[0] = False
+    until(lambda: not rounds.trouble, "it is well again")
+    assert rounds.stop(5.0)

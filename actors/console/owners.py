@@ -16,7 +16,7 @@ from rich.text import Text
 
 from actors.config import Config
 from actors.console.status_model import Part
-from actors.console.store import served, store
+from actors.console.store import edition_of, served, store
 from actors.posts import posts_of
 from broker.hosts import FORGET_S, Live
 from broker.leases import Owner
@@ -63,7 +63,7 @@ class Owners(Part):
 def read(config: Config) -> Owners:
     """Raises NotRunning, NoSecret, Unreachable."""
     with store(config) as rows:
-        edition = rows.document.read()
+        edition = edition_of(rows)
         owners = {owner.post: owner for owner in rows.leases.owners()}
         lives = rows.hosts.live(within_s=FORGET_S)
     known = posts_of(served(config, edition))

@@ -1,11 +1,17 @@
-"""/metrics for Prometheus and /healthz for whoever restarts hosts, on one port."""
+"""/metrics for Prometheus and /healthz for whoever restarts hosts, on one port.
+
+Whoever reaches the port may open connections and say nothing: so a few are answered at once, each has a few seconds to
+ask and to read its answer, and what comes beyond that is closed unheard.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from socket import SHUT_RDWR
+from threading import BoundedSemaphore, Thread, Timer
 from typing import Any
 
 import structlog
@@ -14,7 +20,49 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from actors.config import Console
 from actors.gauges import Gauges
 
+AT_ONCE = 8  # connections
+PATIENCE_S = 5.0  # for one whole request
+
 log = structlog.get_logger("console")
+
+
+class _Server(ThreadingHTTPServer):
+    """At most AT_ONCE threads; a connection that is not done after PATIENCE_S is closed."""
+
+    daemon_threads = True
+
+    def __init__(self, where: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = BoundedSemaphore(AT_ONCE)
+        super().__init__(where, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        over = Timer(PATIENCE_S, _cut, (request,))  # a byte now and then would outlive any time limit of a single read
+        over.daemon = True
+        over.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            over.cancel()
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked is gone, or was too slow."""
+        log.debug("request not answered", exc_info=True)
+
+
+def _cut(connection: Any) -> None:
+    with suppress(OSError):
+        connection.shutdown(SHUT_RDWR)
 
 
 class ConsoleServer:
@@ -22,14 +70,14 @@ class ConsoleServer:
 
     def __init__(self, config: Console, gauges: Gauges, health: Callable[[], dict[str, Any]]) -> None:
         self._config, self._gauges, self._health = config, gauges, health
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     def start(self) -> int:
         """The port that it answers on; 0 when it is turned off, or the port is taken (the factory runs without)."""
         if not self._config.listen:
             return 0
         try:
-            self._server = ThreadingHTTPServer((self._config.listen, self._config.port), self._handler())
+            self._server = _Server((self._config.listen, self._config.port), self._handler())
         except OSError as taken:
             where = f"{self._config.listen}:{self._config.port}"
             log.error("no console", where=where, why=str(taken), hint="set [factory.console] port, or 0 for a free one")
@@ -46,6 +94,8 @@ class ConsoleServer:
         gauges, health = self._gauges, self._health
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = PATIENCE_S
+
             def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._answer(200, CONTENT_TYPE_LATEST, generate_latest(gauges.registry))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from actors import applying
+from actors import applying, rows
 from actors.accounts import use_of
 from actors.config import Config
 from actors.console.status_model import (
@@ -25,14 +25,13 @@ from actors.console.status_model import (
     WantStatus,
     WishStatus,
 )
-from actors.console.store import with_served
+from actors.console.store import known_edition, with_served
 from actors.console.troubles import troubles
 from actors.fleet.joined import beyond, far_short, short
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import CloudView
 from actors.joined_rows import read_joined
 from actors.notices import AGAIN_S, LOOKED
-from actors.packing import unpack
 from actors.posts import posts_of
 from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
 from actors.registry import read_vms
@@ -42,6 +41,7 @@ from actors.wants import Standing, read_standing, read_wants, read_wishes
 from actors.where import site_of
 from broker.allotments import Allotments, Share
 from broker.clock import RedisClock
+from broker.damage import printable
 from broker.dead_letters import DeadLetters
 from broker.document import Document
 from broker.errors import Refused
@@ -74,7 +74,7 @@ class Reader:
 
     def read(self) -> Status:
         """Of all that the file names and of all that hosts serve: a cloud that it leaves out may still have VMs."""
-        config = self._config = with_served(self._file, self._document.read())
+        config = self._config = with_served(self._file, known_edition(self._document, self._table))
         table = self._table
         now = self._clock.sync()
         vms = sorted(read_vms(table, config.clouds), key=lambda vm: (vm.cloud, vm.born, vm.id))
@@ -94,9 +94,17 @@ class Reader:
             dead_letters=self._dead.count(),
             accounts=tuple(self._account(name, vms) for name in config.accounts),
         )
-        return status.model_copy(
-            update={"troubles": troubles(status, config, [*vms, *self._unknown()], self._intents())}
-        )
+        others, intents = self._unknown(), self._intents()
+        status = status.model_copy(update={"damaged": tuple(self._damaged())})
+        return status.model_copy(update={"troubles": troubles(status, config, [*vms, *others], intents)})
+
+    def _damaged(self) -> Iterator[str]:
+        """All that was read until now and could not be. What was mended since is forgotten: the next look notes it."""
+        for one in self._table.damages.all():
+            yield printable(f"{one.where}: {one.why}")
+        self._table.damages.forget([one.where for one in self._table.damages.all()])
+        for post in self._leases.damaged():
+            yield printable(f"leases {post}: it does not read as a lease")
 
     def _unknown(self) -> list[Vm]:
         """VMs of clouds that a host once held and that no configuration names any more: nobody watches them."""
@@ -106,10 +114,10 @@ class Reader:
     def _intents(self) -> list[Intent]:
         """None for a user of Redis who may not read them (a dashboard): the worker's token stands in them."""
         try:
-            rows = self._table.read_many("intent", [f"cloud/{name}" for name in self._config.clouds])
+            found = rows.read_many(self._table, Intent, "intent", [f"cloud/{name}" for name in self._config.clouds])
         except Refused:
             return []
-        return [unpack(Intent, row.body) for of_cloud in rows.values() for row in of_cloud.values()]
+        return [intent for of_cloud in found.values() for intent in of_cloud.values()]
 
     def _live(self, now: float) -> Iterator[HostStatus]:
         for live in self._hosts.live(within_s=self._config.factory.ttl_s):
@@ -120,6 +128,7 @@ class Reader:
                 posts=info.posts,
                 started_at=info.started_at,
                 beat_age_s=live.age_s,
+                troubles=tuple(printable(one) for one in info.troubles),
             )
 
     def _posts(self) -> Iterator[PostStatus]:
@@ -222,8 +231,7 @@ class Reader:
                 yield _source(f"cloud/{name} notices", notices.at, notices.failed, AGAIN_S, now)
 
     def _head(self, kind: str, post: str, type_: type[H]) -> H:
-        row = self._table.get(kind, post, HEAD)
-        return unpack(type_, row.body) if row else type_()
+        return rows.get(self._table, type_, kind, post, HEAD) or type_()
 
 
 def drains_wait(vms: Iterable[Vm]) -> Iterator[str]:

@@ -16,13 +16,17 @@ class Part(BaseModel):
 
 
 class HostStatus(Part):
-    """One `apf run` that is alive: it showed itself `beat_age_s` ago. `posts`: the patterns of those that it takes."""
+    """One `apf run` that is alive: it showed itself `beat_age_s` ago. `posts`: the patterns of those that it takes.
+
+    `troubles`: what it says is wrong with itself: threads that fail, actors that died, posts that it has set aside.
+    """
 
     name: str
     version: str
     posts: tuple[str, ...]
     started_at: float
     beat_age_s: float
+    troubles: tuple[str, ...] = ()
 
 
 class PostStatus(Part):
@@ -181,6 +185,7 @@ class Status(Part):
     vms: tuple[VmStatus, ...]
     dead_letters: int
     accounts: tuple[AccountStatus, ...] = ()
+    damaged: tuple[str, ...] = ()  # values in Redis that this look came across and could not read, and why
 
     @property
     def usd_per_hour(self) -> float:

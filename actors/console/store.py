@@ -14,8 +14,10 @@ from actors.config import Config
 from actors.where import site_of
 from broker.clock import RedisClock
 from broker.connect import Site
+from broker.damage import Infirmary, Where
 from broker.dead_letters import DeadLetters
 from broker.document import Document, Edition
+from broker.errors import DamagedRow
 from broker.hosts import Hosts
 from broker.leases import Leases
 from broker.lines import Lines
@@ -35,6 +37,7 @@ class Store:
     hosts: Hosts
     leases: Leases
     dead: DeadLetters
+    infirmary: Infirmary
     document: Document
 
 
@@ -52,6 +55,7 @@ def store(config: Config) -> Iterator[Store]:
             hosts=Hosts(client, site),
             leases=Leases(client, site, _LOOKER, config.factory.ttl_s),
             dead=DeadLetters(client, site),
+            infirmary=Infirmary(client, site),
             document=Document(client, site, applying.NAME),
         )
     finally:
@@ -82,7 +86,20 @@ def with_served(config: Config, edition: Edition | None) -> Config:
 def clouds_known(config: Config, rows: Store) -> tuple[str, ...]:
     """The clouds of the file, of what the hosts serve, and those that a host ever held: rows may stand there still."""
     held = [owner.post.partition("/")[2] for owner in rows.leases.owners() if owner.post.startswith("cloud/")]
-    return tuple(dict.fromkeys((*config.clouds, *served(config, rows.document.read()).clouds, *held)))
+    return tuple(dict.fromkeys((*config.clouds, *served(config, edition_of(rows)).clouds, *held)))
+
+
+def edition_of(rows: Store) -> Edition | None:
+    """The active configuration; None where there is none, or what stands there cannot be read (it is noted)."""
+    return known_edition(rows.document, rows.table)
+
+
+def known_edition(document: Document, table: Table) -> Edition | None:
+    try:
+        return document.read()
+    except DamagedRow as bad:
+        table.damages.note(Where(key=f"document:{applying.NAME}"), str(bad))
+        return None
 
 
 def author() -> str:

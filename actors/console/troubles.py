@@ -24,6 +24,7 @@ LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --rea
 RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --vm {} --reason WHY"
 VAIN = "what the pool says against it: condor_q -better-analyze JOB"
 SHAPE = "say in [clouds.{}] shape what its VMs are, or start larger ones; apf check --live CONFIG asks the cloud"
+MOST_DAMAGED = 10  # that are told one by one
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -31,7 +32,7 @@ def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterabl
     """The worst first."""
     all_vms = list(vms)
     found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(all_vms, config, status.at)]
-    found += [*_unwatched(all_vms, config), *_shapes(status)]
+    found += [*_damaged(status), *_unwatched(all_vms, config), *_shapes(status)]
     found += _launches(intents, status.at)
     if config.factory.shadow:
         found.append(_odd("this is a shadow: it starts, drains and ends nothing, whatever it wants"))
@@ -43,11 +44,22 @@ def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterabl
 
 
 def _hosts(status: Status) -> Iterator[Trouble]:
+    for host in status.hosts:
+        for one in host.troubles:
+            yield _bad(f"host {host.name}: {one}", "see its log; the rest of the factory goes on")
     free = [post.post for post in status.posts if not post.holder]
     if not status.hosts:
         yield _bad("no host is alive: nothing is started, nothing is ended", "start one: apf run CONFIG")
     elif free:
         yield _odd(f"nobody holds {_some(free)}", "does a host take such posts? see --posts, and the hosts' logs")
+
+
+def _damaged(status: Status) -> Iterator[Trouble]:
+    todo = "its writer writes it anew where it can; what stays: apf doctor rows CONFIG"
+    for one in status.damaged[:MOST_DAMAGED]:
+        yield _bad(f"a value in Redis cannot be read: {one}", todo)
+    if len(status.damaged) > MOST_DAMAGED:
+        yield _bad(f"{len(status.damaged) - MOST_DAMAGED} more values in Redis cannot be read", todo)
 
 
 def _sources(status: Status) -> Iterator[Trouble]:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actors import rows
 from actors.config import Config
 from actors.config_mistakes import did_you_mean
 from actors.console.status import drains_wait
 from actors.fleet.vm import Vm
 from actors.fleet.want import Want
-from actors.packing import unpack
 from actors.readings import HEAD, DemandHead
 from actors.registry import read_vms
 from actors.wants import Standing, read_standing, read_wants
@@ -31,8 +31,7 @@ def queue_story(config: Config, table: Table, queue: str, now: float) -> Rendera
     """`now`: Redis seconds. Raises NotKnown, Unreachable."""
     if queue not in config.queues:
         raise NotKnown(f"there is no queue {queue!r}; {did_you_mean(queue, config.queues)}")
-    row = table.get("demand", f"pool/{config.queues[queue].pool}", HEAD)
-    head = unpack(DemandHead, row.body) if row else DemandHead()
+    head = rows.get(table, DemandHead, "demand", f"pool/{config.queues[queue].pool}", HEAD) or DemandHead()
     standing = read_standing(table, queue)
     if standing is None:
         return Text(f"queue {queue}: nothing was decided yet; does a host hold queue/{queue}? see `apf status`")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actors import rows as parsed
 from actors.chronicle import read_moments
 from actors.config import Config
 from actors.config_mistakes import did_you_mean
@@ -20,7 +21,6 @@ from actors.console.why import NotKnown as NotKnown
 from actors.console.why import ago, clock, queue_story
 from actors.fleet.history import Moment
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
-from actors.packing import unpack
 from actors.registry import read_vms
 from actors.wants import read_wants
 from broker.errors import Refused
@@ -74,8 +74,8 @@ def told(config: Config, rows: Store, name: str, vm: str) -> RenderableType:
         if vm:
             raise
         raise NotKnown(f"there is no queue {name!r}; {did_you_mean(name, config.queues)}. And {unknown}") from unknown
-    row = rows.table.get("vm", f"cloud/{story.cloud}", story.vm)
-    return screen(story, unpack(Vm, row.body) if row else None, rows.now)
+    vm_row = parsed.get(rows.table, Vm, "vm", f"cloud/{story.cloud}", story.vm)
+    return screen(story, vm_row, rows.now)
 
 
 def read(config: Config, rows: Store, name: str) -> VmStory:
@@ -225,10 +225,9 @@ def _of_row(table: Table, vm: Vm) -> Iterator[MomentLine]:
 def _intent(table: Table, vm: Vm) -> Intent | None:
     """None for a user of Redis who may not read it (a dashboard): the worker's token stands in it."""
     try:
-        row = table.get("intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
+        return parsed.get(table, Intent, "intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
     except Refused:
         return None
-    return unpack(Intent, row.body) if row else None
 
 
 def _row_line(at: float, now: str, why: str, evidence: tuple[str, ...] = (), decision: str = "") -> MomentLine:

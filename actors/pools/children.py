@@ -202,7 +202,12 @@ class _Child:
 
     def __init__(self, module: str, settings: tuple[Any, ...]) -> None:
         life_read, self._life = os.pipe()
-        self._reply, reply_write = os.pipe()
+        try:
+            self._reply, reply_write = os.pipe()
+        except OSError:
+            os.close(life_read)
+            os.close(self._life)
+            raise
         with suppress(OSError):  # a smaller pipe works too
             _set_pipe_size(self._reply)
         program = "from actors.pools.child import main; main()"
@@ -217,6 +222,10 @@ class _Child:
                 env=_environment(),
                 start_new_session=True,
             )
+        except BaseException:  # no memory, no process, no descriptor left: what is ours already must not stay
+            os.close(self._life)
+            os.close(self._reply)
+            raise
         finally:
             os.close(life_read)
             os.close(reply_write)

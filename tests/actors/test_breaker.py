@@ -50,7 +50,7 @@ def test_three_vms_that_never_join_close_the_cloud_and_all_its_jobs_go_elsewhere
     three_never_join(stage)
     assert "3 of 3 VMs with image ami-1 never joined" in stage.closed()
     rules = rules_of(config("ami-1"), "atlas")
-    seen = views_of(["private"], stage.table.get_many(view_places(["private"], "atlas")))
+    seen = views_of(stage.table, ["private"], stage.table.get_many(view_places(["private"], "atlas")))
     (standing,) = standings(
         rules.queue, rules.clouds, {c: f for c, (_, f) in seen.items()}, {c: v for c, (v, _) in seen.items()}, {}, 0.0
     )

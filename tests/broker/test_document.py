@@ -4,7 +4,7 @@ import pytest
 
 from broker.connect import Site
 from broker.document import Document, Edition
-from broker.errors import StaleRow
+from broker.errors import DamagedRow, StaleRow
 
 
 @pytest.fixture
@@ -46,3 +46,42 @@ def test_the_one_before_is_kept(document: Document) -> None:
     assert (before.number, before.body, before.by) == (1, b"one", "ada")
     document.put_back(Edition(number=7, body=b"seven", by="host", at=1.0))
     assert document.before() is None
+
+
+GARBAGE = ({"number": "garbage"}, {"number": "nan"}, {"number": "1e300"}, {"number": "9" * 5_000}, {"number": ""})
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_what_is_no_edition_is_named_and_put_back_by_whoever_knows_it(
+    document: Document, site: Site, garbage: dict[str, str]
+) -> None:
+    document.replace(b"one", expected=0, by="ada")
+    seen = document.read()
+    assert seen is not None
+    site.client().hset(site.key("document", "config"), mapping=garbage)
+    for ask in (document.number, document.read):
+        with pytest.raises(DamagedRow, match="config"):
+            ask()
+    document.mend(seen)
+    assert document.read() == seen
+    assert len(document.infirmary.aside()) == 1
+
+
+def test_a_document_of_another_type_is_named_and_put_back(document: Document, site: Site) -> None:
+    document.replace(b"one", expected=0, by="ada")
+    seen = document.read()
+    assert seen is not None
+    site.client().delete(site.key("document", "config"))
+    site.client().lpush(site.key("document", "config"), "garbage")
+    with pytest.raises(DamagedRow, match="config"):
+        document.number()
+    document.mend(seen)
+    assert document.read() == seen
+
+
+def test_an_author_or_a_time_that_cannot_be_read_spoils_nothing_else(document: Document, site: Site) -> None:
+    document.replace(b"one", expected=0, by="ada")
+    site.client().hset(site.key("document", "config"), mapping={"by": b"\xff", "at": "nan"})  # type: ignore[arg-type]
+    edition = document.read()
+    assert edition is not None
+    assert (edition.number, edition.body, edition.at) == (1, b"one", 0.0)

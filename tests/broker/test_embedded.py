@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,3 +212,23 @@ def test_a_password_shows_in_no_text_of_an_address(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path) as server:
         assert server.address.password
         assert server.address.password not in f"{server.address!r} {server.address} {server.address.client()!r}"
+
+
+def test_a_server_whose_disk_is_full_is_up_and_says_so_to_whoever_asks_further(tmp_path: Path) -> None:
+    full = b"-MISCONF Errors writing to the AOF file: No space left on device\r\n"
+    with EmbeddedServer(tmp_path):
+        pass  # the directory is as it is made
+    (tmp_path / "redis.sock").unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "redis.sock"))
+        server.listen()
+        threading.Thread(target=_refusing, args=(server, full), daemon=True).start()
+        assert find(tmp_path) is not None
+
+
+def _refusing(server: socket.socket, answer: bytes) -> None:
+    """Takes every password, and refuses whatever else is asked, as a Redis that cannot write does."""
+    connection, _ = server.accept()
+    while asked := connection.recv(65_536):
+        for command in asked.split(b"*")[1:]:
+            connection.sendall(b"+OK\r\n" if b"AUTH" in command or b"CLIENT" in command else answer)

@@ -159,3 +159,31 @@ def test_names_that_the_store_could_misread_are_refused(site: Site, name: str) -
         leases(site).acquire(name)
     with pytest.raises(ValueError, match="allowed"):
         leases(site, holder=name)
+
+
+GARBAGE = (b"garbage", b"", b"\xff\xfe", b"1 a#1 nan inf", b"1 a#1 0 " + b"9" * 15, b"9" * 400 + b" a#1 0 0", b"1 2 3")
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_what_is_no_lease_is_nobodys_for_one_ttl_and_then_free_and_stops_no_other(site: Site, garbage: bytes) -> None:
+    host, other = leases(site, ttl_s=0.2), leases(site, "b#2")
+    held = acquired(leases(site), "queue/well"), acquired(leases(site), "queue/atlas")
+    site.client().hset(site.key("leases"), "queue/atlas", garbage)
+    renewal = leases(site).renew(held)
+    assert [term.post for term in renewal.renewed] == ["queue/well"]
+    assert [lost.term.post for lost in renewal.lost] == ["queue/atlas"]
+    assert [owner.post for owner in other.owners()] == ["queue/well"]
+    assert other.damaged() == {"queue/atlas": garbage}
+    assert isinstance(host.acquire("queue/atlas"), Held)  # whoever held it may still trust his term
+    assert other.damaged() == {}
+    deadline = time.monotonic() + 5
+    while isinstance(got := host.acquire("queue/atlas"), Held):
+        assert time.monotonic() < deadline
+    assert got.fence > held[1].fence
+
+
+def test_leases_of_posts_that_are_none_are_passed_over(site: Site) -> None:
+    site.client().hset(site.key("leases"), mapping={b"\xff x": b"1 a#1 0 0", b"cloud/zzz": b"garbage"})
+    assert leases(site).owners() == []
+    assert len(leases(site).damaged()) == 2
+    assert isinstance(leases(site).acquire("queue/atlas"), Term)

@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.connect import Site
+from broker.damage import Infirmary, Where
 from broker.errors import DamagedRow, LeaseLost, StaleRow
 from broker.leases import Leases, Term
-from broker.table import Delete, Put, Row, Table
+from broker.table import Append, Delete, Put, Row, Table
 from tests.late import within
 
 POST = "cloud/private"
@@ -113,13 +114,61 @@ def test_a_row_with_a_newer_fence_refuses_an_older_writer(site: Site) -> None:
         table.write(held, [Put(kind="vm", key="v1", body=b"", expected_version=None)])
 
 
-def test_what_is_no_row_is_named_and_never_overwritten(site: Site) -> None:
+GARBAGE = (b"garbage", b"", b"\xff\xfe\n", b"1\n", b"nan inf\nx", b"9" * 5_000 + b" 1\nx", b"1 " + b"9" * 16 + b"\nx")
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_what_is_no_row_is_named_and_left_out_and_what_stands_beside_it_is_read(site: Site, garbage: bytes) -> None:
     table, held = Table(site.client(), site), term(site)
-    site.client().hset(site.key("rows", "vm", POST), "v1", "garbage")
-    with pytest.raises(DamagedRow, match="vm v1 of cloud/private"):
-        table.read("vm", POST)
-    with pytest.raises(DamagedRow, match="vm v1"):
-        table.write(held, [Put(kind="vm", key="v1", body=b"", expected_version=None)])
+    table.write(held, [Put(kind="vm", key="v0", body=b"good", expected_version=0)])
+    site.client().hset(site.key("rows", "vm", POST), "v1", garbage)
+    assert list(table.read("vm", POST)) == ["v0"]
+    assert [str(one.where) for one in table.damages.all()] == ["rows:vm:cloud/private v1"]
+
+
+def test_what_is_no_row_is_written_over_by_its_writer_and_can_be_had_again(site: Site) -> None:
+    table, held = Table(site.client(), site), term(site)
+    site.client().hset(site.key("rows", "vm", POST), "v1", b"gar\xffbage")
+    with pytest.raises(DamagedRow, match="vm v1"):  # a change that names a version was decided on something else
+        table.write(held, [Put(kind="vm", key="v1", body=b"", expected_version=0)])
+    table.write(held, [Put(kind="vm", key="v1", body=b"well", expected_version=None)])
+    row = table.get("vm", POST, "v1")
+    assert row is not None
+    assert (row.body, row.version) == (b"well", 1)
+    assert list(site.client().hgetall(site.key("aside")).values()) == [b"gar\xffbage"]
+
+
+def test_a_key_of_another_type_spoils_its_own_post_alone_until_it_is_set_aside(site: Site) -> None:
+    table, held = Table(site.client(), site), term(site)
+    site.client().set(site.key("rows", "vm", POST), "garbage")
+    site.client().hset(site.key("rows", "vm", "cloud/other"), "v2", "1 1\ngood")
+    assert {post: list(rows) for post, rows in table.read_many("vm", [POST, "cloud/other"]).items()} == {
+        POST: [], "cloud/other": ["v2"],
+    }  # fmt: skip
+    assert [row and row.key for row in table.get_at_once([("vm", POST, "v1"), ("vm", "cloud/other", "v2")])] == [
+        None, "v2",
+    ]  # fmt: skip
+    line = Append(kind="vm", key="v1", body=b"told", most=10, kept_s=60)
+    site.client().hset(site.key("lines", "vm", POST), "a", "b")
+    put = Put(kind="vm", key="v1", body=b"well", expected_version=None)
+    with pytest.raises(DamagedRow, match="vm key of cloud/private"):
+        table.write(held, [put, line])
+    assert Infirmary(site.client(), site).set_aside(Where(key=f"rows:vm:{POST}"))
+    table.write(held, [put, line])
+    assert list(table.read("vm", POST)) == ["v1"]
+    assert len(Infirmary(site.client(), site).aside()) == 2
+
+
+def test_what_is_set_aside_is_out_of_the_way_and_named(site: Site) -> None:
+    table, infirmary = Table(site.client(), site), Infirmary(site.client(), site)
+    site.client().hset(site.key("rows", "vm", POST), b"v\xff", "garbage")
+    assert table.read("vm", POST) == {}
+    (damage,) = infirmary.still(table.damages.all())
+    assert infirmary.set_aside(damage.where)
+    assert not infirmary.set_aside(damage.where)
+    assert infirmary.still(table.damages.all()) == []
+    assert len(infirmary.aside()) == 1
+    assert site.client().hgetall(site.key("rows", "vm", POST)) == {}
 
 
 def test_ten_thousand_rows_are_written_and_read_in_two_calls(site: Site) -> None:

@@ -46,6 +46,8 @@ COMMANDS = (
     ("owners",),
     ("owners", "--json"),
     ("wishes", "--all"),
+    ("doctor", "rows"),
+    ("doctor", "rows", "--set-aside"),
     ("dead", "list"),
     ("dead", "show", "all"),
     ("dead", "replay", "all"),
@@ -100,7 +102,8 @@ def test_no_command_sends_what_others_wrote(hostile: FactoryFile, words: tuple[s
         patched = patch.object(cli, screen, Screen(width=250, force_terminal=terminal, stderr=screen == "err"))
         patched.start()
     try:
-        result = CliRunner().invoke(app, [words[0], str(hostile.path), *words[1:]], input="n\n")
+        at = 2 if words[0] == "doctor" else 1  # what it is to look at comes first
+        result = CliRunner().invoke(app, [*words[:at], str(hostile.path), *words[at:]], input="n\n")
     finally:
         patch.stopall()
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception

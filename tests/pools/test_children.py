@@ -176,3 +176,18 @@ def test_kill_9_of_the_host_leaves_no_child_even_one_that_hangs_with_the_lock_he
         assert not any(is_gone(pid) for pid in pids)
         os.kill(host.pid, signal.SIGKILL)
     until(lambda: all(is_gone(pid) for pid in pids), "no child is left", 5)
+
+
+def test_a_child_that_cannot_be_started_leaves_no_descriptor_behind(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    for _ in range(20):
+        with pytest.raises(OSError, match="temporarily"):
+            lane.call("echo", 1)
+    assert len(set(os.listdir("/proc/self/fd")) - before) <= 1  # the listing's own
+    monkeypatch.undo()

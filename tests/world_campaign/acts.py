@@ -19,6 +19,7 @@ from actors.post_office import OPERATOR
 from actors.works import _mailboxes
 from actors.world_link import WorldAway, WorldRefused
 from broker.errors import BrokerError
+from tests.factory_process import NotEnded
 from tests.world_campaign.faults import WORLD, Fault
 from tests.world_campaign.played import Played
 from tests.world_campaign.stage import CampaignHost, Stage
@@ -89,7 +90,11 @@ class Acts:
         self._take(fault, lambda host: host.kill())
 
     def _host_stop(self, fault: Fault) -> None:
-        self._take(fault, lambda host: host.stop())
+        try:
+            self._take(fault, lambda host: host.stop())
+        except NotEnded as finding:
+            self._say(f"      {finding}")
+            self._played.not_ended.append(str(finding))
 
     def _host_freeze(self, fault: Fault) -> None:
         self._take(fault, lambda host: host.freeze())

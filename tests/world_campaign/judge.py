@@ -61,6 +61,7 @@ def judge(stage: Stage, played: Played) -> Verdict:
         *_idled(stage, record),
         *_unheeded(record["vms"], played),
         *([f"left: {line}" for line in stage.world("left")[:20]] if played.wrong else []),
+        *played.not_ended,
         *_died(stage),
     ]
     return Verdict(
@@ -157,4 +158,5 @@ def _unheeded(vms: list[Any], played: Played) -> list[str]:
 
 
 def _died(stage: Stage) -> list[str]:
-    return [f"an actor died: {line}" for line in stage.log_lines() if line.get("event") == "actor died"]
+    bad = ("actor died", "post set aside", "thread failed")
+    return [f"{line['event']}: {line}" for line in stage.log_lines() if line.get("event") in bad]

@@ -214,7 +214,7 @@ class Campaign:
         table = self._stage.table
         startds = startds_head(table, "local")
         listings = [listing_head(table, cloud) for cloud in self._stage.config.clouds]
-        demands = [demand_of("local", table.get_many(demand_places("local", queue))) for queue in QUEUES]
+        demands = [demand_of(table, "local", table.get_many(demand_places("local", queue))) for queue in QUEUES]
         return (
             all(head.at > at and not head.failed for head in listings)
             and startds.at > at

@@ -20,6 +20,7 @@ class Played:
     most_alive: int = 0
     wrong: str = ""
     stopped: bool = False  # before its end, since a promise was broken already
+    not_ended: list[str] = field(default_factory=list)  # hosts that were told to stop, and went on
     killed_by_operator: set[str] = field(default_factory=set)
 
     @property
