@@ -16,22 +16,27 @@ A password never shows in `str` or `repr`, nor in an error. User and password ar
 are asked without, and let those who only ask do so (deploy/redis/sentinel.conf).
 """
 
+from __future__ import annotations
+
 import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
-from kombu.connection import Connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from broker.errors import BadUrl
 from broker.master import MasterConnection, MasterTlsConnection
-from broker.redis_transport import GuardedSentinelTransport, GuardedSocketTransport, GuardedTransport, Park
+
+if TYPE_CHECKING:  # kombu takes as long to load as all of `apf status`, which sends no mail
+    from kombu.connection import Connection
+
+    from broker.redis_transport import Park
 
 SOCKET_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 2
@@ -139,6 +144,10 @@ class Address:
         """As `connection`, with more transport options."""
         if not self.holds_rows:
             return self._amqp()
+        from kombu.connection import Connection
+
+        from broker.redis_transport import GuardedSentinelTransport, GuardedSocketTransport, GuardedTransport
+
         tls = self._tls() if self.scheme in TLS else False
         options = _kombu_settings() | options
         if self.by_sentinel:
@@ -191,6 +200,8 @@ class Address:
         return plain | ({"ssl": True} | self._tls() if self.scheme in TLS else {})
 
     def _amqp(self) -> Connection:
+        from kombu.connection import Connection
+
         host, port = self.nodes[0]
         return Connection(
             transport="pyamqp",

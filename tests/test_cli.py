@@ -318,3 +318,13 @@ def test_a_kill_asks_back(config: Path) -> None:
     result = apf("kill", config, "--cloud", "private", "--reason", "x", given="n\n")
     assert result.exit_code == 1
     assert "are lost" in said(result)
+
+
+def test_a_command_that_sends_no_mail_does_not_load_what_mail_and_clouds_need() -> None:
+    heavy = ("kombu", "boto3", "botocore", "matplotlib", "pykka")
+    script = (
+        "import sys; import actors.cli, actors.console.status, actors.console.status_watch;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
