@@ -29,6 +29,7 @@ from broker.leases import Term
 from broker.table import Table
 
 AGAIN_S = 20.0  # a cloud's view that says the same is written again after this long
+MOST_SUSPECTS, MOST_SAID = 5, 300  # of a cloud in its view; characters of each
 
 
 class Noticeboard:
@@ -97,6 +98,7 @@ class Noticeboard:
             breaker=told,
             full=told or registry.account.why,
             unmarked=registry.unmarked,
+            suspects=_some(registry.suspects),
             account_used=registry.account.used,
             family_used=registry.account.family_used,
         )
@@ -105,6 +107,12 @@ class Noticeboard:
         seen = registry.published.get(CLOUD)
         if seen and now - seen.at > AGAIN_S:
             registry.published[CLOUD] = replace(seen, cloud="")  # differs from any view
+
+
+def _some(suspects: Mapping[str, str]) -> tuple[str, ...]:
+    """The first few, and how many more: a view is read by every scheduler."""
+    told = [suspects[key][:MOST_SAID] for key in sorted(suspects)]
+    return (*told[:MOST_SUSPECTS], *([f"and {len(told) - MOST_SUSPECTS} more"] if told[MOST_SUSPECTS:] else []))
 
 
 def concerned(

@@ -94,6 +94,7 @@ class Registry:
         self.account = UNLIMITED  # what its account and its sibling shapes still allow, as the submitter was last told
         self.stopped = ""  # the operator's freeze: nothing is done here at all
         self.unmarked = ""  # why holds do not stand on their instances too
+        self.suspects: dict[str, str] = {}  # by VM id: what else answers or advertises in its place
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out of service, not to be replaced
         self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views

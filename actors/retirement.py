@@ -85,6 +85,7 @@ class Retirement(Acts):
             self._do(seat, registry, now)
         kept = {vm.id for vm in not_replaced(registry.vms(), wishes)}
         seat.state.sightings.forget(registry.forget(term, now, kept))
+        registry.suspects = self._suspects(seat, registry)
         self._board.show(term, registry)
         seat.state.quiet = not any(vm.alive for vm in registry.vms())
 
@@ -99,6 +100,14 @@ class Retirement(Acts):
         registry.learn(term, joined)
         promised = shape_of(self._config.clouds[registry.cloud])
         self._gauges.shape_short.labels(registry.cloud).set(far_short(promised, registry.joined))
+
+    def _suspects(self, seat: Seat, registry: Registry) -> dict[str, str]:
+        """By VM id, what else answers or advertises in the place of one that lives."""
+        wrong: dict[str, str] = seat.state.wrong
+        alive = {vm.id for vm in registry.vms() if vm.alive}
+        for ended in wrong.keys() - alive:
+            del wrong[ended]
+        return {key: why for key, why in (seat.state.sightings.doubtful() | wrong).items() if key in alive}
 
     # --- what follows
 

@@ -29,7 +29,7 @@ from actors.fleet.vm import Vm
 from actors.freeze_file import FreezeFile, FrozenHere
 from actors.gauges import Gauges
 from actors.noticeboard import Noticeboard
-from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
+from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused, PoolWrong
 from actors.registry import Registries, Registry
 from actors.retiring import Verdict, Verified
 from actors.rules import deadlines_of
@@ -66,6 +66,7 @@ class CloudSeat:
         default_factory=set
     )  # ids of VMs that were written down so, and no end call was made yet
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
+    wrong: dict[str, str] = field(default_factory=dict)  # VM id -> what answered in its place
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
 
@@ -239,6 +240,7 @@ class Acts(Serving):
         registry.change(term, [(before, after) for before, after, _ in found], because=because)
         for before, _, _ in found:
             seat.state.pauses.pop(before.id, None)
+            seat.state.wrong.pop(before.id, None)
             seat.state.verified.add(before.id)
 
     def _end_asked(self, seat: Seat, vm: Vm) -> None:
@@ -278,11 +280,14 @@ class Acts(Serving):
 
         def then(got: Any) -> None:
             if isinstance(got, tuple):
-                there, ended = got
+                there, jobs, ended = got
                 for vm in vms:
                     if vm.id in there:
                         self._joined_after_all(seat, vm, there[vm.id])
-                self._ended(seat, [vm for vm in vms if vm.id not in there], ended)
+                    elif vm.id in jobs:
+                        why = f"VM {vm.id} ({vm.instance_id}) never joined, but schedds have {jobs[vm.id]} jobs there"
+                        self._failed(seat, vm, PoolWrong(why))
+                self._ended(seat, [vm for vm in vms if vm.id not in there and vm.id not in jobs], ended)
             else:
                 self._ended(seat, vms, got)
 
@@ -346,6 +351,8 @@ class Acts(Serving):
     def _failed(self, seat: Seat, vm: Vm, error: Any) -> None:
         if isinstance(error, PoolDenied):
             log.error("pool denies us", vm=vm.id, why=str(error))
+        if isinstance(error, PoolWrong):
+            seat.state.wrong[vm.id] = str(error)
         if isinstance(error, CloudError):
             self._gauges.errors.labels(vm.cloud, type(error).__name__).inc()
         if not isinstance(error, (PoolError, CloudError, FrozenHere)):
@@ -356,6 +363,7 @@ class Acts(Serving):
         """An answer about a VM, and what was seen in it. If its row moved on meanwhile, the next look decides anew."""
         term = self.terms.need(seat.post)
         seat.state.pauses.pop(before.id, None)
+        seat.state.wrong.pop(before.id, None)
         because = {after.id: Because(evidence=(saw,))} if saw else {}
         self._registries.of(term).change(term, [(before, after)], because=because)
 

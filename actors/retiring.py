@@ -1,8 +1,9 @@
 """The calls that retire a VM, as they run off the actors' threads. Each asks before it acts, and each may be repeated.
 
 A host may have died right after a call: so a drain is asked for only where the startd does not show ours yet, and a VM
-is ended only on an answer of the startd itself that is seconds old. When the startd does not answer, its job may still
-run: then all schedds, read completely, must say that they have none there.
+is ended only on an answer of the startd itself that is seconds old. Whoever holds a worker's token can forge that, and
+when the startd does not answer, its job may still run: so before every end all schedds, read completely, must say that
+they have no job there.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from enum import StrEnum
 
 from actors.clouds.port import Cloud, KeepsHolds
 from actors.fleet.history import shown
-from actors.fleet.matching import match
+from actors.fleet.matching import host_of, match
 from actors.fleet.seen import Machine
 from actors.fleet.vm import Vm
-from actors.pools.port import Drain, Pool, PoolAway, PoolRefused
+from actors.pools.port import Drain, Pool, PoolAway, PoolRefused, PoolWrong
 
 REQUIRED_RETIREMENT_S = 30 * 86_400  # a worker whose MaxJobRetirementTime is less would evict: not one of ours
 
@@ -68,26 +69,40 @@ def evict(pool: Pool, vm: Vm, nonce: str, allowed: Callable[[], object]) -> str:
 
 
 def verify(pool: Pool, vm: Vm) -> Verified:
-    """Whether no job is there. Raises PoolAway when nobody can tell."""
+    """Whether no job is there. Raises PoolAway when nobody can tell, PoolWrong when another machine answers."""
     try:
         seen = _itself(pool, vm)
+    except PoolWrong:
+        raise
     except PoolAway as away:
-        return _ask_schedds(pool, vm, str(away))
+        return _ask_schedds(pool, vm, f"its startd does not answer ({away})")
     saw = f"asked directly, {shown(seen)}"
     if seen.drained_for(vm.nonce):
-        return Verified(verdict=Verdict.EMPTY, why="its startd says Drained and Idle on every slot", saw=saw)
+        return _ask_schedds(pool, vm, "its startd says Drained and Idle on every slot", saw)
     if seen.draining_for(vm.nonce):
         return Verified(verdict=Verdict.WAIT, why="its startd says that a slot is not idle yet", saw=saw)
     return Verified(verdict=Verdict.FORGOT, why="its startd shows no drain of ours: it restarted", saw=saw)
 
 
-def _ask_schedds(pool: Pool, vm: Vm, away: str) -> Verified:
-    jobs = pool.jobs_on((vm.machine,)).get(vm.machine, 0)
+def _ask_schedds(pool: Pool, vm: Vm, startd: str, saw: str = "") -> Verified:
+    """They have a veto. `startd`: how it answered."""
+    jobs = jobs_of(pool, [vm])[vm.id]
     if jobs:
-        return Verified(
-            verdict=Verdict.WAIT, why=f"its startd does not answer ({away}), schedds have {jobs} jobs there"
-        )
-    return Verified(verdict=Verdict.EMPTY, why="its startd does not answer, and no schedd has a job there")
+        return Verified(verdict=Verdict.WAIT, why=f"{startd}, but schedds have {jobs} jobs there", saw=saw)
+    return Verified(verdict=Verdict.EMPTY, why=f"{startd}, and no schedd has a job there", saw=saw)
+
+
+def jobs_of(pool: Pool, vms: Sequence[Vm]) -> dict[str, int]:
+    """By VM id, how many running jobs the schedds have there. Raises PoolAway unless all answered in full."""
+    places = {vm.id: _places(vm) for vm in vms}
+    found = pool.jobs_on(tuple(sorted({place for several in places.values() for place in several})))
+    return {key: max((found.get(place, 0) for place in several), default=0) for key, several in places.items()}
+
+
+def _places(vm: Vm) -> tuple[str, ...]:
+    """What jobs may know the VM by. Its address only where nothing better is known: two clouds may use it both."""
+    at_home = vm.joined and host_of(vm.machine_address) == vm.address
+    return tuple(filter(None, (vm.machine, vm.instance_id, "" if at_home else vm.address)))
 
 
 def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:
@@ -112,22 +127,25 @@ def end_unjoined(
     vms: Sequence[Vm],
     identities: tuple[str, ...],
     allowed: Callable[[], object],
-) -> tuple[Mapping[str, Machine], tuple[str, ...]]:
+) -> tuple[Mapping[str, Machine], Mapping[str, int], tuple[str, ...]]:
     """Look once more, and at these alone: whoever joins between this look and the end call is ended with its job.
 
-    Those that are still not there are ended. Returns the ones that are, and the ended ids. They are matched as in any
-    reading: an ad of somebody else's proves nothing, two ads with one id spare their VM.
+    Those that are still not there are ended, if no schedd has a job there. Returns the ones that are, how many jobs run
+    on each that is not, and the ended ids. They are matched as in any reading: an ad of somebody else's proves nothing,
+    two ads with one id spare their VM. Raises PoolAway when not all schedds answer.
     """
+    jobs = {key: running for key, running in jobs_of(pool, vms).items() if running}
     matched = match(pool.joined(tuple(vm.instance_id for vm in vms)), vms, identities)
-    gone = [vm.instance_id for vm in vms if vm.id not in matched.machines and vm.id not in matched.doubtful]
+    there = {*matched.machines, *matched.doubtful, *jobs}
+    gone = [vm.instance_id for vm in vms if vm.id not in there]
     allowed()
-    return matched.machines, cloud.end(gone) if gone else ()
+    return matched.machines, jobs, cloud.end(gone) if gone else ()
 
 
 def _itself(pool: Pool, vm: Vm) -> Machine:
     seen = pool.look(vm.machine, vm.machine_address)
     if seen.instance_id != vm.instance_id:
-        raise PoolRefused(f"{vm.machine} says it is instance {seen.instance_id or '(none)'}, not {vm.instance_id}")
+        raise PoolWrong(f"{vm.machine} says it is instance {seen.instance_id or '(none)'}, not {vm.instance_id}")
     return seen
 
 

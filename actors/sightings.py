@@ -103,6 +103,10 @@ class Sightings:
         """By VM id, the startds that the last good readings show."""
         return {key: one for seen in self._pools.values() if seen.matched for key, one in seen.matched.machines.items()}
 
+    def doubtful(self) -> dict[str, str]:
+        """By VM id, why the ads of the last good readings prove nothing of it."""
+        return {key: why for seen in self._pools.values() if seen.matched for key, why in seen.matched.doubtful.items()}
+
     def worlds(self, now: float) -> dict[str, World]:
         """By pool: what the steps that move a VM are told. Under "", for a VM of no pool: the cloud's listing alone."""
         nothing = PoolSeen(health=Health(source=""))

@@ -186,6 +186,7 @@ class Reader:
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
             drains_wait=tuple(drains_wait(alive)),
             unmarked=view.unmarked,
+            suspects=view.suspects,
             left_out=name not in self._file.clouds,
             family=config.family.name if config.family else "",
             family_max_vms=config.family.max_vms if config.family else 0,

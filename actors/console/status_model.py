@@ -74,7 +74,8 @@ class CloudStatus(Part):
     """A cloud. `vms`: rows by state, those that hold quota first. `closed`: why nothing may be started, `frozen`: why
     nothing is released, `breaker`: how its breaker stands while it is not closed, `full`: what limits `room`
     beside `max_vms` (its breaker, its account's quota), `drains_wait`: how many drains the disruption budget
-    holds back, and why. `unmarked`: why holds do not stand on their instances too. `left_out`: hosts serve
+    holds back, and why. `unmarked`: why holds do not stand on their instances too. `suspects`: what
+    answers or advertises in the place of its VMs. `left_out`: hosts serve
     it, the file at hand does not name it. `usd_per_hour_now` is what all its VMs that are not ended cost.
     `family`: the cloud that it is a shape of, which may have `family_max_vms` of all its shapes together.
     `shape_short`: what its workers that joined have less of than its shape says, `shape_far_short`: and that it is no
@@ -94,6 +95,7 @@ class CloudStatus(Part):
     drains_wait: tuple[str, ...] = ()
     listing_short: str = ""
     unmarked: str = ""
+    suspects: tuple[str, ...] = ()
     left_out: bool = False
     family: str = ""
     family_max_vms: int = 0

@@ -25,6 +25,7 @@ RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --
 VAIN = "what the pool says against it: condor_q -better-analyze JOB"
 SHAPE = "say in [clouds.{}] shape what its VMs are, or start larger ones; apf check --live CONFIG asks the cloud"
 MOST_DAMAGED = 10  # that are told one by one
+SUSPECT = "it is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -100,6 +101,8 @@ def _clouds(status: Status) -> Iterator[Trouble]:
             yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}", thaw * (" shows " in cloud.frozen))
         if cloud.listing_short:
             yield _odd(f"no VM of {cloud.name} counts as ended by its listing: {cloud.listing_short}")
+        for suspect in cloud.suspects:
+            yield _bad(f"in the place of a VM of {cloud.name}: {suspect}", SUSPECT)
         if cloud.unmarked:
             lost = "they are lost if Redis loses all while no host runs"
             yield _odd(f"holds of {cloud.name}'s VMs do not stand on their instances too, {lost}: {cloud.unmarked}")

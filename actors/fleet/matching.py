@@ -2,8 +2,9 @@
 
 An ad is a worker's word. So an ad with our id that another user advertised is not ours, and two startds with one id are
 no evidence for either: the VM then counts as seen and busy, and nothing ends it. Nor is the only one, where the VM
-joined as another machine: the true startd's ad may just be missing, and a liar's says whatever ends the VM. What the
-cloud says settles it: the startd that answers at the instance's own address is the VM's, whatever the others claim.
+joined as another machine or at another host: the true startd's ad may just be missing, and a liar's says whatever ends
+the VM. What the cloud says settles it: of several, the one at the instance's own address is the VM's, if it has the
+name that the VM joined by. Under another name it is none either: schedds know the VM's jobs by the name that it had.
 """
 
 from __future__ import annotations
@@ -67,15 +68,20 @@ def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str,
 
 def _the_one(vm: Vm, claim: list[Machine]) -> Machine | None:
     """The startd that is this VM's beyond doubt."""
-    if len(claim) == 1 and vm.machine in ("", claim[0].name):
-        return claim[0]
-    at_home = [machine for machine in claim if vm.address and _host(machine.address) == vm.address]
-    return at_home[0] if len(at_home) == 1 else None
+    at_home = [machine for machine in claim if vm.address and host_of(machine.address) == vm.address]
+    known = claim if len(claim) == 1 and (at_home or _where_it_joined(vm, claim[0])) else at_home
+    return known[0] if len(known) == 1 and vm.machine in ("", known[0].name) else None
 
 
-def _host(sinful: str) -> str:
-    """The address in "<10.0.0.5:9618?...>"."""
-    return sinful.lstrip("<").partition(":")[0]
+def _where_it_joined(vm: Vm, machine: Machine) -> bool:
+    """Another port is no other place: a startd that restarted has one."""
+    return not vm.machine_address or host_of(machine.address) == host_of(vm.machine_address)
+
+
+def host_of(sinful: str) -> str:
+    """The address in "<10.0.0.5:9618?...>"; of IPv6 with its brackets."""
+    place = sinful.lstrip("<").rstrip(">").partition("?")[0]
+    return place.partition("]")[0] + "]" if place.startswith("[") else place.partition(":")[0]
 
 
 def _why_not(machine: Machine, vm: Vm | None, identities: tuple[str, ...]) -> str:
@@ -90,6 +96,9 @@ def _why_not(machine: Machine, vm: Vm | None, identities: tuple[str, ...]) -> st
 
 def _doubt(vm: Vm, claim: list[Machine]) -> str:
     if len(claim) == 1:
-        return f"startd {claim[0].name} advertises instance {vm.instance_id}, which joined as {vm.machine}"
+        other, place = claim[0], ""
+        if vm.machine == other.name:
+            place = f" at {host_of(vm.machine_address)}, not {host_of(other.address)}"
+        return f"startd {other.name} advertises instance {vm.instance_id}, which joined as {vm.machine}{place}"
     names = " and ".join(sorted(machine.name for machine in claim))
     return f"{len(claim)} startds advertise instance {claim[0].instance_id}: {names}"

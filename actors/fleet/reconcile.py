@@ -9,6 +9,8 @@ Three witnesses, never absence alone:
   complete listing begun after that does not show it any more.
 - `drained` needs the startd: every slot Drained, Idle and with our nonce. Right before the end call it is asked again.
 - `late` (never joined) needs a pool that was healthy for the whole deadline, and no unmatched startd of the queue.
+For both, right before the end call, no schedd may have a job there: a startd's ad and answer can be forged by whoever
+holds a worker's token.
 """
 
 from __future__ import annotations
@@ -91,11 +93,13 @@ def joined(vm: Vm, world: World) -> Vm | None:
 
 
 def moved_house(vm: Vm, world: World) -> Vm | None:
-    """A restarted startd has another address: calls go to the new one."""
+    """A restarted startd has another address: calls go to the new one. Its name is for good: it is what schedds know
+    its jobs by, and whoever could change it could have them asked for another's.
+    """
     machine = world.machine(vm)
     if machine is None or vm.state is State.BOOTING or machine.address == vm.machine_address:
         return None
-    return replace(vm, machine=machine.name, machine_address=machine.address)
+    return replace(vm, machine_address=machine.address)
 
 
 def late(vm: Vm, world: World) -> Vm | None:

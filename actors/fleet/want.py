@@ -83,5 +83,6 @@ class CloudView:
     breaker: str = ""  # the breaker's sentence, open or half-open
     full: str = ""  # why there is no more room than this
     unmarked: str = ""  # why its VMs' holds do not stand on their instances too
+    suspects: tuple[str, ...] = ()  # what answers or advertises in the place of its VMs, some of it
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit
     family_used: int = 0  # VMs of all shapes of the cloud that this is a shape of, as far as it is known

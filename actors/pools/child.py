@@ -24,7 +24,7 @@ from actors.pools.children import LENGTH
 
 
 class Failure(Exception):
-    """A task failed, and knows why. `kind` is the remedy: "away", "denied" or "refused"."""
+    """A task failed, and knows why. `kind` is the remedy: "away", "wrong", "denied" or "refused"."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)

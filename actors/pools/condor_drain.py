@@ -114,7 +114,7 @@ def _asked(machine: str, address: str) -> list[Row]:
     if any(_is(machine, row[_NAME]) for row in rows):
         return [row for row in rows if _is(machine, row[_NAME])]
     others = ", ".join(sorted({str(row[_NAME]) for row in rows})) or "nobody"
-    raise Failure("away", f"{what}, and {others} answered")
+    raise Failure("wrong", f"{what}, and {others} answered")
 
 
 def _is(machine: str, name: str) -> bool:

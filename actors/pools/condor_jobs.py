@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 import htcondor2
 from classad2 import ClassAd
 
+from actors.fleet.matching import host_of
 from actors.pools import condor_whole
 from actors.pools.condor_apart import judged
 from actors.pools.condor_census import (
@@ -41,10 +42,11 @@ from actors.pools.condor_census import (
 )
 from actors.pools.condor_errors import asked_twice, explained
 from actors.pools.condor_judge import IDLE
-from actors.pools.condor_startds import startd_name
+from actors.pools.condor_startds import INSTANCE_ID, startd_name
 
 OFF_STARTDS = {7: "scheduler", 9: "grid", 12: "local"}
 HERE = "JobStatus <= 7 && JobStatus != 3 && JobStatus != 4" + "".join(f" && JobUniverse != {n}" for n in OFF_STARTDS)
+INSTANCE_OF_JOB = tuple(f"MachineAttr{name}0" for name in INSTANCE_ID)  # where submitters or schedds ask for it
 CLASSES_AT_ONCE = 1000
 MANY = 20  # queues that compare one attribute
 _COMPARED = re.compile(r"""\s*([A-Za-z_]\w*)\s*==\s*(?:"(?:[^"\\]|\\.)*"|\d+)\s*""", re.ASCII)
@@ -80,20 +82,27 @@ def jobs(
         yield rows[start : start + CLASSES_AT_ONCE]
 
 
-def jobs_on(name: str, address: str, machines: tuple[str, ...]) -> Iterator[dict[str, int]]:
-    """How many running jobs of this schedd are on each of these machines (by startd name)."""
-    asked = ["RemoteHost", "AllRemoteHosts", "JobStatus"]
+def jobs_on(name: str, address: str, places: tuple[str, ...]) -> Iterator[dict[str, int]]:
+    """How many running jobs of this schedd are at each of these places: a startd's name, the address of its host, or
+    the id of its instance, where jobs record that.
+    """
+    asked = ["RemoteHost", "AllRemoteHosts", "JobStatus", "StartdIpAddr", *INSTANCE_OF_JOB]
     constraint = f"JobStatus == {RUNNING} || JobStatus == {LEAVING} || JobStatus == {SUSPENDED}"
     with explained(f"schedd {name} was asked for running jobs"):
         groups = _groups(_schedd(address), constraint, asked)
-    wanted = {machine.lower(): machine for machine in machines}
+    wanted = {place.lower(): place for place in places}
     found: Counter[str] = Counter()
     for ad in groups:
-        hosts = str(ad.get("AllRemoteHosts") or ad.get("RemoteHost") or "").split(",")
-        for host in {startd_name(host.strip()).lower() for host in hosts}:
-            if host in wanted:
-                found[wanted[host]] += int(ad["JobCount"])
+        for place in _places(ad) & wanted.keys():
+            found[wanted[place]] += int(ad["JobCount"])
     yield dict(found)
+
+
+def _places(ad: ClassAd) -> set[str]:
+    """What tells where these jobs run, in lower case."""
+    hosts = str(ad.get("AllRemoteHosts") or ad.get("RemoteHost") or "").split(",")
+    ids = {str(ad.get(name, "")).lower() for name in INSTANCE_OF_JOB}
+    return {startd_name(host.strip()).lower() for host in hosts} | ids | {host_of(str(ad.get("StartdIpAddr", "")))}
 
 
 def _schedd(address: str) -> htcondor2.Schedd:

@@ -30,11 +30,17 @@ from actors.pools.children import ChildFailed, Lane, TaskFailed
 from actors.pools.condor_check import check
 from actors.pools.machines import MachineMemory, machines_of
 from actors.pools.machines import machine as machine_of
-from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolDenied, PoolError, PoolRefused, Slots
+from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolDenied, PoolError, PoolRefused, PoolWrong, Slots
+from actors.pools.together import Together
 
 _TASKS = "actors.pools.htcondor_child"
 _GRACE_S = 1.0
-_REMEDIES: dict[str, type[PoolError]] = {"away": PoolAway, "denied": PoolDenied, "refused": PoolRefused}
+_REMEDIES: dict[str, type[PoolError]] = {
+    "away": PoolAway,
+    "denied": PoolDenied,
+    "refused": PoolRefused,
+    "wrong": PoolWrong,
+}
 
 QueueSpec = tuple[str, str, str, float]
 Avoided = tuple[int, ...]  # clusters
@@ -57,6 +63,7 @@ class Htcondor:
         self._lock = threading.Lock()
         self._one_reading = threading.Lock()
         self._memory = MachineMemory()
+        self._places_asked = Together(self._jobs_on)
         self._known: dict[str, str] = {}
         self._asked_again: dict[str, Answer] = {}
         self._without: dict[str, Avoided] = {}
@@ -106,13 +113,16 @@ class Htcondor:
         with _remedied(f"startd {machine} at {address}"):
             return machine_of(tuple(self._startd_lane.call("look", machine, address, key=address)))
 
-    def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
-        found = dict.fromkeys(machines, 0)
-        for schedd, answer in self._each_schedd("jobs_on", lambda _: (machines,)):
+    def jobs_on(self, places: tuple[str, ...]) -> dict[str, int]:
+        return self._places_asked.ask(places)
+
+    def _jobs_on(self, places: tuple[str, ...]) -> dict[str, int]:
+        found = dict.fromkeys(places, 0)
+        for schedd, answer in self._each_schedd("jobs_on", lambda _: (places,)):
             if isinstance(answer, PoolError):
                 raise PoolAway(f"schedd {schedd} did not answer in full, so nothing is known of running jobs: {answer}")
-            for machine, jobs in answer[0].items():
-                found[machine] += jobs
+            for place, jobs in answer[0].items():
+                found[place] += jobs
         return found
 
     def check(self) -> tuple[Finding, ...]:

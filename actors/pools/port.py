@@ -25,6 +25,10 @@ class PoolDenied(PoolError):
     """The pool answered and refused us: tokens, identity or permissions want a person."""
 
 
+class PoolWrong(PoolAway):
+    """Another machine answered in the VM's place. It is no silence, and proves nothing: somebody should look at it."""
+
+
 class PoolRefused(PoolError):
     """The startd refused this one request (its check expression was false, a wrong request id): the text says which."""
 
@@ -81,11 +85,13 @@ class Pool(Protocol):
         ...
 
     def look(self, machine: str, address: str) -> Machine:
-        """Ask the startd itself, not the collector. PoolAway when it does not answer, or another machine does."""
+        """Ask the startd itself, not the collector. PoolAway when it does not answer, PoolWrong if another does."""
         ...
 
-    def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
-        """Running jobs by machine as all schedds say. PoolAway unless every schedd answered in full."""
+    def jobs_on(self, places: tuple[str, ...]) -> dict[str, int]:
+        """Running jobs by place as all schedds say: a startd's name, or what jobs also show of where they run: the
+        address of its host, and its instance's id where jobs record that. PoolAway unless each schedd answered in full.
+        """
         ...
 
     def close(self) -> None:

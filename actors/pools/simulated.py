@@ -15,7 +15,7 @@ from actors.finding import Finding
 from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.machines import machine as machine_of
-from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolRefused, Slots
+from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolRefused, PoolWrong, Slots
 from actors.world_link import WorldAway, WorldLink, WorldRefused
 
 _COUNTS = ("idle", "young", "running", "held")
@@ -90,9 +90,9 @@ class Simulated:
     def look(self, machine: str, address: str) -> Machine:
         return machine_of((tuple(self._ask("machine", machine=machine, address=address)),))
 
-    def jobs_on(self, machines: tuple[str, ...]) -> dict[str, int]:
+    def jobs_on(self, places: tuple[str, ...]) -> dict[str, int]:
         running = self._ask("jobs_on")
-        return {machine: running.get(machine, 0) for machine in machines}
+        return {place: running.get(place, 0) for place in places}
 
     def check(self) -> tuple[Finding, ...]:
         try:
@@ -116,7 +116,7 @@ def _remedied() -> Iterator[None]:
     except WorldAway as away:
         raise PoolAway(str(away)) from away
     except WorldRefused as refused:
-        raise (PoolAway if refused.kind == "away" else PoolRefused)(str(refused)) from refused
+        raise {"away": PoolAway, "wrong": PoolWrong}.get(refused.kind, PoolRefused)(str(refused)) from refused
 
 
 @lru_cache(maxsize=10_000)

@@ -44,9 +44,23 @@ def test_of_two_startds_the_one_at_the_instances_own_address_is_the_vms() -> Non
         assert not found.doubtful
 
 
-def test_a_machine_whose_name_changed_is_known_by_the_instances_address() -> None:
-    assert match([machine(name="renamed")], [vm(address="10.0.0.5")]).machines
-    assert match([machine(name="renamed")], [vm()]).doubtful
+def test_a_machine_of_another_name_than_it_joined_by_is_not_the_vms_even_at_its_address() -> None:
+    """Schedds know its jobs by the name that it had: they could not say any more whether one runs there."""
+    for known in (vm(address="10.0.0.5"), vm()):
+        found = match([machine(name="renamed")], [known])
+        assert not found.machines
+        assert found.doubtful["x-0"] == "startd renamed advertises instance i-1, which joined as worker"
+
+
+def test_the_only_startd_with_the_name_and_id_is_not_the_vms_at_another_address() -> None:
+    found = match([machine(address="<10.9.9.9:1?CCBID=10.0.0.5:9618>")], [vm(address="10.0.0.5")])
+    assert not found.machines
+    told = "startd worker advertises instance i-1, which joined as worker at 10.0.0.5, not 10.9.9.9"
+    assert found.doubtful["x-0"] == told
+
+
+def test_a_startd_that_restarted_at_another_port_is_the_vms() -> None:
+    assert match([machine(address="<10.0.0.5:4711>")], [vm()]).machines
 
 
 def test_two_startds_at_one_address_prove_nothing() -> None:

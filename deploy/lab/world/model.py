@@ -168,7 +168,7 @@ class World:
         if vm is None:
             raise Refusal("away", f"nobody answers at {address}")
         if vm.name != machine:
-            raise Refusal("away", f"startd {machine} was asked at {address}, and {vm.name} answered")
+            raise Refusal("wrong", f"startd {machine} was asked at {address}, and {vm.name} answered")
         return vm
 
     def drain(self, now: float, vm: Vm, instance_id: str, nonce: str, min_retirement_s: int) -> str:

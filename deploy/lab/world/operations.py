@@ -133,8 +133,9 @@ class Operations:
         return vm
 
     def jobs_on(self, _: float) -> dict[str, int]:
+        """By the name of the startd, and by the id of the instance."""
         running = Counter(job.vm for job in self._world.alive_jobs.values() if job.vm)
-        return {self._world.vms[id].name: jobs for id, jobs in running.items()}
+        return {place: jobs for id, jobs in running.items() for place in (id, self._world.vms[id].name)}
 
     # --- the clouds
 
