@@ -156,3 +156,15 @@ def test_an_account_limits_what_the_configuration_says_it_does() -> None:
     rules = rules_of(config.model_copy(update={"accounts": accounts}), "atlas")
     (account,) = rules.queue.accounts
     assert (account.name, account.limit, account.clouds) == ("amazon", Limit(cores=100), {"spot", "on-demand"})
+
+
+def test_sums_of_prices_that_are_not_exact_neither_cost_a_vm_nor_a_place() -> None:
+    thirty_cents = Limit(usd_per_hour=0.3)
+    assert 0.3 / 0.1 < 3 < (0.1 + 0.1 + 0.1) / 0.1
+    assert room(thirty_cents, Spent(), 1, 0.1) == 3
+    assert excess(thirty_cents, Spent(usd_per_hour=0.1 + 0.1 + 0.1), 1, 0.1) == 0
+
+
+def test_what_is_over_its_limit_leaves_no_room_and_not_less_than_none() -> None:
+    assert room(Limit(vms=2), Spent(vms=5), 1, 0.0) == 0
+    assert excess(Limit(vms=2), Spent(vms=5), 1, 0.0) == 3
