@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.config_file import load
 from actors.policies.decide import Decision, decide
-from actors.policies.limits import Limit, Spent, excess, room
+from actors.policies.limits import Limit, Spent, excess, loosened, room
 from actors.policies.rules import AccountRules
 from actors.policies.steps import make
 from actors.rules import rules_of, spent
@@ -168,3 +168,9 @@ def test_sums_of_prices_that_are_not_exact_neither_cost_a_vm_nor_a_place() -> No
 def test_what_is_over_its_limit_leaves_no_room_and_not_less_than_none() -> None:
     assert room(Limit(vms=2), Spent(vms=5), 1, 0.0) == 0
     assert excess(Limit(vms=2), Spent(vms=5), 1, 0.0) == 3
+
+
+def test_a_share_that_is_no_whole_number_of_vms_has_room_for_the_last_of_them_and_a_whole_one_for_no_more() -> None:
+    assert room(loosened(Limit(cores=6), 4, 0.0), Spent(vms=1, cores=4), 4, 0.0) == 1
+    assert room(loosened(Limit(cores=8), 4, 0.0), Spent(vms=2, cores=8), 4, 0.0) == 0
+    assert room(loosened(Limit(usd_per_hour=0.2), 1, 0.1), Spent(vms=2, usd_per_hour=0.2), 1, 0.1) == 0
