@@ -1,4 +1,4 @@
-"""Speed beside the raw calls: python -m tests.benchmarks [mail] [reading] [rounds] [launch] [idle] [hosts] [celery]
+"""Speed beside the raw calls: python -m tests.benchmarks [PART...]: mail reading crowd rounds launch idle hosts celery
 
 Each part prints what it found out on the way; at the end all figures stand in one table, on a terminal and as
 Markdown. Exit status 1: a goal was missed. All of it takes some eleven minutes on two cores.
@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import beside_celery, hosts, idle, launch, mail, reading, rounds
+from tests.benchmarks import beside_celery, crowd, hosts, idle, launch, mail, reading, rounds
 from tests.benchmarks.figures import Figure, show
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "mail": mail.figures,
     "reading": reading.figures,
+    "crowd": crowd.figures,
     "rounds": rounds.figures,
     "launch": launch.figures,
     "idle": idle.figures,

@@ -9,7 +9,7 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd
 
-from actors.pools import condor_jobs, condor_startds, htcondor_child
+from actors.pools import condor_census, condor_startds, htcondor_child
 
 begin, rest = htcondor_child.begin, htcondor_child.rest
 VERSION = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1 $"
@@ -39,7 +39,7 @@ def startds() -> Iterator[tuple[int, float]]:
 def groups(address: str) -> Iterator[tuple[int, float]]:
     """How many groups, and how many seconds, by the attributes that the adapter groups by."""
     schedd = htcondor2.Schedd(ClassAd({"MyAddress": address, "CondorVersion": ""}))
-    asked = [*condor_jobs.ASKED, "MATCH_APF_QUEUE"]
+    asked = [*condor_census.ASKED, "MATCH_APF_QUEUE"]
     start = time.perf_counter()
     found = schedd.query("true", asked, opts=htcondor2.QueryOpt.GroupBy)
     yield len(found), time.perf_counter() - start
