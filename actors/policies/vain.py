@@ -6,8 +6,8 @@ unclaimed while jobs that it was bought for wait, for longer than several negoti
 there for this class: its jobs go to their other clouds, and what stands idle is released as any surplus is.
 
 It is a doubt and no proof. So one VM is tried again, after a pause that doubles each time; at once where the class or
-what the workers are made of is another one, where its jobs were gone and others came, or are twice as many. The first
-job that begins beside the tried VM ends the doubt.
+what the workers are made of is another one, where its jobs were gone and others came, are twice as many, or ask
+otherwise. The first job that begins beside the tried VM ends the doubt.
 
 The rules it keeps: a class of which jobs run, on a cloud where jobs run, may well run there; then a single worker that
 stays unclaimed is its own fault, and only several together are evidence. What an incomplete reading lacks is none.
@@ -54,6 +54,7 @@ class Doubt:
     why: str
     running: int = 0
     claims: int = 0
+    asked: str = ""  # what one of the jobs asked, as a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +120,13 @@ def _pairs(demand: JobsSeen, load: Load, cloud: Standing) -> Iterator[tuple[Pair
 
 
 def _word(job: JobClass, rules: CloudRules) -> str:
-    if job.answers:  # the rest is that of one of the jobs, whichever came first
-        return _digest(job.answers, rules.size, rules.made_as)
-    return _digest((job.request, job.requirements, job.attributes, job.rank), rules.size, rules.made_as)
+    """Where a class is what clouds answer to it, its text is that of any one of its jobs, and says who that is only."""
+    kind = job.answers or (job.request, job.requirements, job.attributes, job.rank)
+    return _digest(kind, rules.size, rules.made_as)
+
+
+def _asked(job: JobClass) -> str:
+    return _digest(job.requirements, job.attributes)
 
 
 @lru_cache(maxsize=10_000)
@@ -134,7 +139,8 @@ def _still(doubt: Doubt | None, job: JobClass, jobs: int, cloud: Standing, now: 
     if doubt is None:
         return None
     if now < doubt.until:
-        return replace(doubt, until=now, jobs=jobs) if jobs > 2 * doubt.jobs else doubt
+        others = jobs > 2 * doubt.jobs or _asked(job) != doubt.asked
+        return replace(doubt, until=now, jobs=jobs, asked=_asked(job)) if others else doubt
     if job.running > doubt.running and cloud.claims > doubt.claims:
         return None
     return replace(doubt, running=min(doubt.running, job.running), claims=min(doubt.claims, cloud.claims))
@@ -171,6 +177,7 @@ def _found(
         why=why,
         running=job.running,
         claims=cloud.claims,
+        asked=_asked(job),
     )
 
 

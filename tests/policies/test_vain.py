@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.fleet.seen import JobClass, JobsSeen
+from actors.fleet.seen import Answer, JobClass, JobsSeen
 from actors.fleet.want import CloudView, FleetView
 from actors.policies.decide import Decision, decide
 from actors.policies.need import load
@@ -180,6 +180,17 @@ def test_a_changed_class_is_bought_for_at_once() -> None:
     pool.idle = {replace(BAD, requirements="true"): 3}
     pool.tick()
     assert pool.buys() == 6
+
+
+def test_jobs_that_ask_otherwise_and_are_answered_alike_are_tried_with_one_vm_at_once() -> None:
+    answer = Answer(cloud="c0", suits=True, best=True, cpus=1, memory_mib=1_000, disk_mib=1_000, gpus=0)
+    pool = Pool((cloud("c0"),), nothing, {replace(BAD, answers=(answer,)): 3})
+    pool.run(17)
+    pool.idle = {replace(BAD, answers=(answer,), requirements="TARGET.Odd isnt 2"): 3}
+    pool.tick()
+    assert pool.buys() == 4
+    pool.run(30)
+    assert pool.buys() == 4, "once"
 
 
 def test_other_workers_are_tried_at_once() -> None:
