@@ -35,6 +35,8 @@ def _value(hint: Any, name: str, numbers: count[int]) -> Any:
         return {name: _value(inside[1], name, numbers)}
     if is_dataclass(hint):
         return filled(hint)  # type: ignore[arg-type]
+    if isinstance(hint, type) and issubclass(hint, tuple):  # a NamedTuple
+        return hint(**{field: _value(of, field, numbers) for field, of in get_type_hints(hint).items()})
     return _plain(hint, name, numbers)
 
 
