@@ -90,3 +90,10 @@ def test_of_two_rows_with_one_instance_the_living_one_gets_the_ad_whatever_their
     ended, adopted = vm(State.ENDED), vm(id="adopted-i-1")
     for rows in ([ended, adopted], [adopted, ended]):
         assert set(match([machine()], rows).machines) == {"adopted-i-1"}
+
+
+def test_two_startds_at_the_instances_own_address_are_no_evidence_for_either() -> None:
+    booting = vm(State.BOOTING, address="10.0.0.5")
+    for pair in ((machine(), machine(name="other")), (machine(name="other"), machine())):
+        matched = match(pair, [booting])
+        assert (dict(matched.machines), list(matched.doubtful)) == ({}, ["x-0"])
