@@ -249,7 +249,10 @@ class Ec2:
             raise self._answered(error) from error
         except _NEVER_SENT as error:
             raise Refused(f"nothing was sent: {error}", type(error).__name__) from error
-        except (BotoCoreError, ResponseParserError, ValueError) as error:
+        except ResponseParserError as error:
+            said = str(error).partition(", invalid XML")[0].removeprefix("Unable to parse response ")
+            raise Unknown(f"the answer is no XML {said}; {ec2_errors.IS_IT_EC2}", type(error).__name__) from error
+        except (BotoCoreError, ValueError) as error:
             raise Unknown(f"no answer that can be used: {error}", type(error).__name__) from error
 
     def _answered(self, error: ClientError) -> CloudError:

@@ -62,6 +62,7 @@ AUTH = frozenset(
 ONE_OF_MANY = frozenset(
     {"InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "OperationNotPermitted", "UnsupportedOperation"}
 )
+IS_IT_EC2 = "is the endpoint an EC2 API, and no proxy or page of something else?"
 GONE = "InvalidInstanceID.NotFound"
 
 
@@ -73,7 +74,15 @@ def plain(code: str) -> str:
 def remedy(code: str, status: int, text: str) -> CloudError:
     """The error to raise for an answer that was no success. `status` is HTTP's, 0 if there was none."""
     word = plain(code)
-    return _kind(word, status)(f"EC2 answered {code or 'no code'} (HTTP {status}): {text}", word)
+    if not code:
+        return _kind(word, status)(
+            f"the answer has HTTP status {status} and no code of EC2's{_tail(text)}; {IS_IT_EC2}", word
+        )
+    return _kind(word, status)(f"EC2 answered {code} (HTTP {status}): {text}", word)
+
+
+def _tail(text: str) -> str:
+    return f": {text}" if text else ""
 
 
 def _kind(code: str, status: int) -> type[CloudError]:
