@@ -112,7 +112,7 @@ class Gauges:
         self.wants.labels(want.queue, want.cloud).set(want.n)
 
     def fleet(self, view: FleetView) -> None:
-        for state in (*State, "unwanted", "leaving"):
+        for state in (*State, "unwanted", "leaving", "silent", "astray"):
             if hasattr(view, state):
                 self.vms.labels(view.cloud, view.queue, str(state)).set(getattr(view, state))
         for mark in MARKS:

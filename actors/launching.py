@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import replace
 
 from actors.clouds.port import Cloud, Order
 from actors.config import Config
 from actors.config_promise import promise_of
+from actors.config_told import told_of
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import Want
 
@@ -16,16 +18,23 @@ Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 
 def planned(config: Config, cloud: Cloud, want: Want, vms: int, user_data: str, now: float) -> Planned:
     """`vms` VMs for one want, in one call to `cloud`; `now` is Redis time in seconds."""
-    intent = _intent(config.factory.name, cloud, want, vms, user_data, now)
-    promise = promise_of(config.clouds[intent.cloud])
-    return intent, [_row(config, intent, want, index, promise) for index in range(vms)]
+    pool = told_of(config, config.queues[want.queue].pool)
+    intent = _intent(config.factory.name, cloud, want, vms, user_data, pool, now)
+    like = _row(config, intent, want, pool)
+    return intent, [replace(like, id=f"{intent.id}-{index}") for index in range(vms)]
 
 
-def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, now: float) -> Intent:
+def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, pool: str, now: float) -> Intent:
     intent = uuid.uuid4().hex[:12]
     token = hashlib.sha256(f"{factory}/{want.cloud}/{want.queue}/{intent}".encode()).hexdigest()
     order = Order(
-        intent=intent, queue=want.queue, count=count, token=token, user_data=user_data, decision=want.decision
+        intent=intent,
+        queue=want.queue,
+        count=count,
+        token=token,
+        user_data=user_data,
+        decision=want.decision,
+        pool=pool,
     )
     return Intent(
         id=intent,
@@ -40,9 +49,10 @@ def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, 
     )
 
 
-def _row(config: Config, intent: Intent, want: Want, index: int, promise: str) -> Vm:
+def _row(config: Config, intent: Intent, want: Want, pool: str) -> Vm:
+    """Of the first of them."""
     return Vm(
-        id=f"{intent.id}-{index}",
+        id=f"{intent.id}-0",
         cloud=intent.cloud,
         queue=want.queue,
         state=State.LAUNCHING,
@@ -52,5 +62,6 @@ def _row(config: Config, intent: Intent, want: Want, index: int, promise: str) -
         intent=intent.id,
         usd_per_hour=config.clouds[intent.cloud].usd_per_hour,
         image=config.clouds[intent.cloud].made_from,
-        promise=promise,
+        promise=promise_of(config.clouds[intent.cloud]),
+        pool=pool,
     )

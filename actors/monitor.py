@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -22,6 +22,7 @@ from actors.calls import Calls, Lane
 from actors.clouds.notices import NoticeQueue
 from actors.clouds.port import Cloud, CloudError
 from actors.config import Config
+from actors.config_told import told_of
 from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.gauges import Gauges
 from actors.joined_rows import read_joined
@@ -167,6 +168,8 @@ class Monitor(Serving):
         reading: StartdsSeen | Failed = _reading(got, seat.post, now)
         self._note(seat, "startds", reading)
         clouds = self._clouds_of(seat.name)
+        if isinstance(reading, StartdsSeen):
+            reading = replace(reading, told=told_of(self._config, seat.name))
         write_startds(self._table, self.terms.need(seat.post), reading, clouds, seat.state.packers)
         self._gauges.reading(f"{seat.post}/startds", reading)
         for cloud in clouds:

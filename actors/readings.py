@@ -56,6 +56,7 @@ class StartdsHead:
     at: float = 0.0
     failed_at: float = 0.0
     failed: str = ""
+    told: str = ""  # which pool it is of (see `fleet.told`); empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,7 @@ def write_startds(
         by_cloud[machine.cloud if machine.cloud in by_cloud else STRAYS].append(machine)
     packers = machine_packers() if packers is None else packers
     bodies = {cloud: packers[cloud].pack(machines) for cloud, machines in by_cloud.items()}
-    bodies[HEAD] = pack(StartdsHead(at=reading.at))
+    bodies[HEAD] = pack(StartdsHead(at=reading.at, told=reading.told))
     table.write(term, [_put("startds", key, body) for key, body in bodies.items()])
 
 
@@ -182,7 +183,7 @@ def read_startds(table: Table, pool: str, cloud: str, unpackers: Unpackers | Non
         except BadRow as bad:
             table.damaged("startds", post, key, str(bad), row.packed if row else None)
             return Failed(source=post, at=head.at, reason="its rows are damaged")
-    return StartdsSeen(source=post, at=head.at, machines=tuple(machines))
+    return StartdsSeen(source=post, at=head.at, machines=tuple(machines), told=head.told)
 
 
 def write_listing(table: Table, term: Term, reading: Listed | Failed, packer: Packer[Instance] | None = None) -> None:

@@ -105,7 +105,7 @@ class Acts(Serving):
             if what is Act.END and self._may_end(seat, vm):
                 ends.append(vm)
             elif what is Act.END_UNJOINED:
-                unjoined.append(vm)
+                unjoined += [vm] if seat.state.sightings.is_told(vm) else []  # else nobody can be asked for it
             elif self._may_try(seat, vm):
                 self._one_by_one[Act.END_ASKED if what is Act.END else what](seat, vm)
         seat.state.verified.intersection_update(vm.id for vm in ends)
@@ -209,12 +209,12 @@ class Acts(Serving):
 
     def _verify(self, seat: Seat, vm: Vm) -> None:
         """What was seen is as old as the look, however long its answer waits here."""
-        pool, now = self._pool(seat, vm), self._now
+        pool, now, told = self._pool(seat, vm), self._now, seat.state.sightings.is_told(vm)
         self.call(
             seat,
             "drain",
             f"vm {vm.id}",
-            lambda: (retiring.verify(pool, vm), now()),
+            lambda: (retiring.verify(pool, vm, told), now()),
             lambda got: self._verify_answered(seat, vm, *(got if isinstance(got, tuple) else (got, now()))),
         )
 
@@ -246,6 +246,7 @@ class Acts(Serving):
     def _end_asked(self, seat: Seat, vm: Vm) -> None:
         """However slow this host is, nothing waits between this look and the end call."""
         pool, cloud, allowed = self._pool(seat, vm), self._clouds[seat.name], self._allowed(seat)
+        told = seat.state.sightings.is_told(vm)
 
         def then(got: Any) -> None:
             if isinstance(got, Verified):
@@ -253,7 +254,7 @@ class Acts(Serving):
             else:
                 self._ended(seat, [vm], got or CloudError("not accepted"))
 
-        call = lambda: retiring.end_asked(pool, cloud, vm, allowed)  # noqa: E731
+        call = lambda: retiring.end_asked(pool, cloud, vm, told, allowed)  # noqa: E731
         self.call(seat, "drain", f"vm {vm.id}", call, then)
 
     def _end(self, seat: Seat, vms: list[Vm]) -> None:

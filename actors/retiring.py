@@ -16,6 +16,7 @@ from actors.clouds.port import Cloud, KeepsHolds
 from actors.fleet.history import shown
 from actors.fleet.matching import host_of, match
 from actors.fleet.seen import Machine
+from actors.fleet.told import place_of
 from actors.fleet.vm import Vm
 from actors.pools.port import Drain, Pool, PoolAway, PoolRefused, PoolWrong
 
@@ -68,13 +69,18 @@ def evict(pool: Pool, vm: Vm, nonce: str, allowed: Callable[[], object]) -> str:
     return pool.evict(_order(vm), request, nonce)
 
 
-def verify(pool: Pool, vm: Vm) -> Verified:
-    """Whether no job is there. Raises PoolAway when nobody can tell, PoolWrong when another machine answers."""
+def verify(pool: Pool, vm: Vm, told: bool) -> Verified:
+    """Whether no job is there. Raises PoolAway when nobody can tell, PoolWrong when another machine answers.
+
+    `told`: this is the pool that the VM was told to join. The schedds of another one know nothing of its jobs.
+    """
     try:
         seen = _itself(pool, vm)
     except PoolWrong:
         raise
     except PoolAway as away:
+        if not told:
+            raise PoolAway(f"{away}; it was told to join {place_of(vm.pool)}, whose schedds cannot be asked") from away
         return _ask_schedds(pool, vm, f"its startd does not answer ({away})")
     saw = f"asked directly, {shown(seen)}"
     if seen.drained_for(vm.nonce):
@@ -110,9 +116,11 @@ def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tupl
     return cloud.end(ids)
 
 
-def end_asked(pool: Pool, cloud: Cloud, vm: Vm, allowed: Callable[[], object]) -> Verified | tuple[str, ...]:
+def end_asked(
+    pool: Pool, cloud: Cloud, vm: Vm, told: bool, allowed: Callable[[], object]
+) -> Verified | tuple[str, ...]:
     """Ask once more, and if it is empty end it, with nothing between the two. Else what was found."""
-    found = verify(pool, vm)
+    found = verify(pool, vm, told)
     return end(cloud, [vm.instance_id], allowed) if found.verdict is Verdict.EMPTY else found
 
 

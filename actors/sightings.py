@@ -14,11 +14,13 @@ from math import inf
 import structlog
 
 from actors.config import Config, Watched
+from actors.config_told import told_by_pool
 from actors.fleet.adoption import orphans
 from actors.fleet.evidence import OLD_S, Health, expected, expected_instances, judge, judge_listing, thawed
 from actors.fleet.matching import Matched, match
 from actors.fleet.reconcile import World
-from actors.fleet.seen import Failed, Instance, Listed, Machine
+from actors.fleet.seen import Failed, Instance, Listed, Machine, StartdsSeen
+from actors.fleet.told import name_of, place_of, same_pool
 from actors.fleet.vm import Vm
 from actors.readings import OLD_READINGS, Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
 from actors.registry import Registry
@@ -32,6 +34,7 @@ log = structlog.get_logger("retirement")
 class PoolSeen:
     health: Health
     matched: Matched | None = None
+    told: str = ""  # of which pool the last good reading is
     read_at: float = 0.0
     failed_at: float = 0.0
     unpackers: Unpackers = field(default_factory=machine_unpackers)
@@ -49,6 +52,7 @@ class Sightings:
         }
         self._pool_of = {name: queue.pool for name, queue in config.queues.items()}
         self._first_pool = next(iter(self._pools), "")
+        self._told = told_by_pool(config)
         self._listing = _health(f"cloud/{cloud}", config.clouds[cloud])
         self._last_listed: dict[str, float] = {}  # instance id -> when a listing showed it
         self._last_seen: dict[str, float] = {}  # VM id -> when a reading showed its startd
@@ -61,6 +65,7 @@ class Sightings:
     def take_in(self, term: Term, registry: Registry, now: float) -> None:
         """Read what is new, adopt orphans, and note in the registry what the submitter and the views need."""
         self._read_listing(term, registry)
+        self._pools_of_rows(registry)
         for pool, seen in self._pools.items():
             self._read_pool(pool, seen, registry)
         registry.seen, registry.idle_since = frozenset(self.machines()), self.idle_since
@@ -96,8 +101,23 @@ class Sightings:
             self._listing = after
 
     def pool_of(self, vm: Vm) -> str:
-        """The pool of a VM. One whose queue is no longer configured is looked for in the cloud's first pool."""
-        return self._pool_of.get(vm.queue, self._first_pool)
+        """The pool of a VM: that which it was told to join, by whatever name it is configured now. One that is not
+        known, or not configured any more, is looked for in its queue's pool, or else in the cloud's first.
+        """
+        name = name_of(vm.pool)
+        if name in self._told and same_pool(self._told[name], vm.pool):
+            return name
+        same = next((pool for pool, told in self._told.items() if same_pool(told, vm.pool)), "") if vm.pool else ""
+        return same or self._pool_of.get(vm.queue, self._first_pool)
+
+    def is_told(self, vm: Vm) -> bool:
+        """Whether the pool that is asked for this VM is the one that it was told to join: only there is it missed."""
+        return same_pool(vm.pool, self._told.get(self.pool_of(vm), ""))
+
+    def _pools_of_rows(self, registry: Registry) -> None:
+        """VMs are followed in the pool that they were told to join, though its queue has another one now."""
+        for pool in {self.pool_of(vm) for vm in registry.vms() if vm.alive} - self._pools.keys() - {""}:
+            self._pools[pool] = PoolSeen(health=_health(f"pool/{pool}", self._config.pools[pool]))
 
     def machines(self) -> dict[str, Machine]:
         """By VM id, the startds that the last good readings show."""
@@ -120,6 +140,7 @@ class Sightings:
                 matched=seen.matched,
                 read_at=seen.read_at,
                 health=seen.health,
+                told=seen.told,
             )
             for pool, seen in {**self._pools, "": nothing}.items()
         }
@@ -151,18 +172,27 @@ class Sightings:
         if (head.at, head.failed_at) == (seen.read_at, seen.failed_at):
             return
         seen.failed_at = head.failed_at
-        reading = read_startds(self._table, pool, self._cloud, seen.unpackers)
+        reading = self._of_this_pool(pool, read_startds(self._table, pool, self._cloud, seen.unpackers))
         if isinstance(reading, Failed):
             seen.health = judge(seen.health, reading, None, frozenset())
             return
         vms = [vm for vm in registry.vms() if self.pool_of(vm) == pool]
         seen.matched = match(reading.machines, vms, self.identities(pool))
-        wanted = expected(vms, self._last_seen, reading.at)
+        there = [vm for vm in vms if vm.id in self._last_seen or same_pool(vm.pool, reading.told) or not vm.pool]
+        wanted = expected(there, self._last_seen, reading.at)
         seen.health = judge(seen.health, reading, seen.matched, wanted)
         seen.missing = wanted - seen.matched.machines.keys()
-        seen.read_at = reading.at
+        seen.read_at, seen.told = reading.at, reading.told
         self._remember(registry, seen.matched, reading.at)
         _note_strays(self._cloud, seen)
+
+    def _of_this_pool(self, pool: str, reading: StartdsSeen | Failed) -> StartdsSeen | Failed:
+        """A host that does not have this configuration yet may have read another pool under this name."""
+        told = self._told[pool]
+        if isinstance(reading, Failed) or not reading.told or same_pool(reading.told, told):
+            return reading
+        why = f"was last read as {place_of(reading.told)}, and is {place_of(told)} now"
+        return Failed(source=reading.source, at=reading.at, reason=why)
 
     def _remember(self, registry: Registry, matched: Matched, at: float) -> None:
         for vm_id, machine in matched.machines.items():

@@ -140,7 +140,9 @@ class Submitter(Serving):
         registry.change(term, [(before, vm) for vm in born if (before := registry.vm(vm.id))])
 
     def _reopen(self, registry: Registry, now: float) -> None:
-        if registry.closed.why and registry.closed.until <= now:
+        """A cloud that owes answers stays closed until it gives one: its launches are tried again meanwhile."""
+        owes = registry.closed.why.startswith(SILENT) and any(vm.awaits_answer for vm in registry.vms())
+        if registry.closed.why and registry.closed.until <= now and not owes:
             self._open(registry)
 
     def _open(self, registry: Registry) -> None:
@@ -192,8 +194,9 @@ class Submitter(Serving):
         return {queue: n for queue, n in missing.items() if n > 0 and self._user_data(seat, queue, now) is not None}
 
     def _may_come_back(self, vm: Vm, registry: Registry) -> bool:
-        if vm.unwanted and vm.state in (State.LAUNCHING, State.BOOTING):
-            return True
+        """One whose launch gets no answer may have started: it is not bought a second time here."""
+        if vm.state in (State.LAUNCHING, State.BOOTING):
+            return bool(vm.unwanted or vm.awaits_answer) and not vm.astray
         return cancellable(vm, registry.machines.get(vm.id))
 
     def _launch(
@@ -345,7 +348,7 @@ class Submitter(Serving):
         tries = intent.tries + 1
         unknown = str(error) if isinstance(error, Unknown) else intent.unknown
         silent = bool(unknown) and tries >= PATIENCE and not isinstance(error, TokenUsed)  # that one was started
-        given_up = [(vm, replace(vm, unwanted=now)) for vm in self._rows(registry, intent) if not vm.unwanted]
+        given_up = [(vm, replace(vm, silent=now)) for vm in self._rows(registry, intent) if not vm.silent]
         again = replace(intent, unknown=unknown, tried=now, tries=tries)
         registry.change(term, given_up if silent else [], [again])
         what = "launch unknown" if unknown else "launch throttled"

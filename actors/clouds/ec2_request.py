@@ -43,6 +43,8 @@ def thaw(request: str) -> Parameters:
 def tags(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> dict[str, str]:
     """The tags of everything that a launch makes. Ours win over the operator's, except for Name."""
     ours = {"apf:queue": order.queue, "apf:intent": order.intent, "apf:decision": order.decision[:MAX_TAG_VALUE]}
+    if order.pool:
+        ours["apf:pool"] = order.pool[-MAX_TAG_VALUE:]
     name = f"apf {names['apf:factory']} {names['apf:cloud']} {order.queue}"
     return {"Name": name} | cloud.tags | dict(names) | ours
 

@@ -85,6 +85,7 @@ def instance(found: Mapping[str, Any]) -> Instance:
         market="spot" if found.get("InstanceLifecycle") == "spot" else "on-demand",
         reason=_reason(found) if state in _STATES else f"its state {state!r} is not known",
         held=tags.get(HELD, ""),
+        pool=tags.get("apf:pool", ""),
     )
 
 

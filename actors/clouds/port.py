@@ -60,6 +60,7 @@ class Order:
     token: str
     user_data: str = field(repr=False)  # the worker's token stands in it
     decision: str
+    pool: str = ""  # what the worker is told to join (see `fleet.told`), to be kept with the instance
 
 
 class Cloud(Protocol):

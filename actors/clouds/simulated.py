@@ -50,6 +50,7 @@ class Simulated:
             "queue": order.queue,
             "intent": order.intent,
             "decision": order.decision,
+            "pool": order.pool,
             "cpus": self._config.shape.cpus,
             "memory_mib": self._config.shape.memory_mib,
             "usd_per_hour": self._config.usd_per_hour,

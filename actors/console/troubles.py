@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from actors.config import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.holding import TAGGED
+from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.policies.black_hole import HELD_FOR
 from actors.policies.deadlines import overdue, told
@@ -26,6 +27,7 @@ VAIN = "what the pool says against it: condor_q -better-analyze JOB"
 SHAPE = "say in [clouds.{}] shape what its VMs are, or start larger ones; apf check --live CONFIG asks the cloud"
 MOST_DAMAGED = 10  # that are told one by one
 SUSPECT = "it is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
+ASTRAY = "name that pool again, or if no job is there: apf kill CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -128,6 +130,8 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
             late_s = age_s - config.clouds[vm.cloud].boot_deadline_s
             if late_s > 0:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
+        if vm.astray and vm.alive:
+            yield _bad(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {astray_because(vm)}", ASTRAY.format(vm.id))
         if vm.held_for == HELD_FOR and vm.alive:
             yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {vm.held}", LOOK.format(vm.id))
         if vm.held_for == TAGGED and vm.alive:

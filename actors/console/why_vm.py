@@ -20,6 +20,7 @@ from actors.console.store import Store, clouds_known
 from actors.console.why import NotKnown as NotKnown
 from actors.console.why import ago, clock, queue_story
 from actors.fleet.history import Moment
+from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
 from actors.registry import read_vms
 from actors.wants import read_wants
@@ -290,6 +291,7 @@ def row_says(vm: Vm) -> Iterator[Text]:
         ("killed by wish", vm.killed),
         ("lost", vm.lost),
         ("its drain waits", vm.drain_waits),
+        ("astray", astray_because(vm)),
     ):
         if told:
             yield Text(f"  {word}: {told}", style="yellow")

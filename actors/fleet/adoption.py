@@ -76,5 +76,6 @@ def _adopt(instance: Instance, now: float, cloud: str, usd_per_hour: float, rows
         address=instance.address,
         usd_per_hour=usd_per_hour,
         market=instance.market,
+        pool=instance.pool,
     )
     return heeded(vm, instance.held, now, now)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from actors.fleet.reconcile import World
+from actors.fleet.reconcile import World, astray_because
 from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
 
@@ -88,6 +88,10 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
     """What changed in a row whose state did not."""
     if after.unwanted != before.unwanted:
         yield "given up while it boots" if after.unwanted else "wanted again"
+    if after.silent and not before.silent:
+        yield "its launch gets no answer: others are bought elsewhere"
+    if after.astray != before.astray:
+        yield astray_because(after) or "its startd is seen again"
     if after.notice and after.notice != before.notice:
         yield f"the cloud gave notice: {after.notice}"
     if after.held != before.held:

@@ -8,7 +8,9 @@ Three witnesses, never absence alone:
 - `ended` needs the cloud: the listing shows the instance stopped or terminated, or, once the end call was accepted, a
   complete listing begun after that does not show it any more.
 - `drained` needs the startd: every slot Drained, Idle and with our nonce. Right before the end call it is asked again.
-- `late` (never joined) needs a pool that was healthy for the whole deadline, and no unmatched startd of the queue.
+- `late` (never joined) needs a pool that was healthy for the whole deadline, no unmatched startd of the queue, and that
+  it is the pool that the VM was told to join. Of another one it may be absent for ever: it is astray then, which ends
+  nothing, and an operator or its own switch has to.
 For both, right before the end call, no schedd may have a job there: a startd's ad and answer can be forged by whoever
 holds a worker's token.
 """
@@ -23,6 +25,7 @@ from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.matching import Matched
 from actors.fleet.seen import Instance, Listed, Machine
+from actors.fleet.told import place_of, same_pool
 from actors.fleet.vm import State, Vm
 
 ASK_AGAIN_S = 60.0  # an end call without effect, or a refused drain, is repeated after this long
@@ -54,6 +57,7 @@ class World:
     matched: Matched | None = None  # the last good reading of startds, matched
     read_at: float = 0.0  # when that reading began
     health: Health | None = None
+    told: str = ""  # of which pool that reading is (see `told`); empty: not known
 
     def machine(self, vm: Vm) -> Machine | None:
         return self.matched.machines.get(vm.id) if self.matched else None
@@ -102,14 +106,44 @@ def moved_house(vm: Vm, world: World) -> Vm | None:
     return replace(vm, machine_address=machine.address)
 
 
+def found_again(vm: Vm, world: World) -> Vm | None:
+    """A startd that a reading shows reports to the pool that this reading is of, whatever it was told before."""
+    if world.machine(vm) is None or vm.state is State.BOOTING:
+        return None
+    pool = vm.pool if not world.told or same_pool(vm.pool, world.told) else world.told
+    return None if (pool, 0.0) == (vm.pool, vm.astray) else replace(vm, pool=pool, astray=0.0)
+
+
+def astray(vm: Vm, world: World) -> Vm | None:
+    """It should be seen by now, and the pool that is read is not the one that it was told to join."""
+    waited = _missed_s(vm, world) if vm.state in (State.BOOTING, State.READY) and not vm.astray else 0.0
+    if waited < world.boot_deadline_s or same_pool(vm.pool, world.told):
+        return None
+    return replace(vm, astray=world.now)
+
+
+def astray_because(vm: Vm) -> str:
+    """For a person; empty where it is not astray."""
+    if not vm.astray:
+        return ""
+    return f"it was told to join {place_of(vm.pool)}, which cannot be asked any more: that it is missing proves nothing"
+
+
+def _missed_s(vm: Vm, world: World) -> float:
+    """How long its pool's readings have been good, and without it, since its launch; 0 where they tell nothing."""
+    if world.health is None or world.matched is None or not world.health.good_at(world.now):
+        return 0.0
+    if vm.id in world.matched.doubtful or vm.id in world.matched.machines:
+        return 0.0
+    return max(0.0, world.read_at - max(vm.born, world.health.since))
+
+
 def late(vm: Vm, world: World) -> Vm | None:
-    """The boot deadline is over, the pool was healthy all that time, and no unmatched startd of its queue is there."""
-    if vm.state is not State.BOOTING or vm.held or world.health is None or world.matched is None:
+    """Its deadline is over; the pool that it was told was healthy all that time, and no stray of its queue is there."""
+    if vm.state is not State.BOOTING or vm.held or not same_pool(vm.pool, world.told):
         return None
-    if not world.health.good_at(world.now) or vm.id in world.matched.doubtful:
-        return None
-    waited = world.read_at - max(vm.born, world.health.since)
-    if waited < world.boot_deadline_s or world.matched.unmatched_of(vm.queue):
+    waited = _missed_s(vm, world)
+    if waited < world.boot_deadline_s or world.matched is None or world.matched.unmatched_of(vm.queue):
         return None
     return move(vm, Event.LATE, world.now, f"no startd {waited:.0f} s after the launch, though the pool was healthy")
 
@@ -154,7 +188,9 @@ def forgot(vm: Vm, world: World) -> Vm | None:
     return ask_again(vm, "the startd shows no drain of ours: asked again")
 
 
-STEPS: tuple[Step, ...] = (died, unlisted, joined, moved_house, late, unwanted, taken_over, emptied, forgot)
+STEPS: tuple[Step, ...] = (
+    died, unlisted, joined, moved_house, found_again, astray, late, unwanted, taken_over, emptied, forgot,
+)  # fmt: skip
 
 
 def advance(vm: Vm, world: World) -> Vm:

@@ -167,6 +167,7 @@ class StartdsSeen:
     source: str
     at: float
     machines: tuple[Machine, ...]
+    told: str = ""  # which pool it is of, as its workers are told (see `told`); empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,7 @@ class Instance:
     market: str = ""  # spot or on-demand
     reason: str = ""  # why it stopped, in the cloud's words
     held: str = ""  # its tag apf:held: see `holding`
+    pool: str = ""  # its tag apf:pool: what its worker was told to join
 
     @property
     def dead(self) -> bool:

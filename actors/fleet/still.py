@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 
 from actors.fleet.reconcile import World
 from actors.fleet.seen import Instance, Machine
+from actors.fleet.told import same_pool
 from actors.fleet.vm import State, Vm
 
 
@@ -31,7 +32,7 @@ class Still:
         if left and left[0] is vm and left[1] is machine and left[2] is instance:
             return vm
         after = walk(vm, world)
-        if after is vm and instance is not None and not _waits(vm):
+        if after is vm and instance is not None and not _waits(vm, machine, world):
             self._left[vm.id] = (vm, machine, instance)
         else:
             self._left.pop(vm.id, None)
@@ -45,6 +46,8 @@ class Still:
             del self._left[vm_id]
 
 
-def _waits(vm: Vm) -> bool:
-    """Whether the time, or what is seen of others, may move this VM."""
-    return vm.state is not State.READY or bool(vm.unwanted)
+def _waits(vm: Vm, machine: Machine | None, world: World) -> bool:
+    """Whether the time, what is seen of others, or of which pool the next reading is, may move this VM."""
+    if vm.state is not State.READY or vm.unwanted:
+        return True
+    return machine is None or not same_pool(vm.pool, world.told)

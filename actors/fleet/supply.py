@@ -88,7 +88,7 @@ def view(
 
 
 def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
-    worker = machine if vm.state is State.READY and not vm.notice else None
+    worker = machine if vm.state is State.READY and not (vm.notice or vm.astray) else None
     return Part(
         vm=vm,
         machine=machine,
@@ -113,7 +113,7 @@ def _labels(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> list[st
     labels = [_label(vm)]
     if vm.held:
         labels.append("held")
-    if vm.state is State.READY and not vm.notice:
+    if vm.state is State.READY and not (vm.notice or vm.astray):
         busy = machine is not None and machine.busy
         labels += ["busy"] if busy else ["idle", "old"] if short else ["idle"]
         labels += [] if seen else ["suspect"]
@@ -125,6 +125,10 @@ def _labels(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> list[st
 def _label(vm: Vm) -> str:
     if vm.notice and vm.state in SUPPLY:
         return "leaving"
+    if vm.astray and vm.state in SUPPLY:
+        return "astray"
+    if vm.awaits_answer:
+        return "silent"
     return "unwanted" if vm.unwanted and vm.state is not State.DRAINING else vm.state.value
 
 

@@ -50,6 +50,9 @@ class Vm:
     held_tag: str = ""  # the tag that its cloud was last asked to keep for a hold; stays when it is released
     tagged: float = 0.0  # when that was decided
     killed: str = ""  # the id of the operator's kill: ended without a drain
+    pool: str = ""  # what its worker was told to join (see `told`); empty: not known
+    astray: float = 0.0  # since when: it should have joined, and no reading is of the pool that it was told
+    silent: float = 0.0  # since when its launch gets no answer, as the submitter found; others are bought elsewhere
     unwanted: float = 0.0  # since when: booting and not wanted any more, to be drained when it joins
     nonce: str = ""  # of the drain that is ours; a new one for each request
     drain_for: str = ""  # "policy", "wish:<id>", "spot", "age", ...: what may be taken back, and what not
@@ -79,9 +82,14 @@ class Vm:
     @property
     def supply(self) -> bool:
         """Counts as supply for its queue's want. An unwanted booting VM is already given up, as is one that its cloud
-        will take away.
+        will take away; nobody waits for one that is astray, or whose launch gets no answer.
         """
-        return self.state in SUPPLY and not self.unwanted and not self.notice
+        return self.state in SUPPLY and not (self.unwanted or self.notice or self.astray or self.awaits_answer)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the cloud owes an answer for so long that its jobs look elsewhere."""
+        return bool(self.silent) and self.state is State.LAUNCHING
 
 
 class Launch(StrEnum):

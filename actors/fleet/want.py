@@ -53,6 +53,8 @@ class FleetView:
     suspect: int = 0  # ready, and the reading does not show it
     unwanted: int = 0
     leaving: int = 0
+    silent: int = 0  # their launches get no answer: no supply, and they may come yet
+    astray: int = 0  # they should be seen, and the pool that they were told to join cannot be asked: no supply
     draining: int = 0
     cancellable: int = 0
     drained: int = 0

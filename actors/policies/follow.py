@@ -226,6 +226,7 @@ def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes, budget: 
 
 def _take_back(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> None:
     given_up = [vm for vm in vms if vm.unwanted and vm.state in (State.LAUNCHING, State.BOOTING)]
+    given_up = [vm for vm in given_up if not (vm.astray or vm.awaits_answer)]  # wanted again, they would not come
     for vm in sorted(given_up, key=lambda vm: vm.born)[:missing]:
         changes.rows[vm.id] = replace(vm, unwanted=0.0)
         missing -= 1

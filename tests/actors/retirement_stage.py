@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.calls import Calls
 from actors.config import Config
+from actors.config_told import told_of
 from actors.fleet.seen import Failed, JobsSeen, Machine, Slot, StartdsSeen, drain_reason
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
@@ -113,22 +114,31 @@ class RetirementStage(Stage):
     def __init__(self, site: Site, config: Config = CONFIG) -> None:
         super().__init__(site, config)
         self.pool, self.ended = TwinPool(), []
-        self.office = office = PostOffice(self._mailer, self._gauges)
-        board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
-        self.retirement = self._retirement = AtOnce(
+        self.office = PostOffice(self._mailer, self._gauges)
+        self.retirement = self._retirement = self._made(config)
+        self._retires = Seat(post="cloud/private")
+        self._retires.state = self._retirement.begin(self._retires, self.term)
+
+    def _made(self, config: Config) -> AtOnce:
+        self.told = told_of(config, "local")  # of which pool the readings are
+        board = Noticeboard(config, self.table, self.office, lambda: self.now, self._gauges)
+        return AtOnce(
             self._terms,
             Calls(2),
             config,
             self.table,
             self.registries,
             board,
-            {"local": self.pool},
+            dict.fromkeys(config.pools, self.pool),
             {"private": self.cloud},
             lambda: self.now,
             self._gauges,
         )
-        self._retires = Seat(post="cloud/private")
-        self._retires.state = self._retirement.begin(self._retires, self.term)
+
+    def configure(self, config: Config) -> None:
+        """A host with another configuration takes the post. Nothing is bought from here on."""
+        self.retirement = self._retirement = self._made(config)
+        self.crash()
 
     def started(self, count: int, *slots: Slot) -> list[Vm]:
         """So many VMs that have joined, each with these slots (one free slot by default)."""
@@ -155,6 +165,8 @@ class RetirementStage(Stage):
     def step(self, later_s: float = 1.0, reading: StartdsSeen | Failed | None = None) -> None:
         self.now += later_s
         seen = reading or self.pool.startds(self.now)
+        if isinstance(seen, StartdsSeen):
+            seen = replace(seen, told=self.told)
         write_startds(self.table, self._hold("pool/local"), seen, ["private"])
         self.list_cloud()
         self._retirement.look(self._retires, self.term)

@@ -48,7 +48,7 @@ def called(ask: str, pool: TwinPool) -> object:
             return retiring.cancel(pool, draining(), allowed)
         case "evict":
             return retiring.evict(pool, draining(), "x-0.2", allowed)
-    return retiring.verify(pool, draining())
+    return retiring.verify(pool, draining(), True)
 
 
 def test_a_vm_whose_match_is_doubtful_is_spared_at_the_end_of_its_boot() -> None:
@@ -96,9 +96,9 @@ def test_an_eviction_that_the_startd_shows_already_is_not_asked_for_again() -> N
 
 def test_schedds_have_a_veto_though_the_startd_says_drained_and_idle() -> None:
     pool = pool_of(made.drained_slot(NONCE))
-    assert retiring.verify(pool, draining()).verdict is Verdict.EMPTY
+    assert retiring.verify(pool, draining(), True).verdict is Verdict.EMPTY
     pool.jobs_there["worker"] = 2
-    found = retiring.verify(pool, draining())
+    found = retiring.verify(pool, draining(), True)
     assert found.verdict is Verdict.WAIT
     assert "schedds have 2 jobs there" in found.why
 
@@ -107,9 +107,9 @@ def test_without_all_schedds_nothing_is_ended_whatever_the_startd_says() -> None
     pool, cloud = pool_of(made.drained_slot(NONCE)), TwinCloud()
     pool.schedds_away = True
     with pytest.raises(PoolAway):
-        retiring.verify(pool, draining())
+        retiring.verify(pool, draining(), True)
     with pytest.raises(PoolAway):
-        retiring.end_asked(pool, cloud, draining(), allowed)
+        retiring.end_asked(pool, cloud, draining(), True, allowed)
     pool.machines.clear()
     with pytest.raises(PoolAway):
         retiring.end_unjoined(pool, cloud, [made.vm(State.BOOTING)], (), allowed)
@@ -132,9 +132,9 @@ def test_a_vm_that_never_joined_is_not_ended_while_a_schedd_has_a_job_there(plac
 def test_a_job_at_the_same_address_of_another_cloud_does_not_keep_a_vm_that_joined_at_home() -> None:
     pool = pool_of(made.drained_slot(NONCE))
     pool.jobs_there["10.0.0.5"] = 1
-    assert retiring.verify(pool, draining(address="10.0.0.5")).verdict is Verdict.EMPTY
+    assert retiring.verify(pool, draining(address="10.0.0.5"), True).verdict is Verdict.EMPTY
     elsewhere = draining(address="10.0.0.5", machine_address="<192.0.2.1:9618>")
-    assert retiring.verify(pool, elsewhere).verdict is Verdict.WAIT
+    assert retiring.verify(pool, elsewhere, True).verdict is Verdict.WAIT
 
 
 def test_another_machine_that_answers_is_no_silence() -> None:
@@ -143,4 +143,4 @@ def test_another_machine_that_answers_is_no_silence() -> None:
             raise PoolWrong(f"startd {machine} was asked at {address}, and liar answered")
 
     with pytest.raises(PoolWrong, match="liar answered"):
-        retiring.verify(Impostor(), replace(draining(), state=State.DRAINED))
+        retiring.verify(Impostor(), replace(draining(), state=State.DRAINED), True)

@@ -198,7 +198,7 @@ def test_a_cloud_that_does_not_answer_twice_is_closed_and_its_jobs_look_elsewher
     assert stage.closed() == ""
     stage.look(later_s=5)
     assert stage.closed() == "launches get no answer: timed out"
-    assert all(vm.unwanted and not vm.supply for vm in stage.vms())
+    assert all(vm.silent and not vm.supply for vm in stage.vms())
 
 
 def test_a_used_token_proves_that_something_was_started_so_nothing_is_bought_elsewhere(stage: Stage) -> None:
@@ -218,7 +218,7 @@ def test_a_launch_that_was_given_up_is_still_resolved_and_serves_what_is_wanted_
     stage.look(later_s=5)
     stage.look(later_s=120)
     assert stage.states() == ["booting", "booting"]
-    assert all(vm.unwanted for vm in stage.vms())
+    assert all(vm.supply for vm in stage.vms())
     stage.look(later_s=120)
     assert len(stage.cloud.instances()) == 2  # what may come back is not bought
 

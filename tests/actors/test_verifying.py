@@ -14,7 +14,7 @@ def verdict(*slots: object, jobs: int = 0, silent: bool = False) -> Verdict:
     pool.machines["worker"] = machine(*slots)  # type: ignore[arg-type]
     pool.silent = {"worker"} if silent else set()
     pool.jobs_there = {"worker": jobs}
-    return retiring.verify(pool, OURS).verdict
+    return retiring.verify(pool, OURS, True).verdict
 
 
 def test_a_startd_that_still_drains_for_us_is_waited_for_and_not_asked_anew() -> None:

@@ -10,6 +10,7 @@ from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
 
 NOW = 10_000.0
+POOL = "local at head:9618 #0123456789ab"
 HEALTHY = Health(source="pool/local", since=1.0, read_at=NOW, why="")
 
 
@@ -29,6 +30,7 @@ def vm(state: State = State.READY, **changes: object) -> Vm:
         machine="worker" if joined else "",
         machine_address="<10.0.0.5:9618>" if joined else "",
         joined=9_100.0 if joined else 0.0,
+        pool=POOL,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -59,7 +61,7 @@ def drained_slot(nonce: str, **changes: object) -> Slot:
 
 
 def instance(state: str = "running", **changes: object) -> Instance:
-    made = Instance(id="i-1", state=state, launched_at=9_000.0, intent="x", index=0, queue="atlas")
+    made = Instance(id="i-1", state=state, launched_at=9_000.0, intent="x", index=0, queue="atlas", pool=POOL)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -73,6 +75,7 @@ def world(
     listing: Listed | None = None,
     health: Health | None = HEALTHY,
     read_at: float = NOW,
+    told: str = POOL,
 ) -> World:
     """A world whose last reading shows these machines, matched against `of` (the VM made by default)."""
     return World(
@@ -83,4 +86,5 @@ def world(
         matched=match(machines, [of or vm()]),
         read_at=read_at,
         health=health,
+        told=told,
     )

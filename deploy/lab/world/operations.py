@@ -336,4 +336,5 @@ def _instance(vm: Vm) -> dict[str, Any]:
         "market": vm.market,
         "reason": vm.reason,
         "held": vm.held,
+        "pool": vm.pool,
     }

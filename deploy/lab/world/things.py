@@ -51,6 +51,7 @@ class Vm:
     memory_mib: int
     intent: str = ""
     decision: str = ""
+    pool: str = ""  # a tag: what its worker was told to join
     held: str = ""  # a tag: why its owner wants it kept
     index: int = 0
     token: str = ""
