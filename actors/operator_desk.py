@@ -7,19 +7,19 @@ id twice finds its row and its outcome there. Nothing is said by mail: the outco
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
 from actors.config import Config
-from actors.fleet.effects import REPLACED, Scene, effects
-from actors.fleet.vm import State, Vm
-from actors.fleet.wish import Wish, for_cloud, told
+from actors.fleet.effects import REPLACED, effects
+from actors.fleet.vm import Vm
+from actors.fleet.wish import Wish
 from actors.messages import LookAtWishes, OperatorWish
 from actors.post_office import PostOffice
 from actors.registry import read_vms
-from actors.views import read_views
-from actors.wants import Outcome, accept, conclude, read_wishes
+from actors.wants import Outcome, accept, conclude
+from actors.wish_mail import scene, wish_of
 from broker.table import Table
 
 OF_VMS = ("drain", "hold", "kill")
@@ -86,49 +86,6 @@ class OperatorDesk:
         if selector == "queue":
             return list(self._config.queues)
         return [name for vm in self._vms() for name in (vm.id, vm.instance_id) if name]
-
-
-def wish_of(mail: OperatorWish, config: Config, vms: Iterable[Vm], now: float) -> Wish:
-    """The wish that a mail is, accepted now. `vms`: of which so many of a queue are chosen, where it says so."""
-    return Wish(
-        id=mail.id,
-        verb=mail.verb,
-        selector="vm" if mail.count else mail.selector,
-        names=tuple(_choose(vms, mail.name, mail.count)) if mail.count else _named(mail, config),
-        reason=mail.reason,
-        by=mail.by,
-        at=now,
-        ends=now + mail.life_s,
-        replace=mail.replace,
-    )
-
-
-def scene(config: Config, table: Table, now: float) -> Scene:
-    """What wishes meet: the rows of all clouds, as they are."""
-    wishes, frozen = read_wishes(table, now), {}
-    for cloud in config.clouds:
-        view, _ = read_views(table, cloud)
-        if freeze := for_cloud(wishes, "freeze", cloud):
-            frozen[cloud] = told(freeze)
-        elif view and view.frozen and view.frozen == view.closed:
-            frozen[cloud] = view.frozen  # by the freeze file of its holder's host
-    vms = [vm for vm in read_vms(table, config.clouds) if vm.alive]
-    return Scene(vms=vms, wishes=wishes, queues=config.queues_by_cloud, frozen=frozen)
-
-
-def _named(mail: OperatorWish, config: Config) -> tuple[str, ...]:
-    """A cloud of several shapes is all of them."""
-    if mail.selector != "cloud":
-        return (mail.name,) if mail.name else ()
-    itself = (mail.name,) if mail.name in config.clouds else ()
-    return (*itself, *config.families.get(mail.name, ()))
-
-
-def _choose(vms: Iterable[Vm], queue: str, count: int) -> list[str]:
-    """The dearest first; among equals those that have not joined, then the youngest."""
-    found = [vm for vm in vms if vm.queue == queue and vm.state not in (State.DRAINED, State.ENDING)]
-    found.sort(key=lambda vm: (-vm.usd_per_hour, vm.state is State.READY, -vm.born, vm.id))
-    return [vm.id for vm in found[:count]]
 
 
 def _refused(mail: OperatorWish, why: str, now: float) -> Outcome:

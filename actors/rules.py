@@ -20,9 +20,9 @@ from actors.policies.deadlines import Deadline, Then
 from actors.policies.disruption import DrainRules
 from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent
 from actors.policies.minutes import Minutes
+from actors.policies.prototype import Slots
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
-from actors.pools.port import Slots
 
 NOTHING_JOINED: Mapping[str, Joined] = {}
 

@@ -17,9 +17,10 @@ from actors.console import asking
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_cloud, for_queue, for_vm
 from actors.messages import OperatorWish
-from actors.operator_desk import OperatorDesk, wish_of
+from actors.operator_desk import OperatorDesk
 from actors.policies.follow import Scene, follow, withheld
 from actors.wants import Outcome
+from actors.wish_mail import wish_of
 from tests.fleet.made import NOW, vm
 
 VERBS = ("drain", "undrain", "hold", "release", "kill", "freeze", "thaw")

@@ -14,10 +14,10 @@ from actors.config import Config
 from actors.console.store import author, served, store
 from actors.fleet.effects import effects
 from actors.messages import KINDS, OperatorWish
-from actors.operator_desk import scene, wish_of
 from actors.post_office import OPERATOR
 from actors.wants import Outcome, read_outcomes
 from actors.where import site_of
+from actors.wish_mail import scene, wish_of
 from broker.clock import RedisClock
 from broker.mail import Mailer
 from broker.table import Table

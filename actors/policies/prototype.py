@@ -9,6 +9,11 @@ Names and ids are plausible ones: no job can name the machine that comes, but ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+Slot = tuple[str, int, str]  # cloud, the number of its tier, the ClassAd text of a free slot of its workers
+Slots = Mapping[str, tuple[Slot, ...]]  # by queue
+NO_SLOTS: Slots = {}
 Size = tuple[int, int, int, int]  # cpus, memory MiB, disk MiB, gpus
 
 CONDOR_VERSION = '"$CondorVersion: 25.14.1 2026-01-01 $"'  # HTCondor writes the version into jobs' Requirements

@@ -6,11 +6,13 @@ do. Calls are safe from many threads. A failed look raises; it never returns som
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from actors.fleet.seen import JobsSeen, Machine, StartdsSeen
+from actors.policies.prototype import NO_SLOTS as NO_SLOTS
+from actors.policies.prototype import Slot as Slot
+from actors.policies.prototype import Slots as Slots
 
 
 class PoolError(Exception):
@@ -31,11 +33,6 @@ class PoolWrong(PoolAway):
 
 class PoolRefused(PoolError):
     """The startd refused this one request (its check expression was false, a wrong request id): the text says which."""
-
-
-Slot = tuple[str, int, str]  # cloud, the number of its tier, the ClassAd text of a free slot of its workers
-Slots = Mapping[str, tuple[Slot, ...]]  # by queue
-NO_SLOTS: Slots = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
