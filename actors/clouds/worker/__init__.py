@@ -1,0 +1,1 @@
+"""What makes a stock image a worker: user-data, its START expression, its token."""

@@ -1,0 +1,1 @@
+"""The configuration: one TOML file, read whole or refused with all its mistakes. What packages import is named here."""

@@ -1,0 +1,1 @@
+"""The monitor: looks at pools and clouds, and writes what it saw. It alone queries them."""

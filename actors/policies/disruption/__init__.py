@@ -1,0 +1,1 @@
+"""Pure: which VMs are given up, drained or taken back, how many at once, and when."""

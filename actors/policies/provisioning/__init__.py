@@ -1,0 +1,1 @@
+"""Pure: how many VMs of which cloud a queue wants, and why."""

@@ -1,0 +1,1 @@
+"""Retirement: matches startds to VMs, drains them, and ends them. It alone."""

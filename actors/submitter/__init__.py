@@ -1,0 +1,1 @@
+"""The submitter: starts VMs, intent first. It alone."""

@@ -1,0 +1,1 @@
+"""How Redis is reached, safely: addresses, Sentinel, an embedded server, its clock, and whether it lost data."""

@@ -1,0 +1,1 @@
+"""Mail over Kombu: mailboxes, what dead consumers held, and what nobody could read."""

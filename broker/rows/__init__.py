@@ -1,0 +1,1 @@
+"""Fenced rows, documents, streams and pots: the truth of the factory."""

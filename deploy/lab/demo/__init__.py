@@ -1,0 +1,1 @@
+"""The demos: the main job on one host or three, shown and judged."""

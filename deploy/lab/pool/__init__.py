@@ -1,0 +1,1 @@
+"""The lab's pool: real HTCondor daemons for an ordinary user."""
