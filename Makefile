@@ -38,7 +38,7 @@ demo: install
 	$(BIN)/apf demo
 
 demo-ha: install
-	$(BIN)/python -m deploy.lab.demo_ha
+	$(BIN)/python -m deploy.lab.demo.ha
 
 faults: tools
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))

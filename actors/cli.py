@@ -16,15 +16,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from actors.cli_wishes import Door, commands
-from actors.config import Config as Settings
-from actors.config_file import load
-from actors.config_mistakes import BadConfig
+from actors.config.load import load
+from actors.config.mistakes import BadConfig
+from actors.config.schema import Config as Settings
+from actors.config.secrets import NoSecret
 from actors.console.refusals import NoLetter, NotSafe
 from actors.console.terminal import Screen
-from actors.packing import BadRow
-from actors.secrets_file import NoSecret
-from actors.where import NotRunning, shadow_of
+from actors.console.wish_commands import Door, commands
+from actors.store.codec import BadRow
+from actors.store.site import NotRunning, shadow_of
 from broker.errors import AlreadyRuns, BadUrl, BrokerError
 
 BROKEN, WRONG = 1, 2
@@ -69,12 +69,11 @@ def run(
 ) -> None:
     """Run one host of the factory, until SIGTERM or Ctrl-C. VMs stay as they are then."""
     settings = _load(config, shadow)
-    from actors import cli_run
-    from actors.console import logs
+    from actors.host import logs, run
 
     logs.configure()
     try:
-        cli_run.run(settings, host, posts)
+        run.run(settings, host, posts)
     except AlreadyRuns as runs:
         _end(BROKEN, f"{runs}: another `apf run` of this factory. Stop it, or use redis:// to run several hosts.")
     except (NoSecret, BadUrl) as wrong:
@@ -90,12 +89,12 @@ def check(
 ) -> None:
     """Look for mistakes in the configuration; with --live, in the world too. Changes nothing."""
     settings = _load(config)
-    from actors.console import checking
+    from actors.console import check
 
-    can_start = checking.tell(settings, config, out)
-    found = checking.check_live(settings) if live else ()
+    can_start = check.tell(settings, config, out)
+    found = check.check_live(settings) if live else ()
     if live:
-        out.print(checking.screen(found))
+        out.print(check.screen(found))
     raise typer.Exit(BROKEN if not can_start or any(finding.ok is False for _, finding in found) else 0)
 
 
@@ -114,7 +113,7 @@ def status(
     from actors.console import status_watch
     from actors.console.status import Reader
     from actors.console.status_part import NoSuchName, part
-    from actors.freeze_file import FreezeFile
+    from actors.runtime.freeze_file import FreezeFile
 
     try:
         reader = Reader(settings)
@@ -155,22 +154,22 @@ def apply(
     settings = _load(config)
     if show and rollback:
         _end(WRONG, "say --show or --rollback, not both: --rollback shows what it would change, and asks")
-    from actors.console import applying_screen
-    from actors.console.store import author, store
+    from actors.console import apply
+    from actors.console.opened import author, store
 
     with _told(), store(settings) as rows:
         if show:
-            out.document(applying_screen.active(rows))
+            out.document(apply.active(rows))
             return
-        make = applying_screen.propose_before if rollback else applying_screen.propose
+        make = apply.propose_before if rollback else apply.propose
         proposal = make(settings, rows)
         if not proposal.changes:
             out.print(f"nothing to do: generation {proposal.number} says the same")
             return
-        out.print(applying_screen.shown(proposal))
+        out.print(apply.shown(proposal))
         if not yes:
             typer.confirm(f"Make it generation {proposal.number + 1}, for all hosts?", abort=True)
-        number = applying_screen.make_active(rows, proposal, author())
+        number = apply.make_active(rows, proposal, author())
     out.print(f"generation {number} is active; hosts take it up without a restart: see `apf owners {config}`")
     if rollback:
         out.print(f"{config} still says something else: `apf apply --show {config}` prints what is active now")
@@ -199,11 +198,11 @@ def dead(
     settings = _load(config)
     if bool(letter) == (what is Letters.LIST):
         _end(WRONG, 'say `list` alone, or `show`, `replay` or `drop` with a letter\'s id or "all"')
-    from actors.console import dead
-    from actors.console.store import store
+    from actors.console import dead_letters
+    from actors.console.opened import store
 
     with _told(), store(settings) as rows:
-        shown, done = dead.do(rows, what.value, letter)
+        shown, done = dead_letters.do(rows, what.value, letter)
     out.print(shown)
     raise typer.Exit(0 if done else BROKEN)
 
@@ -219,7 +218,7 @@ def doctor(
     """What of the factory's in Redis cannot be read, each with its key; with --set-aside, moved out of the way."""
     settings = _load(config)
     from actors.console import doctor
-    from actors.console.store import store
+    from actors.console.opened import store
 
     assert what is Patients.ROWS
     with _told(), store(settings) as rows:
@@ -238,14 +237,14 @@ def plan(
     """What would be started and released now, where, and why. Asks pools and clouds; changes nothing, needs no host."""
     settings = _load(config)
     from actors.clouds.port import CloudError
-    from actors.console import planned
+    from actors.console import plan_screen
     from actors.pools.port import PoolError
 
     try:
-        made = planned.make(settings, time.time())
+        made = plan_screen.make(settings, time.time())
     except (NoSecret, PoolError, CloudError) as wrong:
         _end(BROKEN, str(wrong))
-    out.document(made.model_dump_json(indent=2)) if as_json else out.print(planned.screen(made))
+    out.document(made.model_dump_json(indent=2)) if as_json else out.print(plan_screen.screen(made))
     raise typer.Exit(BROKEN if made.not_read else 0)
 
 
@@ -266,7 +265,7 @@ def why(
     if as_json and name in settings.queues:
         _end(WRONG, "--json tells of a VM; for a queue see `apf status --json`")
     from actors.console import why_vm
-    from actors.console.store import store
+    from actors.console.opened import store
 
     with _told(), store(settings) as rows:
         try:
@@ -285,11 +284,11 @@ def import_(
     factory: Annotated[str, typer.Option(help="The new factory's name.")] = "apf",
 ) -> None:
     """Print an AutoPyFactory configuration as this project's; what has no counterpart is said on stderr."""
-    from actors.apf_import import BadQueuesConf
-    from actors.console import imported
+    from actors.console import import_screen
+    from actors.console.import_apf import BadQueuesConf
 
     try:
-        found = imported.read(queues_conf, factory, collector)
+        found = import_screen.read(queues_conf, factory, collector)
     except BadQueuesConf as wrong:
         _end(WRONG, str(wrong))
     out.document(found.toml)
@@ -311,14 +310,14 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Of boot times and reclaims.")] = 1,
 ) -> None:
     """The same decisions over a trace of jobs in virtual time: waits, VM-hours, cost; configurations side by side."""
-    from actors.console import simulated
+    from actors.console import simulate
     from actors.simulator import report
 
     settings = [(path, _load(path)) for path in configs]
     try:
-        found = simulated.run(settings, jobs, plot, queue=queue, boot_s=boot, reclaims_per_hour=reclaims, seed=seed)
-        written = simulated.draw(found.outcomes, plot) if plot else ()
-    except simulated.CannotSimulate as wrong:
+        found = simulate.run(settings, jobs, plot, queue=queue, boot_s=boot, reclaims_per_hour=reclaims, seed=seed)
+        written = simulate.draw(found.outcomes, plot) if plot else ()
+    except simulate.CannotSimulate as wrong:
         _end(WRONG, str(wrong))
     out.print(report.table(found.outcomes, compare))
     for picture in written:
@@ -338,7 +337,7 @@ def demo(
     ] = False,
 ) -> None:
     """The main job on this machine: jobs wait, VMs start on four clouds, jobs run, VMs drain and end. A minute."""
-    from deploy.lab import demo as shown
+    from deploy.lab.demo import run as shown
 
     raise typer.Exit(shown.run(out, simulated))
 

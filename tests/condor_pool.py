@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from deploy.lab.condor import NotDebian, condor_prefix
-from deploy.lab.daemon_config import Pace
-from deploy.lab.node import Hardware, Node
-from deploy.lab.pool import LabPool
+from deploy.lab.pool.condor import NotDebian, condor_prefix
+from deploy.lab.pool.daemon_config import Pace
+from deploy.lab.pool.node import Hardware, Node
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import lab_directory
 from deploy.lab.site import Site
-from deploy.lab.user import lab_directory
 from tests.late import within
 
 PoolMaker = Callable[..., LabPool]

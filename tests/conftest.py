@@ -12,7 +12,7 @@ pytest_plugins = ["tests.verdict_of_the_run"]
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
-SLOW = ("tests/faults/", "tests/deploy/", "tests/test_cli.py", "tests/lab/")
+SLOW = ("tests/faults/", "tests/deploy/", "tests/actors/test_cli.py", "tests/lab/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import structlog
 
-from actors.app import Host
-from actors.cli_run import STOP_S, end_in
-from actors.config_file import load
-from actors.serving import Serving
+from actors.config.load import load
+from actors.host.host import Host
+from actors.host.run import STOP_S, end_in
+from actors.runtime.post_actor import Serving
 
 AHEAD_S = float(os.environ.get("APF_TEST_CLOCK_AHEAD_S", "0"))
 

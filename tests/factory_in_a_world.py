@@ -24,19 +24,19 @@ from typing import Any
 
 import pytest
 
-from actors.config import Config
-from actors.config_file import load
-from actors.console import asking
+from actors.config.load import load
+from actors.config.posts import posts_of
+from actors.config.schema import Config
+from actors.console import send_wish
 from actors.fleet.vm import Vm
-from actors.posts import posts_of
-from actors.registry import read_vms
-from actors.views import read_views
-from actors.wants import Outcome, read_wants
-from broker.connect import Site
-from broker.embedded import EmbeddedServer
+from actors.store.views import read_views
+from actors.store.vms import read_vms
+from actors.store.wants import Outcome, read_wants
+from broker.connection.address import Site
+from broker.connection.embedded import EmbeddedServer
 from broker.errors import Unreachable
-from broker.leases import Leases, Owner
-from broker.table import Table
+from broker.posts.leases import Leases, Owner
+from broker.rows.table import Table
 from deploy.lab.world.model import World
 from deploy.lab.world.operations import Operations
 from tests import world_judge
@@ -190,10 +190,10 @@ class Factory:
         return Counter(job["state"] for job in self.record()["jobs"])
 
     def wish(self, verb: str, selector: str, name: str, **more: object) -> Outcome:
-        wanted = asking.wish(verb, selector, name, "a test wishes it", 600.0, **more)
+        wanted = send_wish.wish(verb, selector, name, "a test wishes it", 600.0, **more)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("APF_TEST_REDIS", self.redis.address.password or "")
-            outcome = asking.ask(self.config, wanted, 20.0)
+            outcome = send_wish.ask(self.config, wanted, 20.0)
         assert outcome is not None, f"no outcome of {verb} {selector} {name}\n{self.story()}"
         return outcome
 

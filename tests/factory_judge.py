@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from broker.table import Table
-from deploy.lab.access_point import JobRecord
+from broker.rows.table import Table
+from deploy.lab.pool.access_point import JobRecord
 
 Entry = Mapping[str, Any]
 ROUNDED_S = 1.0  # a schedd's dates are whole seconds

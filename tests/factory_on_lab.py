@@ -26,32 +26,32 @@ import boto3
 import pytest
 from botocore.config import Config as BotoConfig
 
-from actors import applying
-from actors.config import Config
-from actors.config_file import load
+from actors.config.load import load
+from actors.config.schema import Config
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, Want
-from actors.messages import KINDS, OperatorWish
-from actors.packing import unpack
-from actors.post_office import OPERATOR
-from actors.readings import DemandHead, StartdsHead, startds_head
-from actors.registry import read_vms
-from actors.views import read_views
-from actors.wants import Outcome, Standing, read_outcomes, read_standing, read_wants
-from broker.clock import RedisClock
-from broker.connect import Site as RedisSite
-from broker.dead_letters import DeadLetters
-from broker.document import Document
-from broker.embedded import EmbeddedServer
-from broker.leases import Leases, Owner
-from broker.mail import Mailer
-from broker.table import Table
-from deploy.lab.access_point import AccessPoint, LabJob
-from deploy.lab.cloud_api import IMAGE
-from deploy.lab.cloud_faults import HYPERVISOR_KEY
-from deploy.lab.daemon_config import Pace
-from deploy.lab.gate import Gate
-from deploy.lab.master import ToolFailed
+from actors.runtime.messages import KINDS, OperatorWish
+from actors.runtime.post_office import OPERATOR
+from actors.store import active_config
+from actors.store.codec import unpack
+from actors.store.readings import DemandHead, StartdsHead, startds_head
+from actors.store.views import read_views
+from actors.store.vms import read_vms
+from actors.store.wants import Outcome, Standing, read_outcomes, read_standing, read_wants
+from broker.connection.address import Site as RedisSite
+from broker.connection.clock import RedisClock
+from broker.connection.embedded import EmbeddedServer
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailer
+from broker.posts.leases import Leases, Owner
+from broker.rows.document import Document
+from broker.rows.table import Table
+from deploy.lab.cloud.api import IMAGE
+from deploy.lab.cloud.faults import HYPERVISOR_KEY
+from deploy.lab.pool.access_point import AccessPoint, LabJob
+from deploy.lab.pool.daemon_config import Pace
+from deploy.lab.pool.gate import Gate
+from deploy.lab.pool.master import ToolFailed
 from deploy.lab.site import Site
 from tests import factory_judge
 from tests.condor_pool import condor  # noqa: F401
@@ -109,7 +109,7 @@ class Factory:
         """As `apf apply` does: the configuration with `changes` becomes the active one; hosts serve it as they run."""
         self.configure(**changes)
         used = {vm.cloud for vm in self.alive()}
-        applying.activate(Document(self.client, self.redis_site, applying.NAME), self.config, used, "a test")
+        active_config.activate(Document(self.client, self.redis_site, active_config.NAME), self.config, used, "a test")
 
     def host(self, name: str = "host-1", posts: str = "*") -> HostProcess:
         """The host of this name, not started yet."""

@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import IO
 
 from deploy.lab import keeper, processes
-from deploy.lab.cloud_api import READY, CloudApi
+from deploy.lab.cloud.api import READY, CloudApi
 from tests.condor_pool import until
 
 ROOT = Path(__file__).parents[1]
-PRELOADED = ("actors.app", "actors.config_file", "deploy.lab.cloud_moto", "deploy.lab.cloud_shim")
+PRELOADED = ("actors.host.host", "actors.config.load", "deploy.lab.cloud.moto_ec2", "deploy.lab.cloud.shim")
 
 
 class Forged:
@@ -109,7 +109,7 @@ class ForgedCloudApi(CloudApi):
 
     def __enter__(self) -> ForgedCloudApi:
         self._log.touch()
-        forged = self._forged = forge().run("deploy.lab.cloud_api", [], log=self._log)
+        forged = self._forged = forge().run("deploy.lab.cloud.api", [], log=self._log)
         until(lambda: "\n" in self._log.read_text() or forged.ended(), "the EC2 API answers")
         self.endpoint = self._log.read_text().partition("\n")[0].removeprefix(READY)
         assert self.endpoint.startswith("http://"), self._log.read_text()

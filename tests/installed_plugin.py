@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.plugins import known_kinds, known_steps
+from actors.config.plugins import known_kinds, known_steps
 
 EXAMPLES = Path(__file__).parent.parent / "deploy/examples"
 STEPS = "autopyfactory_cloud.steps"

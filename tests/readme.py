@@ -15,11 +15,12 @@ from typing import Any, get_args
 
 import typer
 
-from actors import cli, config_docs
+from actors import cli
+from actors.config import reference
 from actors.console import metric_names
 from actors.fleet.lifecycle import TABLE
-from actors.messages import OperatorWish
 from actors.policies.steps import STATUS, STEPS, asks
+from actors.runtime.messages import OperatorWish
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -110,7 +111,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "steps": steps,
     "wish": wish,
-    "config": config_docs.markdown,
+    "config": reference.markdown,
 }
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker.connect import Address, Site
-from broker.embedded import EmbeddedServer
+from broker.connection.address import Address, Site
+from broker.connection.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from actors.config_file import load
+from actors.config.load import load
 from tests.readme import README, known_commands, written
 
 ROOT = README.parent

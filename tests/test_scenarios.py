@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from actors.ownership import ACTORS_OF, Ownership, Rhythm
-from actors.serving import Terms
-from broker.clock import RedisClock
-from broker.connect import Site
+from actors.host.ownership import ACTORS_OF, Ownership, Rhythm
+from actors.runtime.post_actor import Terms
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.generation import Generation
 from broker.errors import LeaseLost
-from broker.generation import Generation
-from broker.hosts import HostInfo, Hosts
-from broker.leases import Leases, Term
-from broker.table import Put, Table
+from broker.posts.hosts import HostInfo, Hosts
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Put, Table
 from tests.late import within
 
 POSTS = ("pool/local", "cloud/one", "cloud/two", "queue/atlas", "queue/belle", "queue/cms")

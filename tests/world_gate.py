@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.world_link import receive, send
+from actors.clouds.simulated.link import receive, send
 from deploy.lab.world.model import Refusal
 from deploy.lab.world.operations import Operations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.connect import Site
+from broker.connection.address import Site
 
 HEAD = re.compile(rb"\d{1,15} \d{1,15}")
 

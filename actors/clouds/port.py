@@ -1,4 +1,5 @@
-"""What every cloud does for the factory. One conformance suite (tests/clouds/conformance.py) runs over all of them.
+"""What every cloud does for the factory. One conformance suite (tests/actors/clouds/conformance.py) runs over all of
+them.
 
 No cloud knows our fences. So a launch is written down before the call (the intent), the request is frozen, and its
 token is what makes a repeat harmless. After any answer but a clear yes or a clear no the launch is *unknown*, and is
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from actors.fleet.seen import Instance, Listed
+from actors.fleet.observations import Instance, Listed
 
 
 class CloudError(Exception):

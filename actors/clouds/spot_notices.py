@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from actors.fleet.notice import Kind, Notice
+from actors.fleet.spot_notice import Kind, Notice
 
 SOURCE = "aws.ec2"
 KINDS = {

@@ -1,6 +1,6 @@
 """A shared configuration, which is what hosts agreed on, in the form of the file that an operator writes.
 
-The clouds that `config_shapes` made are one cloud with shapes again, and the rhythm of ownership is two keys of
+The clouds that `config.shapes` made are one cloud with shapes again, and the rhythm of ownership is two keys of
 `[factory]`. What is printed can be put into a file beside the host's own keys, and means the same. A cascade names the
 shapes one by one, as their order in it may be another one than that of their tables.
 """

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from actors.config_lines import Path
+from actors.config.toml_lines import Path
 
 DEEPEST = 16  # tables and lists in each other; the deepest key that there is has 6
 MOST = 2**63 - 1  # as TOML says

@@ -1,6 +1,6 @@
 """What differs between two shared configurations, in the words of the operator's file.
 
-One line for each key, with its whole path: `clouds.private.shape.cpus: 4 -> 1`. What `config_shapes` made of a cloud of
+One line for each key, with its whole path: `clouds.private.shape.cpus: 4 -> 1`. What `config.shapes` made of a cloud of
 several shapes is told as it was written: what changes alike in all its shapes once, of the cloud.
 """
 
@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from actors.config_as_file import ORDER, as_written
-from actors.config_lines import Path
-from actors.config_mistakes import place_of
+from actors.config.as_file import ORDER, as_written
+from actors.config.mistakes import place_of
+from actors.config.toml_lines import Path
 
 Shapes = Mapping[tuple[str | int, ...], set[str | int]]  # by the path of a cloud, the names of its shapes
 

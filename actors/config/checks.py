@@ -12,12 +12,12 @@ from typing import Any
 
 import classad2
 
-from actors.config import AnyCloud, Factory
-from actors.config_ec2 import ec2_cloud
-from actors.config_lines import Path, line_of
-from actors.config_mistakes import Mistake, did_you_mean, place_of, shown
-from actors.config_shapes import Expanded, mistakes_in_shapes
-from actors.fleet.life import STAGGER
+from actors.config.ec2 import ec2_cloud
+from actors.config.mistakes import Mistake, did_you_mean, place_of, shown
+from actors.config.schema import AnyCloud, Factory
+from actors.config.shapes import Expanded, mistakes_in_shapes
+from actors.config.toml_lines import Path, line_of
+from actors.fleet.max_life import STAGGER
 
 Raw = Mapping[str, Any]
 
@@ -67,7 +67,7 @@ def _factory(raw: Raw) -> Iterator[Found]:
 
 def _address(url: str) -> Iterator[Found]:
     """What the schema's pattern lets pass and no client could use. Other schemes are the pattern's to refuse."""
-    from broker.connect import Address  # only here: it brings the client along
+    from broker.connection.address import Address  # only here: it brings the client along
     from broker.errors import BadUrl
 
     if not re.match(r"(redis|sentinel)s?://", url):

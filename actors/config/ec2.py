@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from actors.config_lines import Path
-from actors.config_mistakes import MISSING, shown
+from actors.config.mistakes import MISSING, shown
+from actors.config.toml_lines import Path
 
 OURS = {
     "ClientToken": "the factory makes it from the launch intent",

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from actors.config import MADE, OF_PLUGIN, Config
-from actors.config_lines import Path, line_of
-from actors.config_mistakes import MISSING, Mistake, did_you_mean, place_of, shown, unit_hint
-from actors.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds
+from actors.config.mistakes import MISSING, Mistake, did_you_mean, place_of, shown, unit_hint
+from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds
+from actors.config.schema import MADE, OF_PLUGIN, Config
+from actors.config.toml_lines import Path, line_of
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 SECRET = r"^(env:"

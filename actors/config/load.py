@@ -14,14 +14,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from actors.config import Config, Secret
-from actors.config_bounds import DEEPEST, Found, out_of_bounds, told_by_parser
-from actors.config_checks import checks
-from actors.config_lines import Path, line_of, lines_of
-from actors.config_mistakes import MISSING, BadConfig, Mistake, place_of
-from actors.config_schema import flat, mistake_of
-from actors.config_shapes import expanded
-from actors.secrets_file import NoSecret, secret
+from actors.config.bounds import DEEPEST, Found, out_of_bounds, told_by_parser
+from actors.config.checks import checks
+from actors.config.explain import flat, mistake_of
+from actors.config.mistakes import MISSING, BadConfig, Mistake, place_of
+from actors.config.schema import Config, Secret
+from actors.config.secrets import NoSecret, secret
+from actors.config.shapes import expanded
+from actors.config.toml_lines import Path, line_of, lines_of
 
 DEFAULT_KINDS = {"pools": "htcondor", "accounts": "ec2", "clouds": "ec2"}
 ANYWHERE = 0

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from actors.config_lines import Path
-from actors.outside_text import visible
+from actors.config.outside_text import visible
+from actors.config.toml_lines import Path
 
 MISSING = "missing"
 SECRET_KEY = re.compile(r"password|passwd|secret|token|credential|access_key|private_key", re.IGNORECASE)

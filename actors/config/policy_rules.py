@@ -7,22 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from actors.config import AnyCloud, Config, Drains, LimitOf, Queue
-from actors.config_promise import promise_of
+from actors.config.plugins import step
+from actors.config.promise import promise_of
+from actors.config.schema import AnyCloud, Config, Drains, LimitOf, Queue
 from actors.fleet.joined import Joined, counted
 from actors.fleet.joined import short as short_of_promise
-from actors.fleet.life import FOREVER, Life
+from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
-from actors.plugins import step
-from actors.policies.black_hole import Rules as BlackHoleRules
-from actors.policies.deadlines import Deadline, Then
-from actors.policies.disruption import DrainRules
+from actors.policies.disruption.black_hole import Rules as BlackHoleRules
+from actors.policies.disruption.cron_windows import Minutes
+from actors.policies.disruption.drain_budget import DrainRules
+from actors.policies.disruption.drain_deadlines import Deadline, Then
+from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
 from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent
-from actors.policies.minutes import Minutes
 from actors.policies.prototype import Slots
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
-from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
 
 NOTHING_JOINED: Mapping[str, Joined] = {}
 

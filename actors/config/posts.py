@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.config import Config
+from actors.config.schema import Config
 
 
 def posts_of(config: Config) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from actors.config import AnyCloud, Config
+from actors.config.schema import AnyCloud, Config
 
 WORD = 12  # hexadecimal digits
 NOT_OF_WORKERS = frozenset({

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import classad2
 
-from actors.config import Config, Ec2Cloud, HtcondorPool
-from actors.config_lines import Path
+from actors.config.schema import Config, Ec2Cloud, HtcondorPool
+from actors.config.toml_lines import Path
 
 IMDS = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
 STRING = re.compile(r'"(?:\\.|[^"\\])*"')

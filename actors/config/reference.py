@@ -15,8 +15,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from actors.config import MADE, Secret
-from actors.config_schema import tables
+from actors.config.explain import tables
+from actors.config.schema import MADE, Secret
 
 FIELD = re.compile(r"^    (\w+): .*?(?:\s{2}#\s*(.*))?$")
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}

@@ -1,7 +1,7 @@
 """The configuration: one TOML file, every key written down here once, with its unit, its range and its default.
 
 Secrets are never written in it: a `Secret` is a reference (`env:NAME` or `file:PATH`), read when it is needed.
-`config_file` reads the file and reports all mistakes at once, each with its place and a hint.
+`load` reads the file and reports all mistakes at once, each with its place and a hint.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
-from actors.policies.minutes import Minutes
+from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
+from actors.policies.disruption.cron_windows import Minutes
 from actors.policies.steps import ENDED, asks
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -201,7 +201,7 @@ class Family(Section):
     max_vms: Count
 
 
-MADE = frozenset({"family"})  # never written in a file: `config_shapes` makes it
+MADE = frozenset({"family"})  # never written in a file: `config.shapes` makes it
 
 
 class AnyCloud(Watched):

@@ -4,7 +4,7 @@ When the file is read such a cloud is *expanded*: each shape becomes a cloud of 
 says for all and what the shape says for itself, and a cascade that names NAME names all of them, in one tier. So each
 shape has its own post, rows and breaker, which is how real clouds fail: "no capacity" is said of an instance type. What
 they share is the limit `max_vms` of the whole, which each of them carries as its `family`; what is bought of them is
-chosen by `policies.shapes`.
+chosen by `provisioning.shape_choice`.
 
 Mistakes keep their place in the operator's file: `Expanded.origin` says where what the schema sees was written.
 """
@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.config_lines import Path
-from actors.config_mistakes import MISSING, shown
+from actors.config.mistakes import MISSING, shown
+from actors.config.toml_lines import Path
 
 Raw = Mapping[str, Any]
 Found = tuple[Path, str, str]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from actors.config import AnyPool, Config
+from actors.config.schema import AnyPool, Config
 from actors.fleet.told import told
 
 DIGITS = 12  # hexadecimal ones

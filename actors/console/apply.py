@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from rich.console import Group
 from rich.text import Text
 
-from actors.applying import NotServable, clouds_of, planned, with_shared
-from actors.config import Config
-from actors.config_as_file import toml
-from actors.config_changes import changes
+from actors.config.as_file import toml
+from actors.config.changes import changes
+from actors.config.schema import Config
+from actors.console.opened import Store
 from actors.console.refusals import NotSafe
-from actors.console.store import Store
-from actors.registry import read_vms
+from actors.store.active_config import NotServable, clouds_of, planned, with_shared
+from actors.store.vms import read_vms
 
 _STYLES = {"+": "green", "-": "red"}
 

@@ -14,19 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from actors import adapters
 from actors.clouds.port import CloudError
-from actors.config import Config
-from actors.config_file import lines_in
-from actors.config_lines import line_of
-from actors.config_mistakes import place_of
-from actors.config_ready import doubts
+from actors.config.findings import Finding
+from actors.config.load import lines_in
+from actors.config.mistakes import place_of
+from actors.config.ready import doubts
+from actors.config.schema import Config
+from actors.config.secrets import NoSecret
+from actors.config.toml_lines import line_of
 from actors.console.checking_host import of_this_host
-from actors.finding import Finding
 from actors.pools.port import PoolError
-from actors.secrets_file import NoSecret
-from actors.where import NotRunning, site_of
-from broker.clock import RedisClock
+from actors.runtime import adapters
+from actors.store.site import NotRunning, site_of
+from broker.connection.clock import RedisClock
 from broker.errors import BadUrl, Unreachable
 
 AT_ONCE = 8

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from actors.adapters import TOKEN_LIMIT_S
-from actors.clouds import user_data
-from actors.clouds.worker_token import TokenFailed, mint
-from actors.config import Config, HtcondorPool
-from actors.config_file import missing_secrets, secrets_of
-from actors.finding import Finding
+from actors.clouds.worker import user_data
+from actors.clouds.worker.token import TokenFailed, mint
+from actors.config.findings import Finding
+from actors.config.load import missing_secrets, secrets_of
+from actors.config.schema import Config, HtcondorPool
+from actors.runtime.adapters import TOKEN_LIMIT_S
 
 OTHERS = stat.S_IROTH | stat.S_IWOTH
 GROUP_WRITES = stat.S_IWGRP

@@ -15,11 +15,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actors.console.opened import Store
 from actors.console.refusals import NoLetter
-from actors.console.store import Store
-from broker.dead_letters import DeadLetter
 from broker.errors import BadMail
-from broker.replay import replay
+from broker.mail.dead_letters import DeadLetter
+from broker.mail.replay import replay
 
 ALL = "all"
 

@@ -11,25 +11,25 @@ from collections.abc import Callable, Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actors import applying
-from actors.config import Config
-from actors.console.store import Store, clouds_known, with_served
+from actors.config.posts import posts_of
+from actors.config.schema import Config
+from actors.console.opened import Store, clouds_known, with_served
 from actors.fleet.breaker import Breaker
 from actors.fleet.joined import Joined
-from actors.fleet.notice import Notice
+from actors.fleet.spot_notice import Notice
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
-from actors.notices import LOOKED
-from actors.packing import BadRow, unpack
-from actors.packing_many import unpack_instances, unpack_machines
-from actors.posts import posts_of
-from actors.readings import HEAD, Classes, DemandHead, ListingHead, StartdsHead
-from actors.registry import Started
-from actors.wants import Doubts, Outcome, Standing
-from broker.damage import Damage, Where, printable
-from broker.document import Edition
+from actors.store import active_config
+from actors.store.bulk_codec import unpack_instances, unpack_machines
+from actors.store.codec import BadRow, unpack
+from actors.store.readings import HEAD, Classes, DemandHead, ListingHead, StartdsHead
+from actors.store.spot_notices import LOOKED
+from actors.store.vms import Started
+from actors.store.wants import Doubts, Outcome, Standing
+from broker.connection.damage import Damage, Where, printable
 from broker.errors import DamagedRow
+from broker.rows.document import Edition
 
 ROWS: dict[str, tuple[str, type | None, object]] = {  # kind -> of which posts, what the head row is, what others are
     "vm": ("cloud", None, Vm),
@@ -107,13 +107,13 @@ def _keys(rows: Store) -> None:
 
 
 def _document(rows: Store) -> Edition | None:
-    where = Where(key=f"document:{applying.NAME}")
+    where = Where(key=f"document:{active_config.NAME}")
     try:
         edition = rows.document.read()
     except DamagedRow as bad:
         rows.table.damages.note(where, str(bad))
         return None
-    if edition is not None and not applying.is_ours(edition):
+    if edition is not None and not active_config.is_ours(edition):
         rows.table.damages.note(where, "its body is no configuration of any version")
     return edition
 

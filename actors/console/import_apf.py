@@ -18,9 +18,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from actors.apf_machines import machine
-from actors.config_file import parse
-from actors.config_mistakes import BadConfig
+from actors.config.load import parse
+from actors.config.mistakes import BadConfig
+from actors.console.apf_machines import machine
 
 STEPS: dict[str, tuple[str, dict[str, str]]] = {  # APF's plugin: our step, its keys as ours
     "scale": ("scale", {"factor": "factor"}),

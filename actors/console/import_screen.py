@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.apf_import import BadQueuesConf, Imported, convert
+from actors.console.import_apf import BadQueuesConf, Imported, convert
 
 
 def read(path: Path, factory: str, collector: str) -> Imported:

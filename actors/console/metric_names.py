@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.gauges import Gauges
+from actors.runtime.metrics import Gauges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from actors import applying
-from actors.applying import NotServable
-from actors.config import Config
-from actors.where import site_of
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.damage import Infirmary, Where
-from broker.dead_letters import DeadLetters
-from broker.document import Document, Edition
+from actors.config.schema import Config
+from actors.store import active_config
+from actors.store.active_config import NotServable
+from actors.store.site import site_of
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.damage import Infirmary, Where
 from broker.errors import DamagedRow
-from broker.hosts import Hosts
-from broker.leases import Leases
-from broker.lines import Lines
-from broker.table import Table
+from broker.mail.dead_letters import DeadLetters
+from broker.posts.hosts import Hosts
+from broker.posts.leases import Leases
+from broker.rows.document import Document, Edition
+from broker.rows.streams import Lines
+from broker.rows.table import Table
 
 _LOOKER = "console#0"  # holds no post
 
@@ -56,7 +56,7 @@ def store(config: Config) -> Iterator[Store]:
             leases=Leases(client, site, _LOOKER, config.factory.ttl_s),
             dead=DeadLetters(client, site),
             infirmary=Infirmary(client, site),
-            document=Document(client, site, applying.NAME),
+            document=Document(client, site, active_config.NAME),
         )
     finally:
         client.close()
@@ -65,7 +65,7 @@ def store(config: Config) -> Iterator[Store]:
 def served(config: Config, edition: Edition | None) -> Config:
     """What the hosts serve: the active configuration, else (none yet, or a newer version's) the file's."""
     try:
-        return applying.with_shared(config, edition.body) if edition else config
+        return active_config.with_shared(config, edition.body) if edition else config
     except NotServable:
         return config
 
@@ -98,7 +98,7 @@ def known_edition(document: Document, table: Table) -> Edition | None:
     try:
         return document.read()
     except DamagedRow as bad:
-        table.damages.note(Where(key=f"document:{applying.NAME}"), str(bad))
+        table.damages.note(Where(key=f"document:{active_config.NAME}"), str(bad))
         return None
 
 

@@ -14,12 +14,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.config import Config
+from actors.config.posts import posts_of
+from actors.config.schema import Config
+from actors.console.opened import edition_of, served, store
 from actors.console.status_model import Part
-from actors.console.store import edition_of, served, store
-from actors.posts import posts_of
-from broker.hosts import FORGET_S, Live
-from broker.leases import Owner
+from broker.posts.hosts import FORGET_S, Live
+from broker.posts.leases import Owner
 
 
 class HostOwning(Part):

@@ -17,17 +17,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from actors.clouds.port import CloudError
-from actors.config import Config
-from actors.families import parts
+from actors.config.policy_rules import Rules, life_of, rules_of, share_of_factory, shares, spent
+from actors.config.schema import Config
+from actors.fleet.fleet_view import view
 from actors.fleet.matching import match
-from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
-from actors.fleet.supply import view
+from actors.fleet.observations import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT
+from actors.policies.provisioning.decide import Decision, decide
 from actors.pools.port import NO_SLOTS, PoolError, Slots
-from actors.rules import Rules, life_of, rules_of, share_of_factory, shares, spent
+from actors.store.shape_quotas import parts
 
 T = TypeVar("T")
 NOTHING_TO_ASK: Mapping[str, Slots] = {}

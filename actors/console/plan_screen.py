@@ -1,7 +1,7 @@
 """`apf plan`: what the factory would do now, and why. The world is asked once, and nothing is written anywhere.
 
 It needs no Redis and no host. So it can be asked before a factory runs for the first time, or with a changed file
-before that is applied. What cannot be known without rows, `actors.plan` says.
+before that is applied. What cannot be known without rows, `actors.console.plan` says.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors import adapters, plan
-from actors.config import Config
+from actors.config.policy_rules import worker_slots
+from actors.config.schema import Config
+from actors.console import plan
+from actors.console.plan import Planned, Seen
 from actors.console.status_model import Part
-from actors.fleet.seen import Failed
-from actors.plan import Planned, Seen
+from actors.fleet.observations import Failed
 from actors.pools.port import Slots
-from actors.rules import worker_slots
+from actors.runtime import adapters
 
 AT_ONCE = 8
 

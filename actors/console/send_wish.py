@@ -10,17 +10,17 @@ import uuid
 
 from pydantic import ValidationError
 
-from actors.config import Config
-from actors.console.store import author, served, store
+from actors.config.schema import Config
+from actors.console.opened import author, served, store
 from actors.fleet.effects import effects
-from actors.messages import KINDS, OperatorWish
-from actors.post_office import OPERATOR
-from actors.wants import Outcome, read_outcomes
-from actors.where import site_of
-from actors.wish_mail import scene, wish_of
-from broker.clock import RedisClock
-from broker.mail import Mailer
-from broker.table import Table
+from actors.runtime.messages import KINDS, OperatorWish
+from actors.runtime.post_office import OPERATOR
+from actors.runtime.wish_mail import scene, wish_of
+from actors.store.site import site_of
+from actors.store.wants import Outcome, read_outcomes
+from broker.connection.clock import RedisClock
+from broker.mail.mailboxes import Mailer
+from broker.rows.table import Table
 
 AGAIN_S = 2.0
 LOOK_S = 0.1

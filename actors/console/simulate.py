@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.config import Config
-from actors.config_mistakes import did_you_mean
-from actors.policies.need import Size
+from actors.config.mistakes import did_you_mean
+from actors.config.schema import Config
+from actors.policies.provisioning.matchmaking import Size
 from actors.simulator.jobs import BadTrace, Job
 from actors.simulator.machine import size_of
 from actors.simulator.meter import Outcome

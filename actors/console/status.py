@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from actors import applying, rows
-from actors.accounts import use_of
-from actors.config import Config
+from actors.config.policy_rules import shape_of
+from actors.config.posts import posts_of
+from actors.config.schema import Config
+from actors.console.opened import known_edition, with_served
 from actors.console.status_model import (
     AccountStatus,
     CloudStatus,
@@ -25,29 +26,28 @@ from actors.console.status_model import (
     WantStatus,
     WishStatus,
 )
-from actors.console.store import known_edition, with_served
 from actors.console.troubles import troubles
 from actors.fleet.joined import beyond, far_short, short
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import CloudView
-from actors.joined_rows import read_joined
-from actors.notices import AGAIN_S, LOOKED
-from actors.posts import posts_of
-from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.registry import read_vms
-from actors.rules import shape_of
-from actors.views import read_views
-from actors.wants import Standing, read_standing, read_wants, read_wishes
-from actors.where import site_of
-from broker.allotments import Allotments, Share
-from broker.clock import RedisClock
-from broker.damage import printable
-from broker.dead_letters import DeadLetters
-from broker.document import Document
+from actors.store import active_config, rows
+from actors.store.joined import read_joined
+from actors.store.quotas import use_of
+from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.store.site import site_of
+from actors.store.spot_notices import AGAIN_S, LOOKED
+from actors.store.views import read_views
+from actors.store.vms import read_vms
+from actors.store.wants import Standing, read_standing, read_wants, read_wishes
+from broker.connection.clock import RedisClock
+from broker.connection.damage import printable
 from broker.errors import Refused
-from broker.hosts import Hosts
-from broker.leases import Leases
-from broker.table import Table
+from broker.mail.dead_letters import DeadLetters
+from broker.posts.hosts import Hosts
+from broker.posts.leases import Leases
+from broker.rows.allotments import Allotments, Share
+from broker.rows.document import Document
+from broker.rows.table import Table
 
 _LOOKER = "status#0"  # holds no post
 
@@ -67,7 +67,7 @@ class Reader:
         self._leases = Leases(self._client, site, _LOOKER, config.factory.ttl_s)
         self._dead = DeadLetters(self._client, site)
         self._allotments = Allotments(self._client, site)
-        self._document = Document(self._client, site, applying.NAME)
+        self._document = Document(self._client, site, active_config.NAME)
 
     def close(self) -> None:
         self._client.close()

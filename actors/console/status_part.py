@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.config_mistakes import did_you_mean
+from actors.config.mistakes import did_you_mean
 from actors.console.status_model import Status
 
 

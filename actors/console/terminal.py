@@ -3,7 +3,7 @@
 The rules it keeps:
 
 - No text is markup: a `[bold]` or `[/x]` that somebody wrote is shown as it was written.
-- Characters that are not printable are shown as escapes (`actors.outside_text`), in every cell of every table.
+- Characters that are not printable are shown as escapes (`actors.config.outside_text`), in every cell of every table.
   A line feed too: what has several lines is several renderables, or goes through `document`.
 - Where there is no terminal, nothing is broken over lines: a program, or `grep`, reads whole lines. COLUMNS set wins.
 """
@@ -22,7 +22,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from actors.outside_text import visible, visible_document, visible_lines
+from actors.config.outside_text import visible, visible_document, visible_lines
 
 UNBROKEN = 10_000  # columns: wider than any row
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from actors.config import Config
+from actors.config.policy_rules import deadlines_of
+from actors.config.schema import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
-from actors.fleet.holding import TAGGED
+from actors.fleet.hold_tags import TAGGED
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import Intent, Launch, State, Vm
-from actors.policies.black_hole import HELD_FOR
-from actors.policies.deadlines import overdue, told
-from actors.policies.vain import IN_VAIN
-from actors.readings import OLD_READINGS
-from actors.rules import deadlines_of
+from actors.policies.disruption.black_hole import HELD_FOR
+from actors.policies.disruption.drain_deadlines import overdue, told
+from actors.policies.provisioning.vain import IN_VAIN
+from actors.store.readings import OLD_READINGS
 
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
 LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"

@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actors import rows
-from actors.config import Config
-from actors.config_mistakes import did_you_mean
+from actors.config.mistakes import did_you_mean
+from actors.config.schema import Config
 from actors.console.status import drains_wait
 from actors.fleet.vm import Vm
 from actors.fleet.want import Want
-from actors.readings import HEAD, DemandHead
-from actors.registry import read_vms
-from actors.wants import Standing, read_standing, read_wants
-from broker.table import Table
+from actors.store import rows
+from actors.store.readings import HEAD, DemandHead
+from actors.store.vms import read_vms
+from actors.store.wants import Standing, read_standing, read_wants
+from broker.rows.table import Table
 
 
 class NotKnown(Exception):

@@ -11,21 +11,21 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actors import rows as parsed
-from actors.chronicle import read_moments
-from actors.config import Config
-from actors.config_mistakes import did_you_mean
+from actors.config.mistakes import did_you_mean
+from actors.config.schema import Config
+from actors.console.opened import Store, clouds_known
 from actors.console.status_model import Part
-from actors.console.store import Store, clouds_known
-from actors.console.why import NotKnown as NotKnown
-from actors.console.why import ago, clock, queue_story
+from actors.console.why_queue import NotKnown as NotKnown
+from actors.console.why_queue import ago, clock, queue_story
 from actors.fleet.history import Moment
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
-from actors.registry import read_vms
-from actors.wants import read_wants
+from actors.store import rows as parsed
+from actors.store.history import read_moments
+from actors.store.vms import read_vms
+from actors.store.wants import read_wants
 from broker.errors import Refused
-from broker.table import Table
+from broker.rows.table import Table
 
 OVER = (State.ENDED.value, State.FAILED.value)
 

@@ -15,12 +15,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from actors.config import Config as Settings
+from actors.config.outside_text import visible
+from actors.config.schema import Config as Settings
+from actors.config.secrets import NoSecret
 from actors.console.terminal import Screen
-from actors.outside_text import visible
-from actors.packing import BadRow
-from actors.secrets_file import NoSecret
-from actors.where import NotRunning
+from actors.store.codec import BadRow
+from actors.store.site import NotRunning
 from broker.errors import BrokerError
 
 BROKEN, WRONG, NOBODY = 1, 2, 3
@@ -125,16 +125,16 @@ def _meant(door: Door, vm: str, cloud: str, queue: str, everything: bool) -> tup
 
 
 def _wish(door: Door, path: Path, common: Common, meant: tuple[str, str], **more: Any) -> NoReturn:
-    from actors.console import asking
+    from actors.console import send_wish
 
     settings, life_s = door.load(path), _seconds(door, common.life)
     try:
-        wanted = asking.wish(common.verb, meant[0], meant[1], common.reason, life_s, **more)
-    except asking.BadWish as wrong:
+        wanted = send_wish.wish(common.verb, meant[0], meant[1], common.reason, life_s, **more)
+    except send_wish.BadWish as wrong:
         door.end(WRONG, str(wrong))
     _ask_back(door, settings, common, meant, wanted)
     try:
-        outcome = asking.ask(settings, wanted, common.wait_s)
+        outcome = send_wish.ask(settings, wanted, common.wait_s)
     except (NotRunning, BrokerError, NoSecret) as away:
         door.end(BROKEN, str(away))
     if outcome is None:
@@ -146,10 +146,10 @@ def _wish(door: Door, path: Path, common: Common, meant: tuple[str, str], **more
 
 def _ask_back(door: Door, settings: Settings, common: Common, meant: tuple[str, str], wanted: object) -> None:
     """What it will do. A factory that cannot be read now says so again when the wish is sent."""
-    from actors.console import asking
+    from actors.console import send_wish
 
     try:
-        for line in () if common.yes else asking.before(settings, wanted):  # type: ignore[arg-type]
+        for line in () if common.yes else send_wish.before(settings, wanted):  # type: ignore[arg-type]
             door.out.print(line)
     except (NotRunning, BrokerError, NoSecret, BadRow) as away:
         door.out.print(f"what it will do cannot be seen now: {away}")

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from actors.config import Config
+from actors.config.schema import Config
+from actors.console.opened import served, store
 from actors.console.status_model import Part
-from actors.console.store import served, store
 from actors.fleet.vm import Vm
 from actors.fleet.wish import Wish, for_vm
-from actors.registry import read_vms
-from actors.wants import Outcome, read_outcomes, read_wishes
+from actors.store.vms import read_vms
+from actors.store.wants import Outcome, read_outcomes, read_wishes
 
 RECENT_S = 86_400.0  # refused and ended ones are shown for so long
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from actors.fleet.holding import heeded
+from actors.fleet.hold_tags import heeded
 from actors.fleet.lifecycle import Event, move
-from actors.fleet.seen import Instance, Listed
+from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import State, Vm
 
 SETTLE_S = 60.0  # clouds list with a delay: an instance may be listed as running for a while after it ended

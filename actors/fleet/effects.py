@@ -1,8 +1,8 @@
 """What a wish will do, and what it will not, in sentences: said before it is sent, and in its answer.
 
-Pure, from rows alone. It promises nothing that `policies.follow` and the holders of clouds would not do: whom a wish
-decides for is asked of the same functions. Whether a job still runs on a VM is not in its row; so where that decides,
-the sentence says so.
+Pure, from rows alone. It promises nothing that `disruption.converge` and the holders of clouds would not do: whom a
+wish decides for is asked of the same functions. Whether a job still runs on a VM is not in its row; so where that
+decides, the sentence says so.
 """
 
 from __future__ import annotations

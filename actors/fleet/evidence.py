@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from actors.fleet.matching import Matched
-from actors.fleet.seen import Failed, Listed, StartdsSeen
+from actors.fleet.observations import Failed, Listed, StartdsSeen
 from actors.fleet.vm import State, Vm
 
 MISSING_SHARE = 0.2  # of the expected startds; rounded down, so in a fleet under five none may be missing

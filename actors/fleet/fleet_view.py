@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from actors.fleet.life import FOREVER, Life
-from actors.fleet.seen import Machine
+from actors.fleet.max_life import FOREVER, Life
+from actors.fleet.observations import Machine
 from actors.fleet.vm import SUPPLY, State, Vm
 from actors.fleet.want import FleetView
 
@@ -55,7 +55,7 @@ def view(
     A VM that is not in `seen` (the newest readings) counts as what it was when it was last seen, and as suspect: a
     collector that restarted must not make the scheduler buy for jobs that have their place.
 
-    The free slots of a VM that soon has lived its time (`life`) are no supply; its jobs count as they did.
+    The free slots of a VM that soon has lived its time (`max_life`) are no supply; its jobs count as they did.
 
     `idle_since`: by VM id, since when no job was seen there.
 

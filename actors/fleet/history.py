@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from actors.fleet.observations import Machine
 from actors.fleet.reconcile import World, astray_because
-from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
 
 MOST_EVIDENCE = 8  # sentences

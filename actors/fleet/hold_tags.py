@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from actors.fleet.seen import Instance
+from actors.fleet.observations import Instance
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from actors.fleet.seen import Machine
+from actors.fleet.observations import Machine
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from actors.fleet.seen import Machine
+from actors.fleet.observations import Machine
 from actors.fleet.vm import Vm
 
 

@@ -184,7 +184,7 @@ class Instance:
     token: str = ""  # the ClientToken it was started with
     market: str = ""  # spot or on-demand
     reason: str = ""  # why it stopped, in the cloud's words
-    held: str = ""  # its tag apf:held: see `holding`
+    held: str = ""  # its tag apf:held: see `hold_tags`
     pool: str = ""  # its tag apf:pool: what its worker was told to join
 
     @property

@@ -24,7 +24,7 @@ from enum import StrEnum
 from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.matching import Matched
-from actors.fleet.seen import Instance, Listed, Machine
+from actors.fleet.observations import Instance, Listed, Machine
 from actors.fleet.told import place_of, same_pool
 from actors.fleet.vm import State, Vm
 

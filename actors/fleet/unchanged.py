@@ -1,20 +1,20 @@
 """VMs for which nothing can have changed since the last look: they are not walked along the steps again.
 
 Of ten thousand VMs nearly all are ready, and their ad and their instance are as they were. For such a VM the steps of
-`reconcile` and of `watching` look at nothing else: not at the time, not at the health of its pool. So one that a walk
+`reconcile` and of `shadow` look at nothing else: not at the time, not at the health of its pool. So one that a walk
 left as it was stays as it is for as long as its row, its ad and its instance are the same objects (readings give the
 same object where nothing changed). A VM in any other state, or given up, or not listed, is walked each time.
 
-A step that looks at anything more of a ready VM has to be named in `_waits`; tests/fleet/test_still.py walks random
-worlds both ways.
+A step that looks at anything more of a ready VM has to be named in `_waits`; tests/actors/fleet/test_unchanged.py walks
+random worlds both ways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from actors.fleet.observations import Instance, Machine
 from actors.fleet.reconcile import World
-from actors.fleet.seen import Instance, Machine
 from actors.fleet.told import same_pool
 from actors.fleet.vm import State, Vm
 

@@ -36,7 +36,7 @@ class FleetView:
     """What one cloud has for one queue, published by the cloud's holder for the queue's scheduler. Counts of VMs.
 
     `launching` + `booting` + `ready` are supply (unwanted ones are in `unwanted` only). `idle`: ready, seen, no claim.
-    `at`: when it changed last; it is as of its cloud's view where that is younger (actors/views.py).
+    `at`: when it changed last; it is as of its cloud's view where that is younger (actors/store/views.py).
     `leaving`: not draining yet, and their cloud will take them, or may. `cancellable`: draining for policy, still busy:
     taken back before anything is bought.
     """

@@ -16,11 +16,11 @@ from typing import Protocol
 
 import structlog
 
-from actors import rows
 from actors.fleet.vm import Intent, Vm
-from actors.gauges import Gauges
-from broker.damage import DAMAGED, Damage, Infirmary, Where
-from broker.table import Table
+from actors.runtime.metrics import Gauges
+from actors.store import rows
+from broker.connection.damage import DAMAGED, Damage, Infirmary, Where
+from broker.rows.table import Table
 
 EVERY_S = 3.0
 SCAN_S = 300.0  # so often the holder of a cloud reads its rows, which it knows by heart, to see whether they are well

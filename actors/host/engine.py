@@ -12,38 +12,38 @@ from typing import Any
 
 import pykka
 
-from actors import adapters
-from actors.accounts import Accounts
-from actors.calls import Calls
-from actors.chronicle import chronicle_of
 from actors.clouds.port import Cloud
-from actors.config import Config
-from actors.gauges import Gauges
-from actors.keepsake import Keepsake
-from actors.messages import OperatorWish
-from actors.monitor import Monitor
-from actors.noticeboard import Noticeboard
-from actors.operator_desk import OperatorDesk
-from actors.ownership import Ownership, Rhythm
+from actors.config.posts import posts_of
+from actors.config.schema import Config
+from actors.host.operator_mailbox import OperatorDesk
+from actors.host.ownership import Ownership, Rhythm
+from actors.host.restore import Keepsake
+from actors.host.supervisor import Supervisor
+from actors.monitor.actor import Monitor
 from actors.pools.port import Pool
-from actors.post_office import PostOffice
-from actors.posts import posts_of
-from actors.registry import Registries
-from actors.retirement import Retirement
-from actors.scheduler import Scheduler
-from actors.serving import Terms, Wake
-from actors.submitter import Submitter
-from actors.supervisor import Supervisor
-from broker.allotments import Allotments
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
+from actors.retirement.actor import Retirement
+from actors.runtime import adapters
+from actors.runtime.calls import Calls
+from actors.runtime.messages import OperatorWish
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Terms, Wake
+from actors.runtime.post_office import PostOffice
+from actors.runtime.publisher import Noticeboard
+from actors.scheduler.actor import Scheduler
+from actors.store.history import chronicle_of
+from actors.store.quotas import Accounts
+from actors.store.vms import Registries
+from actors.submitter.actor import Submitter
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.generation import Generation
 from broker.envelope import Envelope, Message
-from broker.generation import Generation
-from broker.hosts import HostInfo, Hosts
-from broker.leases import Leases
-from broker.mail import Mailroom
-from broker.table import Table
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailroom
+from broker.posts.hosts import HostInfo, Hosts
+from broker.posts.leases import Leases
+from broker.rows.allotments import Allotments
+from broker.rows.table import Table
 
 BLIND_TTLS = 4  # a cloud or pool not reached for so many TTLs is left to a host that may reach it
 

@@ -31,31 +31,31 @@ from typing import Any
 
 import structlog
 
-from actors import applying
-from actors.applying import NotServable
-from actors.caretaker import Caretaker
-from actors.config import Config
-from actors.console.server import ConsoleServer
-from actors.freeze_file import FreezeFile
-from actors.garbage import Garbage
-from actors.gauges import Gauges
-from actors.keepsake import Keepsake
-from actors.messages import KINDS
-from actors.post_office import OPERATOR, PostOffice
-from actors.registry import clouds_in_use
-from actors.rounds import Rounds
-from actors.where import bad_directory, embedded_directory, site_of
-from actors.works import Ground, Works
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
-from broker.document import Document, Edition
-from broker.embedded import EmbeddedServer
+from actors.config.schema import Config
+from actors.host.caretaker import Caretaker
+from actors.host.engine import Ground, Works
+from actors.host.gc_tuning import Garbage
+from actors.host.http_server import ConsoleServer
+from actors.host.restore import Keepsake
+from actors.runtime.freeze_file import FreezeFile
+from actors.runtime.messages import KINDS
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_office import OPERATOR, PostOffice
+from actors.runtime.rounds import Rounds
+from actors.store import active_config
+from actors.store.active_config import NotServable
+from actors.store.site import bad_directory, embedded_directory, site_of
+from actors.store.vms import clouds_in_use
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
 from broker.errors import DamagedRow, StaleRow, Unreachable
-from broker.hosts import HostInfo, new_incarnation
-from broker.mail import Mailer, Mailroom
-from broker.table import Table
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailer, Mailroom
+from broker.posts.hosts import HostInfo, new_incarnation
+from broker.rows.document import Document, Edition
+from broker.rows.table import Table
 
 WATCH_STOP_S = 5.0
 RETRY_S = (1.0, 2.0, 5.0, 10.0)
@@ -107,7 +107,7 @@ class Host:
         mailroom = Mailroom(site, KINDS, self._deliver, dead, clock)
         office = PostOffice(mailer, self.gauges, lambda mailbox, message: self.works.hand_over(mailbox, message))
         table = Table(client, site)
-        self._document = Document(client, site, applying.NAME)
+        self._document = Document(client, site, active_config.NAME)
         self._keepsake = Keepsake(table, self._document)
         self._caretaker = Caretaker(table, self._document.infirmary, self.gauges, lambda: self.works)
         self._ground = Ground(
@@ -162,26 +162,26 @@ class Host:
         except DamagedRow as damaged:
             log.error("this host holds nothing", why=str(damaged), hint="a host that knows it puts it back")
             return self._idle_works()
-        own = applying.shared(self.config)
+        own = active_config.shared(self.config)
         factory = self.config.factory
-        alone = factory.redis == "embedded" and edition is not None and not applying.chosen_by_a_person(edition)
+        alone = factory.redis == "embedded" and edition is not None and not active_config.chosen_by_a_person(edition)
         if edition is None or alone or factory.shadow:
-            used = clouds_in_use(self._ground.table, applying.clouds_of(edition))
-            number, changed = applying.activate(self._document, self.config, used, self.holder)
+            used = clouds_in_use(self._ground.table, active_config.clouds_of(edition))
+            number, changed = active_config.activate(self._document, self.config, used, self.holder)
             if changed:
-                log.info("configuration applied", generation=number, digest=applying.digest(own))
+                log.info("configuration applied", generation=number, digest=active_config.digest(own))
             self._seen = self._document.read()
             return self._works_of(self._seen)
         self._seen = edition
-        if applying.says_the_same(self.config, edition):
+        if active_config.says_the_same(self.config, edition):
             return self._works_of(edition)
         if factory.redis == "embedded":
             self._keeps_what_was_applied(edition)
             return self._works_of(edition)
         log.warning(
             "this host holds nothing: its file is not the active configuration",
-            active=f"generation {edition.number}, {applying.digest(edition.body)}, by {edition.by}",
-            own=applying.digest(own),
+            active=f"generation {edition.number}, {active_config.digest(edition.body)}, by {edition.by}",
+            own=active_config.digest(own),
             hint="`apf apply` shows the difference and makes a file the active one",
         )
         return self._idle_works()
@@ -190,14 +190,14 @@ class Host:
         """There is no other host that could serve it: it is served, as before the restart, and the file is not."""
         log.warning(
             "this host serves what was applied, and not its file, which says something else",
-            active=f"generation {edition.number}, {applying.digest(edition.body)}, by {edition.by}",
-            own=applying.digest(applying.shared(self.config)),
+            active=f"generation {edition.number}, {active_config.digest(edition.body)}, by {edition.by}",
+            own=active_config.digest(active_config.shared(self.config)),
             hint="`apf apply` shows the difference and makes a file the active one; `apf apply --show` prints what is",
         )
 
     def _works_of(self, edition: Any) -> Works:
         try:
-            config = applying.with_shared(self.config, edition.body)
+            config = active_config.with_shared(self.config, edition.body)
         except NotServable as wrong:
             log.error("this host holds nothing", generation=edition.number, why=str(wrong))
             return self._idle_works()

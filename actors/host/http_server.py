@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from actors.config import Console
-from actors.gauges import Gauges
+from actors.config.schema import Console
+from actors.runtime.metrics import Gauges
 
 AT_ONCE = 8  # connections
 PATIENCE_S = 5.0  # for one whole request

@@ -2,9 +2,9 @@
 
 The libraries' own warnings come the same way, so that there is one stream to read and to collect.
 
-The rules it keeps: what came from outside is shown and never sent (`actors.outside_text`), so that nobody who names a
-startd writes lines or colours of a log. A traceback names its lines of code and never what variables held: secrets
-would be among them. Each of a traceback's lines is marked, so that none looks like a line of the log.
+The rules it keeps: what came from outside is shown and never sent (`actors.config.outside_text`), so that nobody who
+names a startd writes lines or colours of a log. A traceback names its lines of code and never what variables held:
+secrets would be among them. Each of a traceback's lines is marked, so that none looks like a line of the log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from actors.outside_text import visible, visible_lines
+from actors.config.outside_text import visible, visible_lines
 
 _KEPT = ("exc_info", "exception", "stack", "positional_args")  # structlog's own, rendered apart
 _QUIET = ("boto3", "botocore", "urllib3", "kombu", "amqp", "pykka")

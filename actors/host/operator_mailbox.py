@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 import structlog
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.effects import REPLACED, effects
 from actors.fleet.vm import Vm
 from actors.fleet.wish import Wish
-from actors.messages import LookAtWishes, OperatorWish
-from actors.post_office import PostOffice
-from actors.registry import read_vms
-from actors.wants import Outcome, accept, conclude
-from actors.wish_mail import scene, wish_of
-from broker.table import Table
+from actors.runtime.messages import LookAtWishes, OperatorWish
+from actors.runtime.post_office import PostOffice
+from actors.runtime.wish_mail import scene, wish_of
+from actors.store.vms import read_vms
+from actors.store.wants import Outcome, accept, conclude
+from broker.rows.table import Table
 
 OF_VMS = ("drain", "hold", "kill")
 WHOLE = ("freeze", "thaw")  # what no single VM takes

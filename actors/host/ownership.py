@@ -22,15 +22,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from actors.rounds import Rounds
-from actors.serving import Terms
-from broker.clock import RedisClock
-from broker.damage import printable
+from actors.runtime.post_actor import Terms
+from actors.runtime.rounds import Rounds
+from broker.connection.clock import RedisClock
+from broker.connection.damage import printable
+from broker.connection.generation import Generation, Lost, Restarted
 from broker.errors import Refused, Unreachable
-from broker.generation import Generation, Lost, Restarted
-from broker.hosts import HostInfo, Hosts, Live
-from broker.leases import Leases, Term
-from broker.shares import shares
+from broker.posts.assignment import shares
+from broker.posts.hosts import HostInfo, Hosts, Live
+from broker.posts.leases import Leases, Term
 
 ACTORS_OF = {"pool": ("monitor",), "queue": ("scheduler",), "cloud": ("monitor", "submitter", "retirement")}
 KEYS = {"leases": b"hash", "hosts": b"zset", "host-infos": b"hash"}  # their types

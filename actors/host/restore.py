@@ -14,13 +14,13 @@ import threading
 
 import structlog
 
-from actors.applying import is_ours
 from actors.fleet.wish import Wish
-from actors.wants import accept, forget_wishes, read_wishes
-from broker.damage import Where
-from broker.document import Document, Edition
+from actors.store.active_config import is_ours
+from actors.store.wants import accept, forget_wishes, read_wishes
+from broker.connection.damage import Where
 from broker.errors import DamagedRow
-from broker.table import Table
+from broker.rows.document import Document, Edition
+from broker.rows.table import Table
 
 FORGETS_EVERY_S = 600.0
 

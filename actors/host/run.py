@@ -16,8 +16,8 @@ from types import FrameType
 
 import structlog
 
-from actors.app import Host
-from actors.config import Config
+from actors.config.schema import Config
+from actors.host.host import Host
 
 LOOK_S = 1.0
 STOP_S = 15.0  # from the signal to the end

@@ -17,10 +17,10 @@ from typing import Any
 import pykka
 import structlog
 
-from actors.gauges import Gauges
-from actors.ownership import ACTORS_OF
-from actors.rounds import Rounds
-from actors.serving import Drop, Hold, Tick, cause_of_death
+from actors.host.ownership import ACTORS_OF
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Drop, Hold, Tick, cause_of_death
+from actors.runtime.rounds import Rounds
 
 TICK_S = 0.25
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0, 30.0)

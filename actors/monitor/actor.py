@@ -18,26 +18,26 @@ from typing import Any
 
 import structlog
 
-from actors.calls import Calls, Lane
-from actors.clouds.notices import NoticeQueue
 from actors.clouds.port import Cloud, CloudError
-from actors.config import Config
-from actors.config_told import told_of
-from actors.fleet.seen import Failed, Instance, JobsSeen, Listed, StartdsSeen
-from actors.gauges import Gauges
-from actors.joined_rows import read_joined
-from actors.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
-from actors.notices import Taken, forget_notices, take, write_looked
-from actors.packing_many import INSTANCES, Packer, instance_packer
+from actors.clouds.spot_notices import NoticeQueue
+from actors.config.policy_rules import worker_slots
+from actors.config.schema import Config
+from actors.config.told import told_of
+from actors.fleet.observations import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.pools.port import Pool, PoolError
-from actors.post_office import PostOffice
-from actors.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
-from actors.rules import worker_slots
-from actors.serving import Seat, Serving, Terms
-from broker.dead_letters import DeadLetters
+from actors.runtime.calls import Calls, Lane
+from actors.runtime.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.post_office import PostOffice
+from actors.store.bulk_codec import INSTANCES, Packer, instance_packer
+from actors.store.joined import read_joined
+from actors.store.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
+from actors.store.spot_notices import Taken, forget_notices, take, write_looked
 from broker.errors import BrokerError
-from broker.leases import Term
-from broker.table import Table
+from broker.mail.dead_letters import DeadLetters
+from broker.posts.leases import Term
+from broker.rows.table import Table
 
 Told = dict[str, tuple[str, float]]  # by kind of reading: the failure that the log was told last, and when
 

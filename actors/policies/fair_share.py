@@ -6,7 +6,7 @@ does not want goes to the others.
 
 Absolute and without memory: a division depends on what all ask for, and neither on who has what already nor on the
 order of the queues. So a steady demand has one division, and nothing swings. What a queue asks for is what it would
-have, were it alone there (`asking`): this does not depend on the division, or the two would chase each other.
+have, were it alone there (`fair_asks`): this does not depend on the division, or the two would chase each other.
 
 Who computes it: of a cloud its holder, who reads the wants of all its queues anyway and writes each queue's share into
 the view that it publishes. So one writer a row, and all schedulers go by the same division wherever they run. Of the

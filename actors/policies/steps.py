@@ -2,9 +2,9 @@
 
 They are the counterparts of AutoPyFactory's scheduling plugins, with their names and keys, for operators who come from
 there. `n` is the change in VMs: n > 0 to start, n < 0 to give up. It comes in as what the jobs need (the packing of
-`need` and `waiting`), so a queue without steps needs none; `ready` and `weighted-ready` put APF's own arithmetic in its
-place (one VM for each job; when that is none, what no job needs is given up as ever). Only what changes `n` leaves a
-sentence.
+`matchmaking` and `packing`), so a queue without steps needs none; `ready` and `weighted-ready` put APF's own arithmetic
+in its place (one VM for each job; when that is none, what no job needs is given up as ever). Only what changes `n`
+leaves a sentence.
 
 Draining VMs are neither pending nor running, as in APF. Unlike there, the order of steps is the operator's, a step that
 is not known is a mistake, and no step can carry `n` past what was promised: limits and holds come after the steps.

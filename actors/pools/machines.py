@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from actors.fleet.seen import Machine, Slot
+from actors.fleet.observations import Machine, Slot
 from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row

@@ -1,4 +1,5 @@
-"""What every pool does for the factory. One conformance suite (tests/pools/conformance.py) runs over all of them.
+"""What every pool does for the factory. One conformance suite (tests/actors/pools/conformance.py) runs over all of
+them.
 
 Every call may be slow, and every call has a time limit of its own: it returns or raises within it, whatever the daemons
 do. Calls are safe from many threads. A failed look raises; it never returns something empty instead.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.fleet.seen import JobsSeen, Machine, StartdsSeen
+from actors.fleet.observations import JobsSeen, Machine, StartdsSeen
 from actors.policies.prototype import NO_SLOTS as NO_SLOTS
 from actors.policies.prototype import Slot as Slot
 from actors.policies.prototype import Slots as Slots

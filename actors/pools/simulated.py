@@ -10,13 +10,13 @@ from typing import Any
 
 from classad2 import ClassAd, ExprTree, quote
 
-from actors.config import Config, SimulatedPool
-from actors.finding import Finding
-from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
+from actors.clouds.simulated.link import WorldAway, WorldLink, WorldRefused
+from actors.config.findings import Finding
+from actors.config.schema import Config, SimulatedPool
+from actors.fleet.observations import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.machines import machine as machine_of
 from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolRefused, PoolWrong, Slots
-from actors.world_link import WorldAway, WorldLink, WorldRefused
 
 _COUNTS = ("idle", "young", "running", "held")
 

@@ -1,8 +1,8 @@
 """Retirement follows each VM from its first ad to its end: it matches startds to VMs by instance id, drains, and ends.
 
 One look: take the newest readings, walk every VM along the lifecycle table (`fleet.reconcile`), lower or raise what
-serves each queue to its want (`policies.follow`), write the rows, then ask the world for what the rows say. A row comes
-before the act, so that the next holder of the post goes on from there. The acts are in `retirement_acts`.
+serves each queue to its want (`disruption.converge`), write the rows, then ask the world for what the rows say. A row
+comes before the act, so that the next holder of the post goes on from there. The acts are in `acts`.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from dataclasses import replace
 
 import structlog
 
-from actors import families
+from actors.config.policy_rules import black_hole_rules, drain_rules, life_of, shape_of, shares
 from actors.fleet.history import Because, asked_by, evidence
-from actors.fleet.holding import heeded, noted
+from actors.fleet.hold_tags import heeded, noted
 from actors.fleet.joined import far_short
 from actors.fleet.lifecycle import NotAllowed
 from actors.fleet.reconcile import World, advance
-from actors.fleet.still import Still
+from actors.fleet.shadow import watch
+from actors.fleet.unchanged import Still
 from actors.fleet.vm import State, Vm
-from actors.fleet.watching import watch
 from actors.fleet.wish import Wish, for_cloud, for_queue, told
-from actors.messages import LookAtListing, LookAtStartds
-from actors.notices import read_notices
-from actors.policies.black_hole import black_holes
-from actors.policies.deadlines import evictions, overdue
-from actors.policies.follow import Scene, follow, not_replaced, withheld
-from actors.registry import Registry
-from actors.retirement_acts import Acts, CloudSeat
-from actors.rules import black_hole_rules, drain_rules, life_of, shape_of, shares
-from actors.serving import Seat
-from actors.sightings import Sightings
-from actors.wants import read_wishes, wants_of_cloud
+from actors.policies.disruption.black_hole import black_holes
+from actors.policies.disruption.converge import Scene, follow, not_replaced, withheld
+from actors.policies.disruption.drain_deadlines import evictions, overdue
+from actors.retirement.acts import Acts, CloudSeat
+from actors.retirement.sightings import Sightings
+from actors.runtime.messages import LookAtListing, LookAtStartds
+from actors.runtime.post_actor import Seat
+from actors.store import shape_quotas
+from actors.store.spot_notices import read_notices
+from actors.store.vms import Registry
+from actors.store.wants import read_wishes, wants_of_cloud
 from broker.envelope import Message
-from broker.leases import Term
+from broker.posts.leases import Term
 
 LOOK_S = 5.0
 QUIET_LOOK_S = 10.0  # no VM lives here: what changes that comes with mail
@@ -141,7 +141,7 @@ class Retirement(Acts):
         stand = wants_of_cloud(self._table, seat.name, queues)
         wants = {queue: want.n for queue, want in stand.items()}
         registry.shares = shares(self._config, seat.name, stand)
-        registry.family_shares = families.shares(self._config, self._table, seat.name)
+        registry.family_shares = shape_quotas.shares(self._config, self._table, seat.name)
         gone = {vm.queue for vm in after.values()} - set(queues)
         seat.state.decisions = {queue: want.decision for queue, want in stand.items()}
         scene = Scene(

@@ -2,7 +2,7 @@
 
 The row says first what is to be done; the call goes out in a bounded lane, with the term and the freeze file checked
 right before each send; its answer becomes the row's next state, unless the row moved on meanwhile. Every end of a VM
-goes through here; the calls themselves are in `retiring`.
+goes through here; the calls themselves are in `vm_calls`.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import Any
 
 import structlog
 
-from actors import retiring
-from actors.calls import Calls
 from actors.clouds.port import Cloud, CloudError, KeepsHolds
-from actors.config import Config
+from actors.config.policy_rules import deadlines_of
+from actors.config.schema import Config
 from actors.fleet.history import Because
-from actors.fleet.holding import to_tag
+from actors.fleet.hold_tags import to_tag
 from actors.fleet.lifecycle import Event, move
-from actors.fleet.notice import urgent
+from actors.fleet.observations import Machine
 from actors.fleet.reconcile import Act, act, ask_again, evicting, next_nonce
-from actors.fleet.seen import Machine
-from actors.fleet.still import Still
+from actors.fleet.spot_notice import urgent
+from actors.fleet.unchanged import Still
 from actors.fleet.vm import Vm
-from actors.freeze_file import FreezeFile, FrozenHere
-from actors.gauges import Gauges
-from actors.noticeboard import Noticeboard
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused, PoolWrong
-from actors.registry import Registries, Registry
-from actors.retiring import Verdict, Verified
-from actors.rules import deadlines_of
-from actors.serving import Seat, Serving, Terms
-from actors.sightings import Sightings
-from broker.leases import Term
-from broker.table import Table
+from actors.retirement import vm_calls
+from actors.retirement.sightings import Sightings
+from actors.retirement.vm_calls import Verdict, Verified
+from actors.runtime.calls import Calls
+from actors.runtime.freeze_file import FreezeFile, FrozenHere
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.publisher import Noticeboard
+from actors.store.vms import Registries, Registry
+from broker.posts.leases import Term
+from broker.rows.table import Table
 
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)  # after a call about one VM that did not work
 END_BATCH = 100
@@ -71,7 +71,7 @@ class CloudSeat:
 
 
 class Acts(Serving):
-    """The acting half of `retirement.Retirement`."""
+    """The acting half of `actor.Retirement`."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Acts(Serving):
             seat,
             "urgent" if urgent(vm) else "drain",
             f"vm {vm.id}",
-            lambda: retiring.drain(pool, vm, allowed),
+            lambda: vm_calls.drain(pool, vm, allowed),
             lambda got: self._drain_answered(seat, vm, got),
         )
 
@@ -166,7 +166,7 @@ class Acts(Serving):
             seat,
             "drain",
             f"vm {vm.id}",
-            lambda: retiring.evict(pool, vm, nonce, allowed),
+            lambda: vm_calls.evict(pool, vm, nonce, allowed),
             lambda got: self._evict_answered(seat, vm, got),
         )
 
@@ -184,7 +184,7 @@ class Acts(Serving):
             seat,
             "drain",
             f"vm {vm.id}",
-            lambda: retiring.cancel(pool, vm, allowed),
+            lambda: vm_calls.cancel(pool, vm, allowed),
             lambda got: self._cancel_answered(seat, vm, got),
         )
 
@@ -214,7 +214,7 @@ class Acts(Serving):
             seat,
             "drain",
             f"vm {vm.id}",
-            lambda: (retiring.verify(pool, vm, told), now()),
+            lambda: (vm_calls.verify(pool, vm, told), now()),
             lambda got: self._verify_answered(seat, vm, *(got if isinstance(got, tuple) else (got, now()))),
         )
 
@@ -254,7 +254,7 @@ class Acts(Serving):
             else:
                 self._ended(seat, [vm], got or CloudError("not accepted"))
 
-        call = lambda: retiring.end_asked(pool, cloud, vm, told, allowed)  # noqa: E731
+        call = lambda: vm_calls.end_asked(pool, cloud, vm, told, allowed)  # noqa: E731
         self.call(seat, "drain", f"vm {vm.id}", call, then)
 
     def _end(self, seat: Seat, vms: list[Vm]) -> None:
@@ -265,7 +265,7 @@ class Acts(Serving):
         def call() -> tuple[str, ...]:
             """The lane may have been full for a while: what was verified too long ago is asked once more."""
             ids = [vm.instance_id for vm in vms if act(vm, now()) is Act.END]
-            return retiring.end(cloud, ids, allowed) if ids else ()
+            return vm_calls.end(cloud, ids, allowed) if ids else ()
 
         if self.call(seat, "end", f"end {seat.name}", call, lambda got: self._ended(seat, vms, got)):
             seat.state.verified.difference_update(vm.id for vm in vms)
@@ -292,7 +292,7 @@ class Acts(Serving):
             else:
                 self._ended(seat, vms, got)
 
-        call = lambda: retiring.end_unjoined(pool, cloud, vms, identities, allowed)  # noqa: E731
+        call = lambda: vm_calls.end_unjoined(pool, cloud, vms, identities, allowed)  # noqa: E731
         self.call(seat, "end", f"end unjoined {seat.name} {name}", call, then)
 
     def _joined_after_all(self, seat: Seat, vm: Vm, machine: Machine) -> None:
@@ -326,7 +326,7 @@ class Acts(Serving):
 
     def _mark(self, seat: Seat, cloud: KeepsHolds, tag: str, vms: list[Vm]) -> None:
         ids, allowed = [vm.instance_id for vm in vms], self._allowed(seat)
-        call = lambda: retiring.mark_held(cloud, ids, tag, allowed)  # noqa: E731
+        call = lambda: vm_calls.mark_held(cloud, ids, tag, allowed)  # noqa: E731
         if vms:
             self.call(seat, "end", f"tag {seat.name} {tag}", call, lambda got: self._marked(seat, vms, got))
 

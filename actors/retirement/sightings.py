@@ -13,19 +13,19 @@ from math import inf
 
 import structlog
 
-from actors.config import Config, Watched
-from actors.config_told import told_by_pool
+from actors.config.schema import Config, Watched
+from actors.config.told import told_by_pool
 from actors.fleet.adoption import orphans
 from actors.fleet.evidence import OLD_S, Health, expected, expected_instances, judge, judge_listing, thawed
 from actors.fleet.matching import Matched, match
+from actors.fleet.observations import Failed, Instance, Listed, Machine, StartdsSeen
 from actors.fleet.reconcile import World
-from actors.fleet.seen import Failed, Instance, Listed, Machine, StartdsSeen
 from actors.fleet.told import name_of, place_of, same_pool
 from actors.fleet.vm import Vm
-from actors.readings import OLD_READINGS, Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
-from actors.registry import Registry
-from broker.leases import Term
-from broker.table import Table
+from actors.store.readings import OLD_READINGS, Unpackers, machine_unpackers, newer_listing, read_startds, startds_head
+from actors.store.vms import Registry
+from broker.posts.leases import Term
+from broker.rows.table import Table
 
 log = structlog.get_logger("retirement")
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from actors.clouds.port import Cloud, KeepsHolds
 from actors.fleet.history import shown
 from actors.fleet.matching import host_of, match
-from actors.fleet.seen import Machine
+from actors.fleet.observations import Machine
 from actors.fleet.told import place_of
 from actors.fleet.vm import Vm
 from actors.pools.port import Drain, Pool, PoolAway, PoolRefused, PoolWrong

@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.clouds import simulated as simulated_cloud
-from actors.clouds import user_data
-from actors.clouds.ec2 import Ec2
-from actors.clouds.notices import NoticeQueue
+from actors.clouds.ec2.cloud import Ec2
+from actors.clouds.ec2.sqs import Sqs
 from actors.clouds.port import Cloud
-from actors.clouds.sqs import Sqs
-from actors.clouds.worker_token import TokenFailed, mint
-from actors.config import Config, Ec2Cloud, HtcondorPool, SimulatedCloud, SimulatedPool
-from actors.plugins import CLOUDS, POOLS, known_kinds
+from actors.clouds.simulated import cloud as simulated_cloud
+from actors.clouds.spot_notices import NoticeQueue
+from actors.clouds.worker import user_data
+from actors.clouds.worker.recipe import RecipeFailed
+from actors.clouds.worker.token import TokenFailed, mint
+from actors.config.plugins import CLOUDS, POOLS, known_kinds
+from actors.config.policy_rules import limit_of
+from actors.config.schema import Config, Ec2Cloud, HtcondorPool, SimulatedCloud, SimulatedPool
+from actors.config.secrets import secret
 from actors.pools import simulated as simulated_pool
-from actors.pools.htcondor import Htcondor
+from actors.pools.htcondor.pool import Htcondor
 from actors.pools.port import Pool
-from actors.rules import limit_of
-from actors.secrets_file import secret
-from actors.worker_recipe import RecipeFailed
 
 TOKEN_LIMIT_S = 30.0
 TOKEN_FRESH_S = 30.0

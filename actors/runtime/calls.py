@@ -3,7 +3,7 @@
 An actor never waits for a cloud or a daemon. It starts a call and gets the answer as a message. Each kind of call has
 threads of its own, so that fifty dead startds delay no reading and no launch; those about a VM that its cloud will take
 away have some too (`urgent`), so that no other call is ahead of them; and reading the notices of that, which mostly
-waits, has one (`notices`). A key that is under way is not started again: asking each round is safe.
+waits, has one (`spot_notices`). A key that is under way is not started again: asking each round is safe.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from actors.config import Config
+from actors.config.schema import Config
 
 _REASON = 200  # characters of the file that are told
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from actors.fleet.seen import Failed, JobsSeen, Listed, StartdsSeen
+from actors.fleet.observations import Failed, JobsSeen, Listed, StartdsSeen
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, FleetView, Want
 

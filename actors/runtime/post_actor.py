@@ -28,12 +28,12 @@ from typing import Any
 import pykka
 import structlog
 
-from actors.calls import Answer, Calls, Lane
-from actors.gauges import Gauges
-from actors.packing import BadRow
+from actors.runtime.calls import Answer, Calls, Lane
+from actors.runtime.metrics import Gauges
+from actors.store.codec import BadRow
 from broker.envelope import Message
 from broker.errors import DamagedRow, LeaseLost, StaleRow, Unreachable
-from broker.leases import Term
+from broker.posts.leases import Term
 
 log = structlog.get_logger("actor")
 

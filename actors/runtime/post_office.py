@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import structlog
 
-from actors.gauges import Gauges
+from actors.runtime.metrics import Gauges
 from broker.envelope import Message
 from broker.errors import Unreachable
-from broker.mail import Mailer
+from broker.mail.mailboxes import Mailer
 
 NOT_AFTER_S = 60.0  # older news is of no use: the receiver has looked by itself since
 OPERATOR = "operator"  # the one mailbox that belongs to no post: any host reads it

@@ -16,17 +16,17 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from actors.config import Config
+from actors.config.policy_rules import life_of
+from actors.config.schema import Config
 from actors.fleet.breaker import admits, sentence
 from actors.fleet.want import CloudView, FleetView
-from actors.gauges import Gauges
-from actors.messages import LookAtFleet, LookAtListing
-from actors.post_office import PostOffice
-from actors.registry import Closed, Registry
-from actors.rules import life_of
-from actors.views import CLOUD, fleet_views, key_of, publish, read_views, says_same
-from broker.leases import Term
-from broker.table import Table
+from actors.runtime.messages import LookAtFleet, LookAtListing
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_office import PostOffice
+from actors.store.views import CLOUD, fleet_views, key_of, publish, read_views, says_same
+from actors.store.vms import Closed, Registry
+from broker.posts.leases import Term
+from broker.rows.table import Table
 
 AGAIN_S = 20.0  # a cloud's view that says the same is written again after this long
 MOST_SUSPECTS, MOST_SAID = 5, 300  # of a cloud in its view; characters of each

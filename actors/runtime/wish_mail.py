@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.effects import Scene
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_cloud, told
-from actors.messages import OperatorWish
-from actors.registry import read_vms
-from actors.views import read_views
-from actors.wants import read_wishes
-from broker.table import Table
+from actors.runtime.messages import OperatorWish
+from actors.store.views import read_views
+from actors.store.vms import read_vms
+from actors.store.wants import read_wishes
+from broker.rows.table import Table
 
 
 def wish_of(mail: OperatorWish, config: Config, vms: Iterable[Vm], now: float) -> Wish:

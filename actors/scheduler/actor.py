@@ -12,27 +12,27 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from actors.calls import Calls
-from actors.config import Config
-from actors.config_promise import promises_of
-from actors.counting import counted
+from actors.config.policy_rules import Rules, rules_of, share_of_factory, spent
+from actors.config.promise import promises_of
+from actors.config.schema import Config
 from actors.fleet.joined import Joined
-from actors.fleet.seen import Failed, JobsSeen
+from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.gauges import Gauges
-from actors.joined_rows import joined_of, joined_places, read_joined
-from actors.messages import LookAtFleet, LookAtWant
-from actors.policies.decide import Decision, decide
 from actors.policies.limits import NO_LIMITS
+from actors.policies.provisioning.decide import Decision, decide
+from actors.policies.provisioning.vain import Doubt, Pair
 from actors.policies.steps import Counts
-from actors.policies.vain import Doubt, Pair
-from actors.post_office import PostOffice
-from actors.readings import OLD_READINGS, demand_of, demand_places
-from actors.rows import frozen_by
-from actors.rules import Rules, rules_of, share_of_factory, spent
-from actors.serving import Seat, Serving, Terms
-from actors.views import view_places, views_of
-from actors.wants import (
+from actors.runtime.calls import Calls
+from actors.runtime.messages import LookAtFleet, LookAtWant
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.post_office import PostOffice
+from actors.scheduler.counts import counted
+from actors.store.joined import joined_of, joined_places, read_joined
+from actors.store.readings import OLD_READINGS, demand_of, demand_places
+from actors.store.rows import frozen_by
+from actors.store.views import view_places, views_of
+from actors.store.wants import (
     Standing,
     doubts_row,
     read_doubts,
@@ -44,8 +44,8 @@ from actors.wants import (
     write_standing,
 )
 from broker.envelope import Message
-from broker.leases import Term
-from broker.table import Table
+from broker.posts.leases import Term
+from broker.rows.table import Table
 
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0

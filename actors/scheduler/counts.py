@@ -16,8 +16,8 @@ from actors.fleet.vm import State, Vm
 from actors.fleet.want import FleetView, Want
 from actors.policies.rules import QueueRules
 from actors.policies.steps import ENDED, STARTED, Counts, asks
-from actors.registry import read_started, read_vms
-from broker.table import Table
+from actors.store.vms import read_started, read_vms
+from broker.rows.table import Table
 
 
 def counted(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
-from actors.policies.need import Size
+from actors.policies.provisioning.matchmaking import Size
 from actors.simulator.jobs import Job
 
 

@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 
 from actors.fleet.vm import State
-from actors.policies.need import Size
+from actors.policies.provisioning.matchmaking import Size
 from actors.simulator.machine import Machine, Waiting
 from actors.simulator.world import CloudModel, World
 

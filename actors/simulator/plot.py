@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from actors.outside_text import visible
+from actors.config.outside_text import visible
 from actors.simulator.meter import Outcome
 from actors.simulator.report import duration
 

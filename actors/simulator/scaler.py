@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.decide import Decision, decide
-from actors.policies.need import Size
+from actors.policies.provisioning.decide import Decision, decide
+from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import QueueRules
 from actors.policies.steps import Counts
 from actors.simulator.world import World

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.config import Config
-from actors.policies.need import Size
+from actors.config.policy_rules import life_of, rules_of
+from actors.config.schema import Config
+from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import QueueRules
-from actors.rules import life_of, rules_of
 from actors.simulator.jobs import Job
 from actors.simulator.meter import Outcome
 from actors.simulator.run import simulate

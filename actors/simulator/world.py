@@ -18,10 +18,10 @@ from typing import Any
 
 import simpy
 
-from actors.fleet.life import FOREVER, Life
+from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.vm import State
-from actors.policies.need import Size
-from actors.policies.release import Candidate, choose
+from actors.policies.disruption.release_order import Candidate, choose
+from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import CloudRules
 from actors.simulator.jobs import Job
 from actors.simulator.machine import Machine, Waiting, size_of

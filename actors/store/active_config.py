@@ -20,9 +20,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.config import Config, Ec2Cloud
-from actors.config_changes import changes
-from broker.document import Document, Edition
+from actors.config.changes import changes
+from actors.config.schema import Config, Ec2Cloud
+from broker.rows.document import Document, Edition
 
 SHARED = ("pools", "accounts", "clouds", "queues")
 RHYTHM = ("ttl_s", "tick_s")

@@ -19,9 +19,9 @@ from weakref import WeakValueDictionary
 
 import msgpack
 
-from actors.fleet.seen import Instance, Machine, Slot
+from actors.fleet.observations import Instance, Machine, Slot
 from actors.fleet.shape import Shape
-from actors.packing import BadRow
+from actors.store.codec import BadRow
 
 T = TypeVar("T")
 LAYOUT = 1

@@ -1,9 +1,9 @@
 """Where the history of VMs is kept: in Redis, beside the rows that it is about, and in a file of the host's own.
 
-In Redis a moment is written in the Lua call that changes the row (`broker.table.Append`): both or neither, and a stale
-holder writes no history. It is bounded there by number and by age, a cloud's on its own. The file has no bound: one
-JSON object a line, for those who keep it longer; logrotate may move it away, then the next line starts a new one. It is
-written after Redis took the change; a host that dies in between has told Redis only.
+In Redis a moment is written in the Lua call that changes the row (`broker.rows.table.Append`): both or neither, and a
+stale holder writes no history. It is bounded there by number and by age, a cloud's on its own. The file has no bound:
+one JSON object a line, for those who keep it longer; logrotate may move it away, then the next line starts a new one.
+It is written after Redis took the change; a host that dies in between has told Redis only.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import TextIO
 
 import structlog
 
-from actors.config import Factory
+from actors.config.schema import Factory
 from actors.fleet.history import NOTHING, Because, Moment, moment
 from actors.fleet.vm import Vm
-from actors.packing import BadRow, pack, unpack
-from broker.leases import Term
-from broker.lines import Lines
-from broker.table import Append
+from actors.store.codec import BadRow, pack, unpack
+from broker.posts.leases import Term
+from broker.rows.streams import Lines
+from broker.rows.table import Append
 
 KIND = "history"
 

@@ -11,11 +11,11 @@ from functools import lru_cache
 
 import structlog
 
-from actors.config import Config
-from actors.config_promise import promises_of
+from actors.config.promise import promises_of
+from actors.config.schema import Config
 from actors.fleet.joined import Joined
-from actors.packing import BadRow, pack, unpack
-from broker.table import Place, Put, Row, Table
+from actors.store.codec import BadRow, pack, unpack
+from broker.rows.table import Place, Put, Row, Table
 
 KIND = "joined"
 

@@ -2,14 +2,14 @@
 
 The rule it keeps: max(rows, listing) + unknown <= limit. Launches without an answer have rows; what a cloud lists
 with our tags and no row counts as ours; other people's VMs (`foreign`) count and are never touched. Before a launch is
-written down, its cloud's holder raises what the cloud has in the account's pot (`broker.allotments`), where two clouds
-on two hosts that ask at the same moment are one after the other. The schedulers know the account's use too and keep
-their wants inside it; but what they know is seconds old, and it is here that the limit is kept.
+written down, its cloud's holder raises what the cloud has in the account's pot (`broker.rows.allotments`), where two
+clouds on two hosts that ask at the same moment are one after the other. The schedulers know the account's use too and
+keep their wants inside it; but what they know is seconds old, and it is here that the limit is kept.
 
 Cores and prices of our VMs are those of the cloud's shape and price now. Of foreign VMs nobody knows the price, so they
 count as VMs and, where the cloud tells it, as cores.
 
-The shapes of one cloud share its limit in the same way (`families`). A launch needs both: what the account does not
+The shapes of one cloud share its limit in the same way (`shape_quotas`). A launch needs both: what the account does not
 grant is given back to the other shapes.
 """
 
@@ -19,13 +19,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from actors import families
-from actors.config import Config, Ec2Account
-from actors.fleet.seen import Listed
+from actors.config.policy_rules import limit_of
+from actors.config.schema import Config, Ec2Account
+from actors.fleet.observations import Listed
 from actors.fleet.vm import Vm
-from actors.rules import limit_of
-from broker.allotments import MOST, Allotments, Ask, Share, total
-from broker.leases import Term
+from actors.store import shape_quotas
+from broker.posts.leases import Term
+from broker.rows.allotments import MOST, Allotments, Ask, Share, total
 
 MICRO = 1_000_000  # money is counted in whole millionths of a dollar an hour
 KINDS = 3  # of amounts: VMs, cores, money
@@ -71,10 +71,10 @@ class Accounts:
         """Say what the cloud has (its rows, `lost` instances without one), and ask for `more` VMs."""
         alive = [vm for vm in vms if vm.alive]
         have = len(alive) + lost
-        shapes = families.claim(self._config, self._allotments, term, cloud, have, more)
+        shapes = shape_quotas.claim(self._config, self._allotments, term, cloud, have, more)
         allowed = self._of_account(term, cloud, alive, lost, listed, min(more, shapes.vms))
         if allowed.vms < shapes.vms < MOST:
-            back = families.claim(self._config, self._allotments, term, cloud, have + allowed.vms, 0)
+            back = shape_quotas.claim(self._config, self._allotments, term, cloud, have + allowed.vms, 0)
             shapes = replace(back, vms=allowed.vms)
         return replace(
             allowed,

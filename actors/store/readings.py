@@ -21,10 +21,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from actors import rows
-from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
-from actors.packing import BadRow, pack
-from actors.packing_many import (
+from actors.fleet.observations import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
+from actors.store import rows
+from actors.store.bulk_codec import (
     MACHINES,
     Packer,
     Unpacker,
@@ -33,9 +32,10 @@ from actors.packing_many import (
     machine_packer,
     machine_unpacker,
 )
-from actors.rows import damaged_s
-from broker.leases import Term
-from broker.table import Place, Put, Row, Table
+from actors.store.codec import BadRow, pack
+from actors.store.rows import damaged_s
+from broker.posts.leases import Term
+from broker.rows.table import Place, Put, Row, Table
 
 OLD_READINGS = 4  # a reading older than so many of its source's intervals is late, and no longer known
 HEAD = "@"

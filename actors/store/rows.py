@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from actors.packing import BadRow, unpack
-from broker.damage import Where
+from actors.store.codec import BadRow, unpack
+from broker.connection.damage import Where
 from broker.errors import DamagedRow
-from broker.table import Place, Row, Table
+from broker.rows.table import Place, Row, Table
 
 FROZEN_S = 60.0  # what rests on a damaged row stays as it is for so long: its writer puts it right meanwhile
 

@@ -1,9 +1,10 @@
 """What the shapes of one cloud may have together: its `max_vms`, over all its shapes, hosts and queues.
 
-Each shape is a cloud with a holder of its own (see `config_shapes`), so the limit is kept as an account's is: before a
-launch is written down its holder raises what the shape has in the cloud's pot (`broker.allotments`), and two that ask
-at the same moment are one after the other. Where the queues want more than that, each has a part of it, by which the
-schedulers give up and buy (`policies.sharing`); which shapes a queue's part is made of is its scheduler's choice.
+Each shape is a cloud with a holder of its own (see `config.shapes`), so the limit is kept as an account's is: before a
+launch is written down its holder raises what the shape has in the cloud's pot (`broker.rows.allotments`), and two that
+ask at the same moment are one after the other. Where the queues want more than that, each has a part of it, by which
+the schedulers give up and buy (`policies.fair_share`); which shapes a queue's part is made of is its scheduler's
+choice.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from actors.config import Config
-from actors.policies.sharing import Ask, short
-from actors.wants import wants_of_queues
-from broker import allotments
-from broker.allotments import MOST, Allotments
-from broker.leases import Term
-from broker.table import Table
+from actors.config.schema import Config
+from actors.policies.fair_share import Ask, short
+from actors.store.wants import wants_of_queues
+from broker.posts.leases import Term
+from broker.rows import allotments
+from broker.rows.allotments import MOST, Allotments
+from broker.rows.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.config import Config
-from actors.secrets_file import secret
-from broker.connect import Address, Site
-from broker.embedded import find
+from actors.config.schema import Config
+from actors.config.secrets import secret
+from broker.connection.address import Address, Site
+from broker.connection.embedded import find
 from broker.errors import BrokerError
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from actors import rows
-from actors.clouds.notices import NotANotice, NoticeQueue, notice_of
-from actors.fleet.notice import KEPT_S, Notice, weightier
-from actors.packing import pack
-from actors.readings import HEAD, ListingHead
-from broker.dead_letters import DeadLetters
-from broker.leases import Term
-from broker.table import Put, Table
+from actors.clouds.spot_notices import NotANotice, NoticeQueue, notice_of
+from actors.fleet.spot_notice import KEPT_S, Notice, weightier
+from actors.store import rows
+from actors.store.codec import pack
+from actors.store.readings import HEAD, ListingHead
+from broker.mail.dead_letters import DeadLetters
+from broker.posts.leases import Term
+from broker.rows.table import Put, Table
 
 WAIT_S = 5
 LOOKED = "looked-notices"

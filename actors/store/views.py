@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 
-from actors import rows
-from actors.fleet.life import FOREVER, Life
-from actors.fleet.supply import view
+from actors.fleet.fleet_view import view
+from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.vm import Vm
 from actors.fleet.want import CloudView, FleetView
-from actors.packing import pack
-from actors.registry import Registry
-from broker.leases import Term
-from broker.table import Place, Put, Row, Table
+from actors.store import rows
+from actors.store.codec import pack
+from actors.store.vms import Registry
+from broker.posts.leases import Term
+from broker.rows.table import Place, Put, Row, Table
 
 CLOUD = "@"
 

@@ -8,7 +8,7 @@ Ended and failed rows are kept for an hour, so that a listing that trails behind
 (kind `started`, key the queue) counts all that ever got an instance; adopted ones too, since they were started once.
 The breakers (kind `breaker`, key the image) are counted in the same write as the boots that they count.
 
-Each write takes its history along (`chronicle`), in the same fenced call.
+Each write takes its history along (`history`), in the same fenced call.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from dataclasses import dataclass
 
 import structlog
 
-from actors import rows
-from actors.accounts import UNLIMITED
-from actors.chronicle import Chronicle
-from actors.config import Config
-from actors.config_promise import promise_of
+from actors.config.promise import promise_of
+from actors.config.schema import Config
 from actors.fleet import breaker
 from actors.fleet.breaker import Breaker
+from actors.fleet.fleet_view import Part
 from actors.fleet.history import Because
 from actors.fleet.joined import Joined, taught
-from actors.fleet.seen import Machine
-from actors.fleet.supply import Part
+from actors.fleet.observations import Machine
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
-from actors.joined_rows import KIND as JOINED
-from actors.joined_rows import all_joined, joined_row
-from actors.packing import pack
-from actors.packing_many import INSTANCES, instance_unpacker
-from broker.leases import Term
-from broker.table import Delete, Put, Table
+from actors.store import rows
+from actors.store.bulk_codec import INSTANCES, instance_unpacker
+from actors.store.codec import pack
+from actors.store.history import Chronicle
+from actors.store.joined import KIND as JOINED
+from actors.store.joined import all_joined, joined_row
+from actors.store.quotas import UNLIMITED
+from broker.posts.leases import Term
+from broker.rows.table import Delete, Put, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

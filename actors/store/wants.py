@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from actors import rows
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
-from actors.packing import BadRow, pack, unpack
-from actors.policies.vain import Doubt
-from broker.leases import Term
-from broker.table import Put, Row, Table
+from actors.policies.provisioning.vain import Doubt
+from actors.store import rows
+from actors.store.codec import BadRow, pack, unpack
+from broker.posts.leases import Term
+from broker.rows.table import Put, Row, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

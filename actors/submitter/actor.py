@@ -19,30 +19,30 @@ from typing import Any
 
 import structlog
 
-from actors.accounts import Accounts
-from actors.calls import Calls
 from actors.clouds.port import Cloud, CloudError, Spent, Throttled, TokenUsed, Unknown
-from actors.config import Config
+from actors.clouds.worker.recipe import Recipe, RecipeFailed
+from actors.config.policy_rules import divided, shares
+from actors.config.schema import Config
 from actors.fleet.adoption import births, orphans, row_id, started
 from actors.fleet.breaker import admits
+from actors.fleet.fleet_view import cancellable
 from actors.fleet.history import MOST_EVIDENCE, Because
 from actors.fleet.lifecycle import Event, move
-from actors.fleet.seen import Instance, Listed
-from actors.fleet.supply import cancellable
+from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
-from actors.freeze_file import FreezeFile, FrozenHere
-from actors.gauges import Gauges
-from actors.launching import Planned, planned
-from actors.noticeboard import Noticeboard, room
-from actors.readings import newer_listing
-from actors.registry import Closed, Registries, Registry
-from actors.rules import divided, shares
-from actors.serving import Seat, Serving, Terms
-from actors.wants import wants_of_cloud
-from actors.worker_recipe import Recipe, RecipeFailed
-from broker.leases import Term
-from broker.table import Table
+from actors.runtime.calls import Calls
+from actors.runtime.freeze_file import FreezeFile, FrozenHere
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.publisher import Noticeboard, room
+from actors.store.quotas import Accounts
+from actors.store.readings import newer_listing
+from actors.store.vms import Closed, Registries, Registry
+from actors.store.wants import wants_of_cloud
+from actors.submitter.launches import Planned, planned
+from broker.posts.leases import Term
+from broker.rows.table import Table
 
 LOOK_S = 5.0
 QUIET_LOOK_S = 10.0  # no VM lives on an open cloud: what changes that comes with mail

@@ -7,9 +7,9 @@ import uuid
 from dataclasses import replace
 
 from actors.clouds.port import Cloud, Order
-from actors.config import Config
-from actors.config_promise import promise_of
-from actors.config_told import told_of
+from actors.config.promise import promise_of
+from actors.config.schema import Config
+from actors.config.told import told_of
 from actors.fleet.vm import Intent, State, Vm
 from actors.fleet.want import Want
 

@@ -30,13 +30,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from broker.connection.sentinel_connection import MasterConnection, MasterTlsConnection
 from broker.errors import BadUrl
-from broker.master import MasterConnection, MasterTlsConnection
 
 if TYPE_CHECKING:  # kombu takes as long to load as all of `apf status`, which sends no mail
     from kombu.connection import Connection
 
-    from broker.redis_transport import Park
+    from broker.connection.guarded_transport import Park
 
 SOCKET_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 2
@@ -146,7 +146,11 @@ class Address:
             return self._amqp()
         from kombu.connection import Connection
 
-        from broker.redis_transport import GuardedSentinelTransport, GuardedSocketTransport, GuardedTransport
+        from broker.connection.guarded_transport import (
+            GuardedSentinelTransport,
+            GuardedSocketTransport,
+            GuardedTransport,
+        )
 
         tls = self._tls() if self.scheme in TLS else False
         options = _kombu_settings() | options

@@ -24,7 +24,7 @@ from typing import Any
 import redis
 import redis.exceptions as said
 
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import reaching
 
 ASIDE, DAMAGED = "aside", "damaged"

@@ -43,7 +43,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from broker.connect import Address
+from broker.connection.address import Address
 from broker.errors import AlreadyRuns, BrokerError, Refused, Unreachable, reaching
 
 START_TIMEOUT_S = 10.0

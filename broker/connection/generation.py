@@ -15,8 +15,8 @@ from typing import Any
 
 import redis
 
-from broker.connect import Site
-from broker.damage import Infirmary, Where
+from broker.connection.address import Site
+from broker.connection.damage import Infirmary, Where
 from broker.errors import reaching
 
 

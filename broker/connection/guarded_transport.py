@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from broker.codec import MAX_BYTES
-from broker.master import MasterConnection, MasterTlsConnection
+from broker.connection.sentinel_connection import MasterConnection, MasterTlsConnection
 
 Park = Callable[[str, str, bytes], None]  # queue, reason, the raw item
 MAX_ITEM_BYTES = MAX_BYTES * 4 // 3 + 16 * 1024  # base64, and kombu's own fields around it

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import reaching
 
 MOST = 1000

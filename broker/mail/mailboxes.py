@@ -32,14 +32,14 @@ from kombu.exceptions import KombuError
 from kombu.messaging import Consumer
 from kombu.pools import ProducerPool
 
-from broker.clock import RedisClock
 from broker.codec import CONTENT_TYPE, decode, encode
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
 from broker.envelope import Envelope, Kinds, Message
 from broker.errors import BadMail, Unreachable, reaching
-from broker.janitor import Janitor
-from broker.pauses import Pauses
+from broker.mail.backoff import Pauses
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.redelivery import Janitor
 
 Deliver = Callable[[str, Message, Envelope], None]
 
@@ -49,7 +49,7 @@ SEND_TIMEOUT_S = 5.0
 MAX_BACKLOG = 4096  # mails in a mailbox that nobody reads
 TRIM_EVERY = 256  # sends to a mailbox
 
-log = structlog.get_logger("broker.mail")
+log = structlog.get_logger("broker.mail.mailboxes")
 
 
 class Mailer:

@@ -9,12 +9,12 @@ import threading
 
 import structlog
 
-from broker.connect import Site
-from broker.pauses import Pauses
+from broker.connection.address import Site
+from broker.mail.backoff import Pauses
 
 INTERVAL_S = 1.5
 
-log = structlog.get_logger("broker.janitor")
+log = structlog.get_logger("broker.mail.redelivery")
 
 
 class Janitor:

@@ -6,9 +6,9 @@ cannot be read becomes a dead letter again, with a new id.
 
 from kombu.exceptions import KombuError
 
-from broker.connect import Site
-from broker.dead_letters import KEPT_BYTES, DeadLetter, DeadLetters
+from broker.connection.address import Site
 from broker.errors import BadMail, Unreachable
+from broker.mail.dead_letters import KEPT_BYTES, DeadLetter, DeadLetters
 
 
 def replay(site: Site, dead: DeadLetters, letter: DeadLetter) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import redis
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import reaching
 
 FORGET_S = 24 * 3600

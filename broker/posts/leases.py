@@ -27,8 +27,8 @@ from typing import Any
 
 import redis
 
-from broker.connect import Site
-from broker.damage import text_of
+from broker.connection.address import Site
+from broker.connection.damage import text_of
 from broker.errors import reaching
 
 TRUSTED_PART = 0.8  # of the TTL

@@ -27,10 +27,10 @@ from typing import Any
 
 import redis
 
-from broker.connect import Site
-from broker.damage import text_of
+from broker.connection.address import Site
+from broker.connection.damage import text_of
 from broker.errors import LeaseLost, reaching
-from broker.leases import NOW, PARSE, Term, leases_key
+from broker.posts.leases import NOW, PARSE, Term, leases_key
 
 Amounts = tuple[int, ...]
 MOST = 1 << 40  # so many more when nothing limits them

@@ -20,8 +20,8 @@ from typing import Any
 import redis
 import redis.exceptions as said
 
-from broker.connect import Site
-from broker.damage import Infirmary, Where
+from broker.connection.address import Site
+from broker.connection.damage import Infirmary, Where
 from broker.errors import DamagedRow, StaleRow, reaching
 
 NUMBER = re.compile(rb"[0-9]{1,15}")

@@ -1,8 +1,8 @@
 """The lines that were told beside a post's rows: a stream, read from its oldest or its newest line.
 
-Each line was written in the Lua call that changed the row (`broker.table.Append`), so its time is Redis time, and its
-order is that of the changes. A stream is read in pieces: it may have a hundred thousand lines, and Redis answers nobody
-else while it answers one call.
+Each line was written in the Lua call that changed the row (`broker.rows.table.Append`), so its time is Redis time, and
+its order is that of the changes. A stream is read in pieces: it may have a hundred thousand lines, and Redis answers
+nobody else while it answers one call.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import redis
 
-from broker.connect import Site
-from broker.damage import text_of
+from broker.connection.address import Site
+from broker.connection.damage import text_of
 from broker.errors import reaching
-from broker.table import lines_key
+from broker.rows.table import lines_key
 
 PIECE = 1_000
 

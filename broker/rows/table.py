@@ -22,7 +22,7 @@ Rows that many may write, but once only (an operator's wish, its outcome), are n
 
 What a row was before is not in it. So a change may come with a line of history (`Append`), written in the same Lua
 call or not at all: a stale holder tells nothing. The lines of a kind and a post are one stream,
-`{prefix}lines:{kind}:{post}`, bounded by their number and by their age; `broker.lines` reads them.
+`{prefix}lines:{kind}:{post}`, bounded by their number and by their age; `broker.rows.streams` reads them.
 """
 
 import re
@@ -34,10 +34,10 @@ import redis
 import redis.exceptions as said
 import structlog
 
-from broker.connect import Site
-from broker.damage import ASIDE, SHORT, Damages, Where, printable, text_of
+from broker.connection.address import Site
+from broker.connection.damage import ASIDE, SHORT, Damages, Where, printable, text_of
 from broker.errors import BrokerError, DamagedRow, LeaseLost, StaleRow, reaching
-from broker.leases import NOW, PARSE, POST, Term, leases_key
+from broker.posts.leases import NOW, PARSE, POST, Term, leases_key
 
 KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
 DIGITS = 15  # of versions and fences: what is longer was not written by us

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.lab import processes
-from deploy.lab.condor import CannotHave
-from deploy.lab.daemon_config import Pace
+from deploy.lab.pool.condor import CannotHave
+from deploy.lab.pool.daemon_config import Pace
 from deploy.lab.site import Site
 
 _STATE = Path(".lab/site.json")

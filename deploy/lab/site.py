@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deploy.lab.cloud_api import CloudApi
-from deploy.lab.daemon_config import Pace
-from deploy.lab.hypervisor import Hypervisor, MachineType
-from deploy.lab.pool import LabPool
-from deploy.lab.user import lab_directory
+from deploy.lab.cloud.api import CloudApi
+from deploy.lab.cloud.hypervisor import Hypervisor, MachineType
+from deploy.lab.pool.daemon_config import Pace
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import lab_directory
 
 
 class Site:

@@ -11,30 +11,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from actors.accounts import Accounts
-from actors.calls import Calls
-from actors.chronicle import Chronicle
 from actors.clouds.port import CloudError, Order
-from actors.config import Config
-from actors.fleet.seen import Instance, Listed, StartdsSeen
+from actors.config.schema import Config
+from actors.fleet.observations import Instance, Listed, StartdsSeen
 from actors.fleet.vm import Vm
 from actors.fleet.want import CloudView, Want
-from actors.gauges import Gauges
-from actors.messages import KINDS
-from actors.noticeboard import Noticeboard
-from actors.post_office import PostOffice
-from actors.readings import write_listing, write_startds
-from actors.registry import Registries, Registry
-from actors.serving import Seat, Terms
-from actors.submitter import Submitter
-from actors.views import read_views
-from actors.wants import want_row
-from broker.allotments import Allotments
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.leases import Leases, Term
-from broker.mail import Mailer
-from broker.table import Table
+from actors.runtime.calls import Calls
+from actors.runtime.messages import KINDS
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat, Terms
+from actors.runtime.post_office import PostOffice
+from actors.runtime.publisher import Noticeboard
+from actors.store.history import Chronicle
+from actors.store.quotas import Accounts
+from actors.store.readings import write_listing, write_startds
+from actors.store.views import read_views
+from actors.store.vms import Registries, Registry
+from actors.store.wants import want_row
+from actors.submitter.actor import Submitter
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.mail.mailboxes import Mailer
+from broker.posts.leases import Leases, Term
+from broker.rows.allotments import Allotments
+from broker.rows.table import Table
 
 CONFIG = Config.model_validate(
     {

@@ -15,15 +15,15 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from actors.cli import app
-from actors.config_file import load
+from actors.config.load import load
+from actors.config.posts import posts_of
 from actors.console.status_model import Status, VmStatus
-from actors.posts import posts_of
-from broker.embedded import EmbeddedServer
+from broker.connection.embedded import EmbeddedServer
 from deploy.lab import keeper, processes
-from deploy.lab.demo_simulated import SimulatedStage
+from deploy.lab.demo.simulated import SimulatedStage
 from tests.condor_pool import until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STOP_S = 20.0
 
 

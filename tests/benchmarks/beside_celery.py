@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from actors.messages import KINDS, LookAtDemand
-from broker.clock import RedisClock
-from broker.embedded import EmbeddedServer
-from broker.mail import Mailer
+from actors.runtime.messages import KINDS, LookAtDemand
+from broker.connection.clock import RedisClock
+from broker.connection.embedded import EmbeddedServer
+from broker.mail.mailboxes import Mailer
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.receivers import HANDLED, MAILBOX, TASK, URL, celery_app, site
 from tests.benchmarks.site import cpu_s, memory_mb

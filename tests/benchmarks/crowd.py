@@ -9,15 +9,15 @@ from __future__ import annotations
 import statistics
 import time
 
-from actors.config import HtcondorPool
-from actors.fleet.seen import JobsSeen
+from actors.config.schema import HtcondorPool
+from actors.fleet.observations import JobsSeen
 from actors.fleet.shape import Shape
-from actors.policies.need import load
+from actors.policies.provisioning.matchmaking import load
 from actors.policies.rules import QueueRules, cloud_rules
-from actors.pools.htcondor import Htcondor
-from deploy.lab.access_point import LabJob
-from deploy.lab.pool import LabPool
-from deploy.lab.user import DOMAIN, lab_directory
+from actors.pools.htcondor.pool import Htcondor
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import DOMAIN, lab_directory
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.reading import lanes
 from tests.benchmarks.site import stop_negotiator

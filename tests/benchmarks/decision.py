@@ -10,10 +10,10 @@ from __future__ import annotations
 # ruff: noqa: T201
 import time
 
-from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView
-from actors.policies.decide import decide
+from actors.policies.provisioning.decide import decide
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
 
 CLOUDS = 10

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from broker.clock import RedisClock
-from broker.hosts import Hosts
-from broker.leases import Leases, Term
+from broker.connection.clock import RedisClock
+from broker.posts.hosts import Hosts
+from broker.posts.leases import Leases, Term
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.site import cpu_s
 from tests.factory_in_a_world import TAKEOVER_S, TICK_S, TTL_S, Factory

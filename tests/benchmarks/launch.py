@@ -18,10 +18,10 @@ from typing import Any
 import boto3
 from botocore.config import Config as BotoConfig
 
-from actors.clouds.ec2_request import freeze, thaw
+from actors.clouds.ec2.request import freeze, thaw
 from actors.clouds.port import Order
-from actors.config import Config, Ec2Cloud
-from deploy.lab.access_point import LabJob
+from actors.config.schema import Config, Ec2Cloud
+from deploy.lab.pool.access_point import LabJob
 from tests.benchmarks.endpoint import Arrival, Endpoint
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.site import BenchHost, BenchSite, Note, until

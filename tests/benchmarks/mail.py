@@ -9,13 +9,13 @@ import tempfile
 import threading
 import time
 
-from actors.messages import KINDS, LookAtDemand, LookAtWant
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
-from broker.embedded import EmbeddedServer
+from actors.runtime.messages import KINDS, LookAtDemand, LookAtWant
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
-from broker.mail import Mailer, Mailroom
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailer, Mailroom
 from tests.benchmarks.figures import Figure, percentile
 
 MAILS = 500

@@ -20,14 +20,15 @@ from typing import Any, TextIO
 
 import structlog
 
-from actors import monitor, noticeboard
-from actors.app import Host
-from actors.clouds.ec2 import Ec2
-from actors.config import Config
-from actors.pools.htcondor import Htcondor
-from actors.retirement import Retirement
-from actors.scheduler import Scheduler
-from actors.submitter import Submitter
+from actors.clouds.ec2.cloud import Ec2
+from actors.config.schema import Config
+from actors.host.host import Host
+from actors.monitor import actor as monitor
+from actors.pools.htcondor.pool import Htcondor
+from actors.retirement.actor import Retirement
+from actors.runtime import publisher
+from actors.scheduler.actor import Scheduler
+from actors.submitter.actor import Submitter
 from tests.benchmarks.stalls import Watch
 
 WATCHED = 5.0  # seconds of which the longest stall is noted
@@ -64,7 +65,7 @@ def note_everything(notes: Notes) -> None:
     notes.around(Htcondor, "startds", "startds", lambda *_: "")
     notes.around(Ec2, "listing", "listing", lambda *_: "")
     notes.around(monitor, "write_startds", "startds written", lambda *_: "")
-    notes.around(noticeboard, "publish", "views", lambda _table, term, *_: term.post)
+    notes.around(publisher, "publish", "views", lambda _table, term, *_: term.post)
 
 
 def note_stalls(notes: Notes, over: threading.Event) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd
 
-from actors.pools import condor_census, condor_startds, htcondor_child
+from actors.pools.htcondor import census, condor_tasks
+from actors.pools.htcondor import startds as condor_startds
 
-begin, rest = htcondor_child.begin, htcondor_child.rest
+begin, rest = condor_tasks.begin, condor_tasks.rest
 VERSION = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1 $"
 
 
@@ -39,7 +40,7 @@ def startds() -> Iterator[tuple[int, float]]:
 def groups(address: str) -> Iterator[tuple[int, float]]:
     """How many groups, and how many seconds, by the attributes that the adapter groups by."""
     schedd = htcondor2.Schedd(ClassAd({"MyAddress": address, "CondorVersion": ""}))
-    asked = [*condor_census.ASKED, "MATCH_APF_QUEUE"]
+    asked = [*census.ASKED, "MATCH_APF_QUEUE"]
     start = time.perf_counter()
     found = schedd.query("true", asked, opts=htcondor2.QueryOpt.GroupBy)
     yield len(found), time.perf_counter() - start

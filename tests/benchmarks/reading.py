@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.config import HtcondorPool
-from actors.garbage import Garbage
-from actors.pools.children import Lane
-from actors.pools.htcondor import Htcondor
-from deploy.lab.access_point import LabJob
-from deploy.lab.pool import LabPool
-from deploy.lab.user import DOMAIN, lab_directory
+from actors.config.schema import HtcondorPool
+from actors.host.gc_tuning import Garbage
+from actors.pools.htcondor.child_lanes import Lane
+from actors.pools.htcondor.pool import Htcondor
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import DOMAIN, lab_directory
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.site import stop_negotiator, until
 from tests.benchmarks.stalls import Watch

@@ -14,12 +14,12 @@ import threading
 import time
 from typing import Any
 
-from actors.messages import KINDS, LookAtDemand
-from broker.clock import RedisClock
-from broker.connect import Address, Site
-from broker.dead_letters import DeadLetters
+from actors.runtime.messages import KINDS, LookAtDemand
+from broker.connection.address import Address, Site
+from broker.connection.clock import RedisClock
 from broker.envelope import Envelope, Message
-from broker.mail import Mailroom
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailroom
 
 URL = "APF_BENCH_URL"
 MAILBOX, HANDLED, TASK = "scheduler@queue/bench", "handled", "look"

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import Want
-from actors.packing import pack
-from actors.pools.children import Lane
-from actors.wants import want_row
-from broker.leases import Leases, Term
-from broker.table import Put, Table
-from deploy.lab.access_point import LabJob
+from actors.pools.htcondor.child_lanes import Lane
+from actors.store.codec import pack
+from actors.store.wants import want_row
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Put, Table
+from deploy.lab.pool.access_point import LabJob
 from tests.benchmarks.endpoint import Instance
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.reading import lanes

@@ -14,13 +14,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from actors.config import Config
-from broker.connect import Site as RedisSite
-from broker.embedded import EmbeddedServer
+from actors.config.schema import Config
+from broker.connection.address import Site as RedisSite
+from broker.connection.embedded import EmbeddedServer
 from deploy.lab import processes
-from deploy.lab.cloud_api import IMAGE
-from deploy.lab.pool import LabPool
-from deploy.lab.user import DOMAIN, lab_directory
+from deploy.lab.cloud.api import IMAGE
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import DOMAIN, lab_directory
 from tests.benchmarks.endpoint import Endpoint
 from tests.factory_process import HostProcess, Kept, Running
 

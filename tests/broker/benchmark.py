@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from statistics import quantiles
 
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
-from broker.embedded import EmbeddedServer
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.embedded import EmbeddedServer
 from broker.envelope import Envelope, Message
-from broker.leases import Leases, Term
-from broker.mail import Mailer, Mailroom
-from broker.table import Put, Table
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailer, Mailroom
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Put, Table
 from tests.broker.words import KINDS, Look
 
 MAILS = 500

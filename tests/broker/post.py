@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import kombu
 
-from broker.clock import RedisClock
 from broker.codec import CONTENT_TYPE
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
 from broker.envelope import Envelope, Message
-from broker.mail import Mailer, Mailroom
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailer, Mailroom
 from tests.broker.words import KINDS, Call, Look
 from tests.late import within
 

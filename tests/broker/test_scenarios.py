@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import LeaseLost, StaleRow
-from broker.leases import Held, Leases, Term
-from broker.table import Delete, Put, Table
+from broker.posts.leases import Held, Leases, Term
+from broker.rows.table import Delete, Put, Table
 from tests.late import within
 
 TTL_S = 1.5

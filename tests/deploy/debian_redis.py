@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.lab import condor
+from deploy.lab.pool import condor
 
 PROGRAMS = ("redis-server", "redis-sentinel")
 WANTED = re.compile(r"redis-(server|tools|sentinel)|lib(atomic1|hiredis.*|jemalloc2|lua5.1-0|lzf1|ssl3.*|systemd0)")

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from broker.connect import Address, Site
+from broker.connection.address import Address, Site
 from broker.errors import Unreachable, reaching
 from tests.broker.post import wait_for
 from tests.cut_cable import Cable

@@ -8,7 +8,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from actors.cli import app
-from deploy.lab.demo_simulated import SimulatedStage
+from deploy.lab.demo.simulated import SimulatedStage
 from tests.deploy.redis_site import RedisSite
 
 _TEXT = """

@@ -17,8 +17,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from broker.errors import Refused, reaching
-from broker.table import Table
-from deploy.lab.demo_simulated import SimulatedStage
+from broker.rows.table import Table
+from deploy.lab.demo.simulated import SimulatedStage
 from tests.condor_pool import until
 from tests.deploy.redis_site import RedisSite
 from tests.deploy.served import Served

@@ -11,19 +11,19 @@ from typing import Any
 import msgpack
 import pytest
 
-from actors.messages import KINDS
-from actors.packing import VERSION, BadRow, pack, unpack
-from actors.wants import Outcome
-from broker.clock import RedisClock
+from actors.runtime.messages import KINDS
+from actors.store.codec import VERSION, BadRow, pack, unpack
+from actors.store.wants import Outcome
 from broker.codec import CONTENT_TYPE
-from broker.connect import Address, Site
-from broker.dead_letters import DeadLetters
-from broker.document import Document
+from broker.connection.address import Address, Site
+from broker.connection.clock import RedisClock
 from broker.envelope import Message
-from broker.hosts import Hosts
-from broker.leases import Leases
-from broker.mail import Mailroom
-from broker.table import Table
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailroom
+from broker.posts.hosts import Hosts
+from broker.posts.leases import Leases
+from broker.rows.document import Document
+from broker.rows.table import Table
 from tests.broker.post import Post, wait_for
 from tests.samples.__main__ import CONFIG, FACTORY, HOLDER, HOST
 from tests.samples.shapes import SHAPES, message, plain
@@ -77,7 +77,7 @@ def says(now: Any, then: Any) -> bool:
 
 
 def test_every_kind_of_row_and_mail_of_this_version_has_a_sample() -> None:
-    source = "\n".join(path.read_text() for path in ACTORS.glob("*.py"))
+    source = "\n".join(path.read_text() for path in ACTORS.rglob("*.py"))
     written = set(re.findall(r'(?:Put\(kind=|put_once\(|_put\()"([a-z-]+)"', source))
     assert {"vm", "want", "wish"} <= written
     mine = SAMPLES[version("autopyfactory-cloud")]

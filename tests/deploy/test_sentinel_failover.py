@@ -16,10 +16,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from broker.errors import Refused, Unreachable, reaching
-from broker.leases import Leases, Term
-from broker.table import Put, Table
-from deploy.lab.demo_simulated import SimulatedStage
-from deploy.lab.demo_stage import PLACES
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Put, Table
+from deploy.lab.demo.simulated import SimulatedStage
+from deploy.lab.demo.stage import PLACES
 from tests.condor_pool import until
 from tests.deploy.redis_site import RedisSite
 from tests.deploy.served import Served

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from actors.console.metric_names import metrics
-from actors.gauges import Gauges
+from actors.runtime.metrics import Gauges
 from tests.readme import known_commands
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from actors.clouds.notices import NotANotice, notice_of
 from actors.clouds.port import NoCapacity, Throttled, Unknown
-from actors.clouds.simulated import Notices, Simulated
-from actors.config import SimulatedCloud, SimulatedPool
-from actors.fleet.notice import Kind
+from actors.clouds.simulated.cloud import Notices, Simulated
+from actors.clouds.spot_notices import NotANotice, notice_of
+from actors.config.schema import SimulatedCloud, SimulatedPool
+from actors.fleet.spot_notice import Kind
 from actors.pools.port import Drain, PoolAway
 from actors.pools.simulated import Simulated as SimulatedWork
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 from deploy.lab.world.things import SPOT
-from tests.clouds.conformance import order, started
+from tests.actors.clouds.conformance import order, started
 
 QUEUES = (("atlas", 'MATCH_APF_QUEUE == "atlas"', 0.0),)
 YEAR_S = 31_536_000

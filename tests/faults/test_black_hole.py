@@ -1,6 +1,6 @@
 """A worker that eats jobs, with a host that is a process of its own: it is drained and held, and no job is killed."""
 
-from actors.policies.black_hole import HELD_FOR
+from actors.policies.disruption.black_hole import HELD_FOR
 from tests.factory_in_a_world import QUEUE, Factory, MakeHosts
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.policies.vain import IN_VAIN
+from actors.policies.provisioning.vain import IN_VAIN
 from tests.factory_on_lab import QUEUE, Factory, MakeFactory
 
 pytestmark = pytest.mark.lab

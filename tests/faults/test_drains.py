@@ -3,9 +3,9 @@
 import pytest
 
 from actors.fleet.vm import State, Vm
-from deploy.lab.daemon_config import Pace
-from deploy.lab.hypervisor import MachineType
-from deploy.lab.node import Hardware
+from deploy.lab.cloud.hypervisor import MachineType
+from deploy.lab.pool.daemon_config import Pace
+from deploy.lab.pool.node import Hardware
 from tests.factory_on_lab import Factory, MakeFactory
 
 pytestmark = pytest.mark.lab

@@ -5,7 +5,7 @@ A cable that stops forwarding stands for the broken network: it works for every 
 
 import pytest
 
-from actors.works import BLIND_TTLS
+from actors.host.engine import BLIND_TTLS
 from tests.factory_in_a_world import QUEUE, START_LIMIT_S, TAKEOVER_S, TTL_S, MakeHosts
 
 

@@ -8,7 +8,7 @@ from tests.factory_process import ROOT
 
 def test_the_demo_on_three_hosts_keeps_every_promise_and_shows_posts_moving() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "deploy.lab.demo_ha", "--simulated"],
+        [sys.executable, "-m", "deploy.lab.demo.ha", "--simulated"],
         cwd=ROOT, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr

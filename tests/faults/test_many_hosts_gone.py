@@ -1,6 +1,6 @@
 """With every host gone the dead man's switch of each worker is what is left: idle VMs end, running jobs do not.
 
-The switch itself, on a real startd that no factory knows of: tests/clouds/test_worker.py.
+The switch itself, on a real startd that no factory knows of: tests/actors/clouds/worker/test_worker.py.
 """
 
 from actors.fleet.vm import State

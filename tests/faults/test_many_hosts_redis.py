@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.fleet.holding import TAGGED
+from actors.fleet.hold_tags import TAGGED
 from tests.factory_in_a_world import TTL_S, Factory, MakeHosts
 
 JOBS = 5

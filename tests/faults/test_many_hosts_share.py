@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
-from actors import applying
-from actors.registry import clouds_in_use
-from broker.document import Document
+from actors.store import active_config
+from actors.store.vms import clouds_in_use
+from broker.rows.document import Document
 from tests.factory_in_a_world import START_LIMIT_S, TICK_S, TTL_S, Factory, MakeHosts
 from tests.world_judge import most_at_once
 
@@ -13,9 +13,9 @@ from tests.world_judge import most_at_once
 def apply(factory: Factory, **changes: Any) -> int:
     """As `apf apply` does."""
     config = factory.change(**changes)
-    document = Document(factory.client, factory.site, applying.NAME)
-    used = clouds_in_use(factory.table, applying.clouds_of(document.read()))
-    return applying.activate(document, config, used, "a test")[0]
+    document = Document(factory.client, factory.site, active_config.NAME)
+    used = clouds_in_use(factory.table, active_config.clouds_of(document.read()))
+    return active_config.activate(document, config, used, "a test")[0]
 
 
 def test_dedicated_hosts_take_their_share_within_three_ticks_and_give_it_back_when_they_leave(

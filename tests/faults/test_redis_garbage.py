@@ -5,9 +5,9 @@ The rule: what cannot be acted on is parked with its reason, the actors live, an
 
 import pytest
 
-from actors.post_office import OPERATOR
-from actors.posts import posts_of
-from actors.works import _mailboxes
+from actors.config.posts import posts_of
+from actors.host.engine import _mailboxes
+from actors.runtime.post_office import OPERATOR
 from broker.codec import CONTENT_TYPE
 from tests.factory_on_lab import Factory, MakeFactory
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from actors.fleet.vm import State, Vm
-from broker.dead_letters import DeadLetters
-from deploy.lab.cloud_api import IMAGE
+from broker.mail.dead_letters import DeadLetters
+from deploy.lab.cloud.api import IMAGE
 from deploy.lab.world.things import SPOT, YEARS_S
-from tests.clouds.test_notices import INTERRUPTION
-from tests.clouds.test_sqs import REGION, Amazon, amazon
+from tests.actors.clouds.ec2.test_sqs import REGION, Amazon, amazon
+from tests.actors.clouds.test_spot_notices import INTERRUPTION
 from tests.factory_in_a_world import QUEUE, Factory, MakeHosts
 from tests.forge import ForgedCloudApi
 

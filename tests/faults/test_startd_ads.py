@@ -12,8 +12,8 @@ import pytest
 
 from actors.fleet.vm import State
 from deploy.lab import processes
-from deploy.lab.node import Hardware, Node
-from deploy.lab.pool import LabPool
+from deploy.lab.pool.node import Hardware, Node
+from deploy.lab.pool.pool import LabPool
 from tests.condor_pool import PLAIN_WORKER, NodeMaker, until
 from tests.factory_on_lab import Factory, MakeFactory
 

@@ -18,17 +18,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from actors.clouds.start_expression import start
-from actors.clouds.user_data import Worker, render, template
-from actors.config import HtcondorPool
-from actors.fleet.seen import Machine
+from actors.clouds.worker.start_expression import start
+from actors.clouds.worker.user_data import Worker, render, template
+from actors.config.schema import HtcondorPool
+from actors.fleet.observations import Machine
 from actors.policies.rules import RETIREMENT_S
-from actors.pools.htcondor import Htcondor
+from actors.pools.htcondor.pool import Htcondor
 from actors.pools.port import Drain
-from deploy.lab.access_point import JobRecord, LabJob
-from deploy.lab.condor import condor_prefix
-from deploy.lab.pool import LabPool
-from deploy.lab.user import DOMAIN, lab_directory
+from deploy.lab.pool.access_point import JobRecord, LabJob
+from deploy.lab.pool.condor import condor_prefix
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import DOMAIN, lab_directory
 from tests.image.disk import stock_debian
 from tests.image.machine import CPUS, INSTANCE, running
 

@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.lab import condor
+from deploy.lab.pool import condor
 
 SUITE = "trixie"  # the first that has an HTCondor package and stands still
 PACKAGES = (

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.lab.metadata import MetadataService
+from deploy.lab.cloud.metadata import MetadataService
 from tests.image.disk import Disk
 
 INSTANCE = "i-0123456789abcdef0"

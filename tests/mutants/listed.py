@@ -1,8 +1,8 @@
 """The list of mutations: one TOML file a part of the product, in this folder.
 
 [[place]]
-file = "broker/leases.py"                  # of the product
-tests = ["tests/broker/test_leases.py"]    # of its place: what must notice
+file = "broker/posts/leases.py"                  # of the product
+tests = ["tests/broker/posts/test_leases.py"]    # of its place: what must notice
 limit_s = 120                              # optional
 
 [[place.mutant]]

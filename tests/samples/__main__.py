@@ -13,15 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from actors.messages import KINDS
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.document import Document
-from broker.embedded import EmbeddedServer
-from broker.hosts import HostInfo, Hosts
-from broker.leases import Leases, Term
-from broker.mail import Mailer
-from broker.table import Put, Table
+from actors.runtime.messages import KINDS
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.connection.embedded import EmbeddedServer
+from broker.mail.mailboxes import Mailer
+from broker.posts.hosts import HostInfo, Hosts
+from broker.posts.leases import Leases, Term
+from broker.rows.document import Document
+from broker.rows.table import Put, Table
 from tests.samples.shapes import SHAPES, Shape, message, plain
 
 FACTORY = "sample"

@@ -11,17 +11,17 @@ from pydantic import TypeAdapter
 
 from actors.fleet.breaker import Breaker
 from actors.fleet.joined import Joined
-from actors.fleet.notice import Notice
-from actors.fleet.seen import Instance, Machine
+from actors.fleet.observations import Instance, Machine
+from actors.fleet.spot_notice import Notice
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
-from actors.messages import KINDS, OperatorWish
-from actors.packing import pack, unpack
-from actors.packing_many import pack_instances, pack_machines, unpack_instances, unpack_machines
-from actors.readings import ALL, HEAD, STRAYS, Classes, DemandHead, ListingHead, StartdsHead
-from actors.registry import Started
-from actors.wants import Doubts, Outcome, Standing
+from actors.runtime.messages import KINDS, OperatorWish
+from actors.store.bulk_codec import pack_instances, pack_machines, unpack_instances, unpack_machines
+from actors.store.codec import pack, unpack
+from actors.store.readings import ALL, HEAD, STRAYS, Classes, DemandHead, ListingHead, StartdsHead
+from actors.store.vms import Started
+from actors.store.wants import Doubts, Outcome, Standing
 from broker.envelope import Message
 from tests.samples.filled import filled
 

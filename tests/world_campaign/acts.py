@@ -13,11 +13,11 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from actors.console import asking
+from actors.clouds.simulated.link import WorldAway, WorldRefused
+from actors.console import send_wish
 from actors.fleet.vm import State
-from actors.post_office import OPERATOR
-from actors.works import _mailboxes
-from actors.world_link import WorldAway, WorldRefused
+from actors.host.engine import _mailboxes
+from actors.runtime.post_office import OPERATOR
 from broker.errors import BrokerError
 from tests.factory_process import NotEnded
 from tests.world_campaign.faults import WORLD, Fault
@@ -196,8 +196,8 @@ class Acts:
             self._say(f"      {verb} {vm.id} ({vm.instance_id}): {self._wish(verb, 'vm', vm.id)}")
 
     def _wish(self, verb: str, selector: str, name: str) -> Any:
-        wanted = asking.wish(verb, selector, name, "the campaign wishes it", 300.0)
+        wanted = send_wish.wish(verb, selector, name, "the campaign wishes it", 300.0)
         with contextlib.suppress(BrokerError):
-            outcome = asking.ask(self._stage.config, wanted, 20.0)
+            outcome = send_wish.ask(self._stage.config, wanted, 20.0)
             return outcome.verdict if outcome else "no answer"
         return "no answer"

@@ -14,13 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors import noticeboard, retirement, retiring, sightings, submitter
-from actors.clouds.simulated import Simulated
+from actors.clouds.simulated.cloud import Simulated
 from actors.fleet import reconcile
 from actors.fleet.evidence import Health
 from actors.fleet.matching import Matched, match
-from actors.fleet.seen import Machine
-from actors.retiring import Verdict, Verified
+from actors.fleet.observations import Machine
+from actors.retirement import actor as retirement
+from actors.retirement import sightings, vm_calls
+from actors.retirement.vm_calls import Verdict, Verified
+from actors.runtime import publisher
+from actors.submitter import actor as submitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +51,14 @@ def _drained() -> None:
 
 
 def _last_look() -> None:
-    _replace(retiring, "verify", lambda pool, vm: Verified(verdict=Verdict.EMPTY, why="not looked"))
+    _replace(vm_calls, "verify", lambda pool, vm: Verified(verdict=Verdict.EMPTY, why="not looked"))
 
 
 def _schedds() -> None:
     def nobody(pool: Any, vm: Any, away: str) -> Verified:
         return Verified(verdict=Verdict.EMPTY, why="nobody was asked")
 
-    _replace(retiring, "_ask_schedds", nobody)
+    _replace(vm_calls, "_ask_schedds", nobody)
 
 
 def _unjoined_look() -> None:
@@ -63,7 +66,7 @@ def _unjoined_look() -> None:
         allowed()
         return {}, cloud.end([vm.instance_id for vm in vms])
 
-    _replace(retiring, "end_unjoined", end_unjoined)
+    _replace(vm_calls, "end_unjoined", end_unjoined)
 
 
 def _doubtful() -> None:
@@ -73,7 +76,7 @@ def _doubtful() -> None:
         return Matched(machines=found, doubtful={}, strays=match(machines, vms, identities).strays)
 
     _replace(sightings, "match", last_wins)
-    _replace(retiring, "match", last_wins)
+    _replace(vm_calls, "match", last_wins)
 
 
 def _healthy_source() -> None:
@@ -97,7 +100,7 @@ def _token() -> None:
 
 def _limit() -> None:
     _replace(submitter, "room", lambda *_: 1_000_000)
-    _replace(noticeboard, "room", lambda *_: 1_000_000)
+    _replace(publisher, "room", lambda *_: 1_000_000)
 
 
 def _adopted() -> None:

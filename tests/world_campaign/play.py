@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from actors.fleet.seen import Failed
-from actors.readings import demand_of, demand_places, listing_head, startds_head
-from actors.world_link import WorldAway
+from actors.clouds.simulated.link import WorldAway
+from actors.fleet.observations import Failed
+from actors.store.readings import demand_of, demand_places, listing_head, startds_head
 from broker.errors import BrokerError
 from tests.world_campaign.acts import Acts
 from tests.world_campaign.faults import HOSTS, Fault

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.config import Config
-from actors.config_file import load
+from actors.clouds.simulated.link import WorldLink
+from actors.config.load import load
+from actors.config.posts import posts_of
+from actors.config.schema import Config
 from actors.fleet.vm import Vm
-from actors.posts import posts_of
-from actors.registry import read_vms
-from actors.world_link import WorldLink
-from broker.connect import Site
-from broker.embedded import EmbeddedServer
-from broker.leases import Leases
-from broker.table import Table
+from actors.store.vms import read_vms
+from broker.connection.address import Site
+from broker.connection.embedded import EmbeddedServer
+from broker.posts.leases import Leases
+from broker.rows.table import Table
 from deploy.lab import keeper
 from tests.cut_cable import Cable
 from tests.factory_in_a_world import toml

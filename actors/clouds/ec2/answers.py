@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from actors.clouds.port import Unknown
-from actors.fleet.seen import Instance
+from actors.fleet.observations import Instance
 from actors.fleet.shape import Shape
 
 HELD = "apf:held"  # the tag with the words of a hold

@@ -17,7 +17,7 @@ import botocore.session
 from botocore.config import Config as BotoConfig
 
 from actors.clouds.port import Refused
-from actors.config import Ec2Account
+from actors.config.schema import Ec2Account
 
 _CONNECT_S = 5.0
 _LOADER = botocore.loaders.create_loader()

@@ -21,11 +21,12 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from actors.clouds import aws_client, ec2_errors, ec2_form, ec2_pages, ec2_request, ec2_seen
+from actors.clouds.ec2 import answers, aws_client, errors, fast_form, fast_xml
+from actors.clouds.ec2 import request as ec2_request
 from actors.clouds.port import CloudError, Order, Refused, Unknown
-from actors.config import Ec2Account, Ec2Cloud
-from actors.finding import Finding
-from actors.fleet.seen import Instance, Listed
+from actors.config.findings import Finding
+from actors.config.schema import Ec2Account, Ec2Cloud
+from actors.fleet.observations import Instance, Listed
 from actors.fleet.shape import Shape
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Ec2:
         parameters = ec2_request.thaw(request)
         with self._call() as client:
             answer: Mapping[str, Any] = client.run_instances(**parameters)  # type: ignore[arg-type]
-            found = [ec2_seen.instance(one) for one in ec2_seen.required(answer, "Instances")]
+            found = [answers.instance(one) for one in answers.required(answer, "Instances")]
         if not 1 <= len(found) <= int(str(parameters["MaxCount"])):
             raise Unknown(f"asked for {parameters['MaxCount']} instances, the answer has {len(found)}", "count")
         return tuple(sorted(found, key=lambda one: one.index))
@@ -106,7 +107,7 @@ class Ec2:
         return tuple(accepted)
 
     def mark_held(self, ids: Sequence[str], words: str) -> None:
-        tag = {"Key": ec2_seen.HELD, **({"Value": words} if words else {})}
+        tag = {"Key": answers.HELD, **({"Value": words} if words else {})}
 
         def send(client: EC2Client, some: Sequence[str]) -> None:
             (client.create_tags if words else client.delete_tags)(Resources=some, Tags=[tag])  # type: ignore[list-item]
@@ -133,8 +134,8 @@ class Ec2:
             return Finding(what=what, ok=None, text="not compared, the machine type is named by the launch template")
         try:
             with self._call() as client:
-                types = ec2_seen.required(client.describe_instance_types(InstanceTypes=[name]), "InstanceTypes")  # type: ignore[list-item]
-            (real,) = map(ec2_seen.type_shape, types)
+                types = answers.required(client.describe_instance_types(InstanceTypes=[name]), "InstanceTypes")  # type: ignore[list-item]
+            (real,) = map(answers.type_shape, types)
         except (CloudError, ValueError) as error:
             return Finding(what=what, ok=None, text=f"not compared, what {name} has is not told: {error}")
         said = self._config.shape
@@ -151,7 +152,7 @@ class Ec2:
             with self._call() as client:
                 send(client, ids)
         except Refused as error:
-            if error.code not in ec2_errors.ONE_OF_MANY:
+            if error.code not in errors.ONE_OF_MANY:
                 raise
             self._halves(ids, accepted, send, error)
             return
@@ -163,7 +164,7 @@ class Ec2:
             failed = [why for half in (ids[:middle], ids[middle:]) if (why := self._quietly(half, accepted, send))]
             if failed:
                 raise failed[0]
-        elif error.code == ec2_errors.GONE:
+        elif error.code == errors.GONE:
             accepted += ids
         else:
             raise error
@@ -184,7 +185,7 @@ class Ec2:
             found = {
                 vm: cores
                 for page in pages
-                for vm, cores in ec2_seen.foreign(page, self._names["apf:factory"], self._siblings, known)
+                for vm, cores in answers.foreign(page, self._names["apf:factory"], self._siblings, known)
             }
         return len(found), sum(found.values())
 
@@ -196,14 +197,14 @@ class Ec2:
                 Filters=asked,  # type: ignore[arg-type]
                 PaginationConfig={"PageSize": _PAGE},
             )
-            return tuple({one.id: one for page in pages for one in ec2_seen.instances(page)}.values())
+            return tuple({one.id: one for page in pages for one in answers.instances(page)}.values())
 
     def _look_at_image(self) -> str:
         image = self._config.image
         if not image:
             return "named by the launch template or the request"
         with self._call() as client:
-            found = ec2_seen.required(client.describe_images(ImageIds=[image]), "Images")
+            found = answers.required(client.describe_images(ImageIds=[image]), "Images")
         if not found or found[0].get("State") != "available":
             raise Refused(f"the image {image} is not there or not available in {self._config.region}")
         return f"{image} ({found[0].get('Name', 'no name')})"
@@ -251,15 +252,15 @@ class Ec2:
             raise Refused(f"nothing was sent: {error}", type(error).__name__) from error
         except ResponseParserError as error:
             said = str(error).partition(", invalid XML")[0].removeprefix("Unable to parse response ")
-            raise Unknown(f"the answer is no XML {said}; {ec2_errors.IS_IT_EC2}", type(error).__name__) from error
+            raise Unknown(f"the answer is no XML {said}; {errors.IS_IT_EC2}", type(error).__name__) from error
         except (BotoCoreError, ValueError) as error:
             raise Unknown(f"no answer that can be used: {error}", type(error).__name__) from error
 
     def _answered(self, error: ClientError) -> CloudError:
         said = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        found = ec2_errors.remedy(said.get("Code", ""), status, said.get("Message", ""))
-        if found.code in ec2_errors.AUTH:
+        found = errors.remedy(said.get("Code", ""), status, said.get("Message", ""))
+        if found.code in errors.AUTH:
             self._forget()  # the secrets are read again for the next call: they may have been changed
         return found
 
@@ -285,11 +286,11 @@ class Ec2:
             timeout_s=self._config.timeout_s,
             threads=self._threads,
         )
-        made.meta.events.register("before-call.ec2.RunInstances", ec2_form.encode)
+        made.meta.events.register("before-call.ec2.RunInstances", fast_form.encode)
         for call in ("DescribeInstances", "RunInstances"):
-            made.meta.events.register(f"before-parse.ec2.{call}", ec2_pages.take_apart)
+            made.meta.events.register(f"before-parse.ec2.{call}", fast_xml.take_apart)
         return made
 
 
 def _terminate(client: EC2Client, ids: Sequence[str]) -> None:
-    ec2_seen.required(client.terminate_instances(InstanceIds=ids), "TerminatingInstances")
+    answers.required(client.terminate_instances(InstanceIds=ids), "TerminatingInstances")

@@ -4,7 +4,7 @@ botocore builds every part of every instance that its model knows: measured, 0.3
 them, in each listing. What is read here is a dozen parts. So botocore's event `before-parse`, which is there to replace
 parts of an answer, gets them from the XML directly (0.05 ms an instance), in pieces of PIECE bytes.
 
-The rule it keeps: what comes out looks as botocore's own answer does (`ec2_seen` reads both). An answer that is not
+The rule it keeps: what comes out looks as botocore's own answer does (`answers` reads both). An answer that is not
 wholly what it should be (an error, another document, XML that was cut off) is left to botocore, which says so.
 """
 

@@ -17,7 +17,7 @@ import json
 from collections.abc import Mapping
 
 from actors.clouds.port import Order, Refused
-from actors.config import Ec2Cloud
+from actors.config.schema import Ec2Cloud
 
 MAX_USER_DATA = 16_384
 MAX_TAG_VALUE = 256

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from actors.clouds import aws_client, ec2_errors
-from actors.clouds.notices import Message
+from actors.clouds.ec2 import aws_client, errors
 from actors.clouds.port import Unknown
-from actors.config import Ec2Account
+from actors.clouds.spot_notices import Message
+from actors.config.schema import Ec2Account
 
 _MOST = 10  # messages in one answer: the most that SQS gives
 _THREADS = 2
@@ -59,7 +59,7 @@ class Sqs:
             said = error.response.get("Error", {})
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             self._forget()  # the secrets are read again for the next call
-            found = ec2_errors.remedy(said.get("Code", ""), status, said.get("Message", ""))
+            found = errors.remedy(said.get("Code", ""), status, said.get("Message", ""))
             raise type(found)(str(found).replace("EC2 answered", "SQS answered", 1), found.code) from error
         except (BotoCoreError, ResponseParserError, ValueError, KeyError) as error:
             raise Unknown(f"no answer that can be used: {error}", type(error).__name__) from error

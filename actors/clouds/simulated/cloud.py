@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from actors.clouds.notices import Message
 from actors.clouds.port import CloudError, NoCapacity, Order, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
-from actors.config import Config, SimulatedCloud
-from actors.finding import Finding
-from actors.fleet.seen import Instance, Listed
-from actors.world_link import WorldAway, WorldLink, WorldRefused
+from actors.clouds.simulated.link import WorldAway, WorldLink, WorldRefused
+from actors.clouds.spot_notices import Message
+from actors.config.findings import Finding
+from actors.config.schema import Config, SimulatedCloud
+from actors.fleet.observations import Instance, Listed
 
 _LONGEST_TOKEN = 64
 _NOTICES_AGAIN_S = 0.5

@@ -4,9 +4,9 @@ Why a command: whoever has the pool's signing key can be anybody in the pool, so
 The command runs where the key is (by ssh, a web service, sudo) and prints an IDTOKEN.
 
 The rules it keeps: the command has a time limit and ends with all that it started. What it prints is never part of a
-message or a log. It inherits what a program needs of our environment, and no secret (`actors.environment`). A token
-that may do more than advertise a worker is refused: it goes to machines where users' jobs run. (An IDTOKEN without a
-scope may do all that its identity may.)
+message or a log. It inherits what a program needs of our environment, and no secret (`actors.config.environment`). A
+token that may do more than advertise a worker is refused: it goes to machines where users' jobs run. (An IDTOKEN
+without a scope may do all that its identity may.)
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from actors.environment import inherited
-from actors.secrets_file import Hidden
+from actors.config.environment import inherited
+from actors.config.secrets import Hidden
 
 MAY = frozenset({"READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER"})
 LEAST_S = 300.0  # a VM boots and joins in this time; a worker uses its token longer

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import yaml
 
-from actors.clouds.start_expression import start
-from actors.config import Config, HtcondorPool
+from actors.clouds.worker.start_expression import start
+from actors.config.schema import Config, HtcondorPool
 from actors.policies.rules import RETIREMENT_S
 
 try:  # libyaml comes with PyYAML's wheels: one recipe takes 3 ms with it and 40 ms without
@@ -83,7 +83,7 @@ def worker(config: Config, cloud: str, queue: str, token: str) -> Worker:
 
 def template() -> str:
     """The template that comes along."""
-    return (files("actors.clouds") / "cloud-config.yaml").read_text()
+    return (files("actors.clouds.worker") / "cloud-config.yaml").read_text()
 
 
 def render(text: str, facts: Worker) -> str:

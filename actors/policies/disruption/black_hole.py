@@ -26,8 +26,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
-from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 

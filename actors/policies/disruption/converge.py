@@ -2,9 +2,10 @@
 
 Pure. An operator's wish comes before policy. When a queue wants more than it has, what was given up while it boots is
 wanted again first, then drains whose last job still runs are taken back; only the rest is bought (by the submitter,
-which counts those two as coming back). When it wants less, `release.choose` says who goes: never on a frozen cloud, and
-no more than the disruption budget allows. A VM that has lived its time (`fleet.life`) is given up however much it is
-wanted; until the want that knows of that has been decided, it is not replaced: its jobs may be the last.
+which counts those two as coming back). When it wants less, `release_order.choose` says who goes: never on a frozen
+cloud, and no more than the disruption budget allows. A VM that has lived its time (`fleet.max_life`) is given up
+however much it is wanted; until the want that knows of that has been decided, it is not replaced: its jobs may be the
+last.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from actors.fleet.holding import released
-from actors.fleet.life import FOREVER, Life
+from actors.fleet.fleet_view import cancellable, claims
+from actors.fleet.hold_tags import released
 from actors.fleet.lifecycle import KILLABLE, Event, move
-from actors.fleet.notice import Notice, noticed, urgent
+from actors.fleet.max_life import FOREVER, Life
+from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
-from actors.fleet.seen import Machine
-from actors.fleet.supply import cancellable, claims
+from actors.fleet.spot_notice import Notice, noticed, urgent
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_vm, told
-from actors.policies.black_hole import looked_at, taken_out
-from actors.policies.disruption import UNLIMITED, Budget, DrainRules
-from actors.policies.release import Candidate, choose, paid_left_s
+from actors.policies.disruption.black_hole import looked_at, taken_out
+from actors.policies.disruption.drain_budget import UNLIMITED, Budget, DrainRules
+from actors.policies.disruption.release_order import Candidate, choose, paid_left_s
 
 DECIDED_WITHIN_S = 30.0  # after a VM was given up for its age, its queue's want has been decided anew
 REFUSED_FOR_S = 300.0  # a startd that refused a drain is not asked by policy again before this

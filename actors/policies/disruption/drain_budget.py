@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.fleet.vm import State, Vm
-from actors.policies.minutes import Minutes
+from actors.policies.disruption.cron_windows import Minutes
 
 MINUTE_S = 60.0
 AWAY = frozenset({State.DRAINING, State.DRAINED, State.ENDING})

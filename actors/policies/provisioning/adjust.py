@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.policies.budget import Budget
-from actors.policies.cascade import Settled, settle
-from actors.policies.need import Load
-from actors.policies.standing import Standing
+from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.cascade import Settled, settle
+from actors.policies.provisioning.headroom import Budget
+from actors.policies.provisioning.matchmaking import Load
 
 
 def adjust(

@@ -7,7 +7,7 @@ may take to boot, so that nothing is bought twice. A VM that the newest reading 
 was: it is given up only when it is seen again.
 
 Where the cloud's holder says what this queue's share of it is, nothing is added beyond that, and what is beyond it is
-given up (see `sharing`).
+given up (see `fair_share`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMIT
-from actors.policies.need import Size
+from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import CloudRules, QueueRules
 
 

@@ -1,8 +1,8 @@
 """The cascade: where VMs are added, and where they are taken away.
 
 Adding: the cheapest tier with room, inside it where the jobs' Rank is highest, and among those so that the clouds' VMs
-stand as their weights (the shapes of one cloud count as one, and `shapes` chooses among them); what finds no room there
-goes to the next tier at once. Taking away: a VM that no job needs
+stand as their weights (the shapes of one cloud count as one, and `shape_choice` chooses among them); what finds no room
+there goes to the next tier at once. Taking away: a VM that no job needs
 goes; but where a dearer cloud has a busy VM that could go in its stead, that one goes (it takes no new jobs, its
 running ones end in peace) and the cheap one stays. A dear busy VM is never given up for a cheap one that would first
 have to be bought: by attrition only.
@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.policies.budget import Budget
 from actors.policies.limits import NO_LIMIT
-from actors.policies.need import Load
-from actors.policies.shapes import families, pick
-from actors.policies.standing import Standing
-from actors.policies.waiting import Waiting
+from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.headroom import Budget
+from actors.policies.provisioning.matchmaking import Load
+from actors.policies.provisioning.packing import Waiting
+from actors.policies.provisioning.shape_choice import families, pick
 
 
 @dataclass(slots=True, kw_only=True)

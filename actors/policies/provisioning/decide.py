@@ -1,15 +1,15 @@
 """The decision: how many VMs of each cloud a queue wants, and why. Absolute numbers, never differences.
 
-In order: what each cloud has (`standing`), what waits and where it can run (`need`), where it got nothing though it
-could run there (`vain`), jobs into places and new VMs down the cascade (`waiting`, `cascade`), what is not needed and
-for how long (`surplus`), limits. Running jobs count through the VMs that are busy. Draining VMs are no supply: when
-demand returns the want simply rises, and retirement takes drains back before the submitter buys.
+In order: what each cloud has (`capacity`), what waits and where it can run (`matchmaking`), where it got nothing though
+it could run there (`vain`), jobs into places and new VMs down the cascade (`packing`, `cascade`), what is not needed
+and for how long (`stabilization`), limits. Running jobs count through the VMs that are busy. Draining VMs are no
+supply: when demand returns the want simply rises, and retirement takes drains back before the submitter buys.
 
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
 cloud that is not known keeps its want, and a frozen one keeps what it has: its want may rise, and fall only to that
 (a VM that ended meanwhile is not bought again for nobody). So "no reading" and "no jobs" never look alike.
 
-With a want goes what the queue asks for (`asking`), by which others are given their share and it is given its own.
+With a want goes what the queue asks for (`fair_asks`), by which others are given their share and it is given its own.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from actors.fleet.seen import Failed, JobsSeen
+from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.adjust import adjust
-from actors.policies.asking import Asked, asking, fewer, more
-from actors.policies.budget import Budget, Scope, over, scopes
-from actors.policies.cascade import Places, Settled, settle
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Spent
-from actors.policies.need import Load, Unmet, load
+from actors.policies.provisioning.adjust import adjust
+from actors.policies.provisioning.capacity import Standing, standings
+from actors.policies.provisioning.cascade import Places, Settled, settle
+from actors.policies.provisioning.fair_asks import Asked, asking, fewer, more
+from actors.policies.provisioning.headroom import Budget, Scope, over, scopes
+from actors.policies.provisioning.matchmaking import Load, Unmet, load
+from actors.policies.provisioning.stabilization import less, old_enough, remember
+from actors.policies.provisioning.vain import Doubt, Pair, heed, try_one
 from actors.policies.rules import CloudRules, QueueRules
-from actors.policies.standing import Standing, standings
 from actors.policies.steps import Counts, run
-from actors.policies.surplus import less, old_enough, remember
-from actors.policies.vain import Doubt, Pair, heed, try_one
 
 NOTHING_COUNTED = Counts()
 NOTHING_WATCHED: Mapping[Pair, float] = {}

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.policies.budget import Budget
-from actors.policies.cascade import Settled, add, settle, take_free, tiers, unneeded
 from actors.policies.limits import NO_LIMIT
-from actors.policies.need import Load
-from actors.policies.shapes import families
-from actors.policies.standing import Standing
-from actors.policies.waiting import Waiting
+from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.cascade import Settled, add, settle, take_free, tiers, unneeded
+from actors.policies.provisioning.headroom import Budget
+from actors.policies.provisioning.matchmaking import Load
+from actors.policies.provisioning.packing import Waiting
+from actors.policies.provisioning.shape_choice import families
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

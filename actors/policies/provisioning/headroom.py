@@ -5,8 +5,8 @@ cloud of several shapes. This queue's own VMs of all shapes never pass that clou
 account's, and a cloud's over all queues and shapes stop growth only. Two queues that decide at the same moment may pass
 it together by what they add in that moment; none of them gives anything up for it, since both would, and both would
 take it back. Where several queues want more than the factory, or a cloud of several shapes, allows, each has a share of
-it (see `sharing`), and what is beyond that is given back. A share in cores or money seldom is a whole number of VMs, so
-a queue may pass its own by less than one VM: else room for one would stay empty. The limit is not passed by this.
+it (see `fair_share`), and what is beyond that is given back. A share in cores or money seldom is a whole number of VMs,
+so a queue may pass its own by less than one VM: else room for one would stay empty. The limit is not passed by this.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.policies.limits import NO_LIMIT, NO_LIMITS, NOTHING_SPENT, Limit, Spent, excess, loosened, room
+from actors.policies.provisioning.capacity import Standing
 from actors.policies.rules import AccountRules, CloudRules, QueueRules
-from actors.policies.standing import Standing
 
 SHARE = "this queue's share of the factory"
 

@@ -21,7 +21,7 @@ from operator import attrgetter
 
 import classad2
 
-from actors.fleet.seen import Answer, JobClass, JobsSeen
+from actors.fleet.observations import Answer, JobClass, JobsSeen
 from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from copy import copy
 
-from actors.policies.need import Load, Size
+from actors.policies.provisioning.matchmaking import Load, Size
 
 Filling = list[tuple[int, int]]  # (class, jobs of it), each class once
 

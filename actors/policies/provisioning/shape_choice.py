@@ -29,9 +29,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.policies.limits import CENT, NO_LIMIT
+from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.packing import Filling, Waiting
 from actors.policies.rules import CloudRules
-from actors.policies.standing import Standing
-from actors.policies.waiting import Filling, Waiting
 
 EXACT = 12  # digits of a price for each job: 0.06 / 4 is 0.03 / 2
 

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from actors.fleet.seen import JobClass, JobsSeen
-from actors.policies.cascade import Settled, unneeded
-from actors.policies.need import Load, Unmet
+from actors.fleet.observations import JobClass, JobsSeen
+from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.cascade import Settled, unneeded
+from actors.policies.provisioning.matchmaking import Load, Unmet
 from actors.policies.rules import CloudRules
-from actors.policies.standing import Standing
 
 FIRST, MOST = 2.0, 72.0  # the first pause and the longest, as multiples of the time that makes a doubt
 SEVERAL, SHARE = 3, 0.1  # unclaimed VMs, and their share of those that joined, where the class may run on the cloud

@@ -26,7 +26,7 @@ from typing import Any
 
 from classad2 import ClassAd
 
-from actors.pools.children import LENGTH
+from actors.pools.htcondor.child_lanes import LENGTH
 
 PIECE = 250  # ads
 ONE_S = 1.0

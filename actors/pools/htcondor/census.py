@@ -16,11 +16,11 @@ from typing import Any
 
 from classad2 import ClassAd, ExprTree, Value, parseOne, quote
 
-from actors.pools.condor_apart import Lost
-from actors.pools.condor_cost import TooCostly, has, refuse_costly
-from actors.pools.condor_crowd import bounded
-from actors.pools.condor_decided import decided
-from actors.pools.condor_judge import (
+from actors.pools.htcondor.apart import Lost
+from actors.pools.htcondor.cost import TooCostly, has, refuse_costly
+from actors.pools.htcondor.crowd import bounded
+from actors.pools.htcondor.decided import decided
+from actors.pools.htcondor.judge import (
     IDLE,
     OFFER,
     REQUEST,

@@ -25,8 +25,8 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd
 
-from actors.pools.condor_errors import asked_twice, explained
-from actors.pools.condor_startds import CONSTRAINT, PROJECTION, Row, json_of, row_of, startd_name, text_of
+from actors.pools.htcondor.errors import asked_twice, explained
+from actors.pools.htcondor.startds import CONSTRAINT, PROJECTION, Row, json_of, row_of, startd_name, text_of
 
 COUNT, HEARD = "UpdateSequenceNumber", "LastHeardFrom"
 STAMP = ["Name", "MyAddress", COUNT, HEARD]

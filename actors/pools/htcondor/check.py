@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from actors.finding import Finding
-from actors.fleet.seen import JobsSeen, Machine, StartdsSeen
+from actors.config.findings import Finding
+from actors.fleet.observations import JobsSeen, Machine, StartdsSeen
 from actors.pools.port import PoolError
 
 

@@ -31,10 +31,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from actors.environment import inherited
+from actors.config.environment import inherited
 
 LENGTH = struct.Struct("<Q")
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 _TASKS_PER_CHILD = 2_000  # then a fresh one: whatever a library leaks stays bounded
@@ -210,7 +210,7 @@ class _Child:
             raise
         with suppress(OSError):  # a smaller pipe works too
             _set_pipe_size(self._reply)
-        program = "from actors.pools.child import main; main()"
+        program = "from actors.pools.htcondor.child_main import main; main()"
         command = [sys.executable, "-c", program, str(life_read), str(reply_write), module]
         try:
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The child's side of `children`: read a task, run it, write its answers, until the host is gone.
+"""The child's side of `child_lanes`: read a task, run it, write its answers, until the host is gone.
 
 main() is called with LIFE_FD REPLY_FD MODULE as arguments. Requests come on stdin, answers go to REPLY_FD: a length of
 8 bytes, then a marshalled tuple (the same interpreter on both sides; plain values only). The first request is the
@@ -20,7 +20,7 @@ import signal
 import sys
 from typing import Any
 
-from actors.pools.children import LENGTH
+from actors.pools.htcondor.child_lanes import LENGTH
 
 
 class Failure(Exception):

@@ -16,19 +16,19 @@ from typing import Any
 
 import htcondor2
 
-from actors.pools import condor_drain, condor_errors, condor_jobs, condor_reading, condor_startds
+from actors.pools.htcondor import changes, drain, errors, jobs, startds
 
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
-    "schedds": condor_jobs.schedds,
-    "jobs": condor_jobs.jobs,
-    "jobs_on": condor_jobs.jobs_on,
-    "startds": condor_reading.startds,
-    "joined": condor_startds.joined,
-    "look": condor_drain.look,
-    "drain": condor_drain.drain,
-    "cancel": condor_drain.cancel,
-    "evict": condor_drain.evict,
-    "may_administer": condor_drain.may_administer,
+    "schedds": jobs.schedds,
+    "jobs": jobs.jobs,
+    "jobs_on": jobs.jobs_on,
+    "startds": changes.startds,
+    "joined": startds.joined,
+    "look": drain.look,
+    "drain": drain.drain,
+    "cancel": drain.cancel,
+    "evict": drain.evict,
+    "may_administer": drain.may_administer,
 }
 
 
@@ -44,10 +44,10 @@ def begin(collector: str, token_directory: str, trust_domain: str, timeout_s: fl
         param["TRUST_DOMAIN"] = trust_domain
     gc.disable()  # rest() does it, between tasks: 10,000 ads set it off again and again
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    condor_errors.listen()
+    errors.listen()
 
 
 def rest() -> None:
     """What can wait until the answer is out."""
-    condor_reading.forget_ads()
+    changes.forget_ads()
     gc.collect()

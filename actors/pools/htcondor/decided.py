@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from classad2 import ClassAd, ClassAdException, ExprTree
 
-from actors.pools.condor_cost import has
+from actors.pools.htcondor.cost import has
 
 MOST_NAMES = 4
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|&&|\|\||[()?:]|[^"&|()?:]+|.""", re.DOTALL)

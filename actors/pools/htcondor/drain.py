@@ -20,10 +20,10 @@ import htcondor2
 from classad2 import ClassAd, quote
 from htcondor2.htcondor2_impl import _send_command
 
-from actors.pools import condor_startds
-from actors.pools.child import Failure
-from actors.pools.condor_errors import LIBRARY_ERRORS, asked_twice, explained, failure, said
-from actors.pools.condor_startds import INSTANCE_ID, Row
+from actors.pools.htcondor import startds
+from actors.pools.htcondor.child_main import Failure
+from actors.pools.htcondor.errors import LIBRARY_ERRORS, asked_twice, explained, failure, said
+from actors.pools.htcondor.startds import INSTANCE_ID, Row
 
 _NO_OP_FOR_ADMINISTRATORS = 60023
 _NAME, _INSTANCE_ID, _RETIREMENT_S, _SLOT, _REASON, _REQUEST = 0, 2, 6, 8, 17, 19  # of a row
@@ -103,14 +103,14 @@ def _asked(machine: str, address: str) -> list[Row]:
     what = f"startd {machine} was asked at {address}"
     said()
     try:
-        rows = condor_startds.at(address)
+        rows = startds.at(address)
     except LIBRARY_ERRORS as error:
         first = failure(what, error)
         if first.kind != "denied":
             raise first from error
         _become_administrator(machine, _name_in_collector(machine, address))
         with explained(what):
-            rows = condor_startds.at(address)
+            rows = startds.at(address)
     if any(_is(machine, row[_NAME]) for row in rows):
         return [row for row in rows if _is(machine, row[_NAME])]
     others = ", ".join(sorted({str(row[_NAME]) for row in rows})) or "nobody"
@@ -128,7 +128,7 @@ def _name_in_collector(machine: str, address: str) -> str:
         here = f"MyAddress =?= {quote(address)}"
         ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, here, ["Name"]))
     for name in (str(ad.get("Name", "")) for ad in ads):
-        if _is(machine, condor_startds.startd_name(name)):
+        if _is(machine, startds.startd_name(name)):
             return name
     raise Failure("away", f"the collector knows no startd {machine} at {address}")
 

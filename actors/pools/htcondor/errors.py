@@ -15,7 +15,7 @@ from typing import TypeVar
 import htcondor2
 from classad2 import ClassAdException
 
-from actors.pools.child import Failure
+from actors.pools.htcondor.child_main import Failure
 
 LIBRARY_ERRORS = (htcondor2.HTCondorException, ClassAdException, OSError, RuntimeError)
 

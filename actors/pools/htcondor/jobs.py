@@ -26,23 +26,12 @@ import htcondor2
 from classad2 import ClassAd
 
 from actors.fleet.matching import host_of
-from actors.pools import condor_whole
-from actors.pools.condor_apart import judged
-from actors.pools.condor_census import (
-    AGE,
-    ASKED,
-    LEAVING,
-    RUNNING,
-    SUSPENDED,
-    Census,
-    QueueSpec,
-    Reader,
-    Row,
-    Slots,
-)
-from actors.pools.condor_errors import asked_twice, explained
-from actors.pools.condor_judge import IDLE
-from actors.pools.condor_startds import INSTANCE_ID, startd_name
+from actors.pools.htcondor import whole
+from actors.pools.htcondor.apart import judged
+from actors.pools.htcondor.census import AGE, ASKED, LEAVING, RUNNING, SUSPENDED, Census, QueueSpec, Reader, Row, Slots
+from actors.pools.htcondor.errors import asked_twice, explained
+from actors.pools.htcondor.judge import IDLE
+from actors.pools.htcondor.startds import INSTANCE_ID, startd_name
 
 OFF_STARTDS = {7: "scheduler", 9: "grid", 12: "local"}
 HERE = "JobStatus <= 7 && JobStatus != 3 && JobStatus != 4" + "".join(f" && JobUniverse != {n}" for n in OFF_STARTDS)
@@ -121,14 +110,12 @@ def _census(
     if avoided is None:
         ads = _groups(schedd, constraint, asked)
     else:
-        ads, census.avoided, lost = condor_whole.ads(schedd, constraint, asked, avoided)
+        ads, census.avoided, lost = whole.ads(schedd, constraint, asked, avoided)
         census.lose(lost)
     census.add(*judged(name, ads, reader.tell))
     aged = tuple(queue for queue in queues if queue[3] > 0)
     if aged:
-        young = schedd.query(
-            _young(aged) + condor_whole.without(census.avoided), sorted({*asked, *condor_whole.ID, *AGE})
-        )
+        young = schedd.query(_young(aged) + whole.without(census.avoided), sorted({*asked, *whole.ID, *AGE}))
         census.add_young(judged(name, young, reader.tell_young)[0])
     return census
 

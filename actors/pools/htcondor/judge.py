@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from classad2 import ClassAd, ClassAdException, ExprTree, Value, parseOne
 
-from actors.pools.condor_cost import TooCostly, has, refuse_costly, text_of
+from actors.pools.htcondor.cost import TooCostly, has, refuse_costly, text_of
 
 IDLE = 1
 NOT_OFFERED = {2: "pipe", 3: "linda", 4: "PVM", 6: "PVM daemon", 8: "MPI", 11: "parallel"}

@@ -1,4 +1,5 @@
-"""An HTCondor pool, seen from the host. All calls run in children (see `children`): htcondor2 is never imported here.
+"""An HTCondor pool, seen from the host. All calls run in children (see `child_lanes`): htcondor2 is never imported
+here.
 
 Three lanes, so that nothing waits for what hangs elsewhere: `schedds` (jobs), `collector` (startds), and `startds`
 (look, drain, cancel). A reading's rows come in pieces and become objects while the child makes the next piece.
@@ -21,19 +22,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from actors.config import Config, HtcondorPool
-from actors.finding import Finding
-from actors.fleet.seen import Answer as CloudAnswer
-from actors.fleet.seen import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
+from actors.config.findings import Finding
+from actors.config.schema import Config, HtcondorPool
+from actors.fleet.observations import Answer as CloudAnswer
+from actors.fleet.observations import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
-from actors.pools.children import ChildFailed, Lane, TaskFailed
-from actors.pools.condor_check import check
+from actors.pools.htcondor.check import check
+from actors.pools.htcondor.child_lanes import ChildFailed, Lane, TaskFailed
 from actors.pools.machines import MachineMemory, machines_of
 from actors.pools.machines import machine as machine_of
 from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolDenied, PoolError, PoolRefused, PoolWrong, Slots
 from actors.pools.together import Together
 
-_TASKS = "actors.pools.htcondor_child"
+_TASKS = "actors.pools.htcondor.condor_tasks"
 _GRACE_S = 1.0
 _REMEDIES: dict[str, type[PoolError]] = {
     "away": PoolAway,

@@ -5,7 +5,7 @@ says how many children it has. An instance id is looked for in the order of INST
 publishes the first, Annex and older APF the second, our user-data the third.
 
 Speed (10,000 ads, of which the query itself takes 0.25 s): one library call an ad, to JSON, takes 0.08 s where one an
-attribute takes 0.15 s; parsing takes 0.08 s more. `condor_reading` saves all this for ads that did not change.
+attribute takes 0.15 s; parsing takes 0.08 s more. `changes` saves all this for ads that did not change.
 
 The rule it keeps: ads are a worker's word. A value of a wrong type, or an ad that cannot be decoded, spoils only
 itself.
@@ -22,7 +22,7 @@ import htcondor2
 from classad2 import ClassAd, Value, quote
 from pydantic_core import from_json
 
-from actors.pools.condor_errors import asked_twice, explained
+from actors.pools.htcondor.errors import asked_twice, explained
 
 INSTANCE_ID = ("CloudInstanceID", "EC2InstanceID", "APFInstanceID")
 OURS = " || ".join(f"{name} =!= undefined" for name in (*INSTANCE_ID, "APFQueue"))

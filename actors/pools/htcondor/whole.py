@@ -12,8 +12,8 @@ from __future__ import annotations
 import htcondor2
 from classad2 import ClassAd
 
-from actors.pools.condor_apart import Lost, judged
-from actors.pools.condor_cost import TooCostly, refuse_costly
+from actors.pools.htcondor.apart import Lost, judged
+from actors.pools.htcondor.cost import TooCostly, refuse_costly
 
 ID = ("ClusterId", "ProcId")
 DEAR = "costs too much to evaluate, or for the schedd itself to tell of: it is long, or names what names others, and on"

@@ -5,7 +5,7 @@
         cloud.control.set(capacity={"m5.large": 2})
         cloud.control.fault("delay", seconds=3)
 
-Any key pair and any region do. By hand: `python -m deploy.lab.cloud_api --port 5000`.
+Any key pair and any region do. By hand: `python -m deploy.lab.cloud.api --port 5000`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 
 from deploy.lab import keeper
-from deploy.lab.cloud_control import Control
+from deploy.lab.cloud.control import Control
 
 IMAGE = "ami-785db401"  # an image that this cloud knows, in every region; cloud_moto has the same
 READY = "EC2 API at "
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 class CannotStart(Exception):
@@ -50,7 +50,7 @@ class CloudApi:
         return self._child.pid if self._child else 0
 
     def __enter__(self) -> CloudApi:
-        argv = [sys.executable, "-m", "deploy.lab.cloud_api", "--port", str(self._port)]
+        argv = [sys.executable, "-m", "deploy.lab.cloud.api", "--port", str(self._port)]
         self._child = subprocess.Popen(
             keeper.command(os.getpid(), -1, -1, argv), cwd=_ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
@@ -103,7 +103,7 @@ def serve(host: str, port: int) -> None:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
-    from deploy.lab.cloud_shim import Shim
+    from deploy.lab.cloud.shim import Shim
 
     class Quiet(MotoRequestHandler):
         """Keeps connections open as EC2 does, and writes no access log."""

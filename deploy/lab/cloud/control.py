@@ -10,7 +10,7 @@ import json
 import urllib.request
 from typing import Any, Literal
 
-from deploy.lab.cloud_faults import Fault, Kind, Settings
+from deploy.lab.cloud.faults import Fault, Kind, Settings
 
 How = Literal["poweroff", "spot", "crash"]
 
@@ -42,7 +42,7 @@ class Control:
         return Settings.model_validate(self._send("POST", "settings", changes))
 
     def ledger(self) -> list[dict[str, Any]]:
-        """What the cloud accepted, in order: see `cloud_ledger`."""
+        """What the cloud accepted, in order: see `ledger`."""
         return list(self._send("GET", "ledger"))
 
     def changes(self) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from deploy.lab.node import Node
+from deploy.lab.pool.node import Node
 
 WORKER_SCRIPT = "/usr/local/sbin/apf-worker"
 _SCRIPT_LIMIT_S = 120.0

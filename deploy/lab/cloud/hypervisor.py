@@ -20,12 +20,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.lab import guest
-from deploy.lab.cloud_control import Control
-from deploy.lab.cloud_faults import HYPERVISOR_KEY
-from deploy.lab.metadata import MetadataService
-from deploy.lab.node import CONFIG_FOLDER, Hardware, Node
-from deploy.lab.pool import LabPool
+from deploy.lab.cloud import guest
+from deploy.lab.cloud.control import Control
+from deploy.lab.cloud.faults import HYPERVISOR_KEY
+from deploy.lab.cloud.metadata import MetadataService
+from deploy.lab.pool.node import CONFIG_FOLDER, Hardware, Node
+from deploy.lab.pool.pool import LabPool
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.25

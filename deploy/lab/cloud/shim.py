@@ -23,9 +23,9 @@ from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from deploy.lab import cloud_moto
-from deploy.lab.cloud_faults import HYPERVISOR_KEY, Fault, Faults, Settings
-from deploy.lab.cloud_ledger import Ledger
+from deploy.lab.cloud import moto_ec2
+from deploy.lab.cloud.faults import HYPERVISOR_KEY, Fault, Faults, Settings
+from deploy.lab.cloud.ledger import Ledger
 
 Answer = tuple[int, bytes]
 _INSTANCE_ID = re.compile(rb"<instanceId>(i-[0-9a-f]+)</instanceId>")
@@ -74,7 +74,7 @@ class Shim:
     """The WSGI application: `/_lab/...` for the lab, everything else is EC2."""
 
     def __init__(self) -> None:
-        cloud_moto.learn_token_filter()
+        moto_ec2.learn_token_filter()
         self.settings = Settings()
         self.faults = Faults()
         self.ledger = Ledger()
@@ -110,7 +110,7 @@ class Shim:
         with self._lock:
             hidden: AbstractContextManager[None] = nullcontext()
             if fault is not None and hiding:
-                hidden = cloud_moto.hide_newest(call.region, fault.count)
+                hidden = moto_ec2.hide_newest(call.region, fault.count)
             with hidden:
                 answer = self._work(call)
         return answer if fault is None else self._after(call, fault, answer)
@@ -160,7 +160,7 @@ class Shim:
         """The token was used: the same instances, or why not. Nothing new."""
         if frozen != _frozen(call):
             return error("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent")
-        instances = cloud_moto.by_token(call.region, call.form["ClientToken"])
+        instances = moto_ec2.by_token(call.region, call.form["ClientToken"])
         if all(one.state == "terminated" for one in instances):
             return error("IdempotentInstanceTerminated", "The instance of this token has been terminated")
         self._note_run(call, [one.id for one in instances], repeat=True)
@@ -188,7 +188,7 @@ class Shim:
         kind = call.form.get("InstanceType", "")
         wanted, least = int(call.form.get("MaxCount", 1)), int(call.form.get("MinCount", 1))
         if (limit := self.settings.capacity.get(kind)) is not None:
-            wanted = min(wanted, limit - cloud_moto.all_alive(kind))
+            wanted = min(wanted, limit - moto_ec2.all_alive(kind))
         if wanted < least:
             return error("InsufficientInstanceCapacity", f"We currently do not have sufficient {kind} capacity", 500)
         status, text = self._ask_moto(call, call.form | {"MinCount": str(wanted)})
@@ -215,7 +215,7 @@ class Shim:
 
     def _terminate(self, call: Call) -> Answer:
         ids = call.named("InstanceId")
-        instances = [cloud_moto.find(one) for one in ids]
+        instances = [moto_ec2.find(one) for one in ids]
         living = [one.id for one in instances if one is not None and one.state not in ("shutting-down", "terminated")]
         answer = self._ask_moto(call)
         if answer[0] == 200:
@@ -227,9 +227,9 @@ class Shim:
         """Show `state` for a while before `then`, unless something else happened to the instance meanwhile."""
         if not seconds:
             return
-        instances = [one for one in map(cloud_moto.find, ids) if one is not None]
+        instances = [one for one in map(moto_ec2.find, ids) if one is not None]
         for one in instances:
-            cloud_moto.set_state(one, state)
+            moto_ec2.set_state(one, state)
         timer = threading.Timer(seconds, self._move_on, (instances, state, then))
         timer.daemon = True
         timer.start()
@@ -238,7 +238,7 @@ class Shim:
         with self._lock:
             for one in instances:
                 if one.state == state:
-                    cloud_moto.set_state(one, then)
+                    moto_ec2.set_state(one, then)
             self._changes += 1
 
     def _ask_moto(self, call: Call, form: dict[str, str] | None = None) -> Answer:
@@ -280,10 +280,10 @@ class Shim:
 
     def _end_from_inside(self, instance_id: str, how: str) -> bool:
         with self._lock:
-            instance = cloud_moto.find(instance_id)
+            instance = moto_ec2.find(instance_id)
             if instance is None or instance.state not in ("pending", "running"):
                 return False
-            cloud_moto.end_from_inside(instance, how)
+            moto_ec2.end_from_inside(instance, how)
             self._changes += 1
         self.ledger.add("Ended", [instance_id], how=how)
         return True

@@ -21,14 +21,14 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from actors.console.status_model import Status
-from broker.embedded import EmbeddedServer
-from deploy.lab.demo import Demo, NotUp, stage
-from deploy.lab.demo_ha_hosts import NAMES, Life, ThreeHosts
-from deploy.lab.demo_ha_screen import LINES, holder, hosts, moved
-from deploy.lab.demo_screen import Scene, draw
-from deploy.lab.demo_stage import Stage, toml
-from deploy.lab.demo_words import Said
-from deploy.lab.promises import Broken
+from broker.connection.embedded import EmbeddedServer
+from deploy.lab.demo.ha_hosts import NAMES, Life, ThreeHosts
+from deploy.lab.demo.ha_screen import LINES, holder, hosts, moved
+from deploy.lab.demo.promises import Broken
+from deploy.lab.demo.run import Demo, NotUp, stage
+from deploy.lab.demo.screen import Scene, draw
+from deploy.lab.demo.stage import Stage, toml
+from deploy.lab.demo.words import Said
 
 TTL_S, TICK_S = 3.0, 0.5  # as in the stage's configuration
 TAKEOVER_S = TTL_S + TICK_S + 1.0
@@ -170,7 +170,7 @@ def verdict(console: Console, demo: HaDemo, broken: tuple[Broken, ...]) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m deploy.lab.demo_ha", description="The demo on three hosts.")
+    parser = argparse.ArgumentParser(prog="python -m deploy.lab.demo.ha", description="The demo on three hosts.")
     parser.add_argument("--simulated", action="store_true", help="without HTCondor: pool and clouds in memory")
     sys.exit(run(Console(highlight=False), parser.parse_args().simulated))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from deploy.lab.demo_host import DemoHost, Line
+from deploy.lab.demo.host import DemoHost, Line
 
 NAMES = ("host-1", "host-2", "host-3")
 

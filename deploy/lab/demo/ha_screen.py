@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.console.status_model import PostStatus
-from deploy.lab.demo_ha_hosts import Life
+from deploy.lab.demo.ha_hosts import Life
 
 LINES = 7  # of the panel
 _STATES = {

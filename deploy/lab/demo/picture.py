@@ -1,4 +1,4 @@
-"""python -m deploy.lab.demo_picture FILE.svg [--simulated]: runs the demo and keeps its best moment as a picture.
+"""python -m deploy.lab.demo.picture FILE.svg [--simulated]: runs the demo and keeps its best moment as a picture.
 
 That is the one that shows the most different things: states of VMs, jobs that wait, run and are done.
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deploy.lab.demo import Demo, stage
-from deploy.lab.demo_screen import Scene, draw
+from deploy.lab.demo.run import Demo, stage
+from deploy.lab.demo.screen import Scene, draw
 
 WIDTH, HEIGHT = 110, 34
 
@@ -45,7 +45,7 @@ def richness(scene: Scene) -> tuple[int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m deploy.lab.demo_picture", description="The demo as a picture.")
+    parser = argparse.ArgumentParser(prog="python -m deploy.lab.demo.picture", description="The demo as a picture.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--simulated", action="store_true")
     given = parser.parse_args()

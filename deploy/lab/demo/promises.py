@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from deploy.lab.access_point import JobRecord
-from deploy.lab.record import Life
+from deploy.lab.demo.record import Life
+from deploy.lab.pool.access_point import JobRecord
 
 PROMISES = {
     1: "no job is killed",

@@ -20,20 +20,20 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from actors.config_file import load
+from actors.config.load import load
 from actors.console.status import Reader
 from actors.console.status_model import Status
-from actors.where import NotRunning
+from actors.store.site import NotRunning
 from broker.errors import BrokerError
-from deploy.lab.access_point import JobRecord
-from deploy.lab.condor import CannotHave
-from deploy.lab.demo_host import DemoHost, Heard
-from deploy.lab.demo_screen import Scene, draw, short, verdict
-from deploy.lab.demo_simulated import SimulatedStage
-from deploy.lab.demo_stage import PLACES, RealStage, Stage
-from deploy.lab.demo_words import Said, said
-from deploy.lab.promises import Broken, Evidence, judge
-from deploy.lab.summary import summarise
+from deploy.lab.demo.host import DemoHost, Heard
+from deploy.lab.demo.promises import Broken, Evidence, judge
+from deploy.lab.demo.screen import Scene, draw, short, verdict
+from deploy.lab.demo.simulated import SimulatedStage
+from deploy.lab.demo.stage import PLACES, RealStage, Stage
+from deploy.lab.demo.summary import summarise
+from deploy.lab.demo.words import Said, said
+from deploy.lab.pool.access_point import JobRecord
+from deploy.lab.pool.condor import CannotHave
 
 # Long ones late: so some VM still runs a job when the others are given back.
 SECONDS = (9, 8, 9, 10, 8, 9, 5, 6, 8, 5, 12, 7, 6, 9, 5, 10, 6, 8, 7, 5, 14, 6, 20, 7)

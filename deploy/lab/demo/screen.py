@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.console.status_model import VmStatus
-from deploy.lab.demo_words import Said
-from deploy.lab.promises import PROMISES, Broken, Place
-from deploy.lab.summary import Summary, lines
+from deploy.lab.demo.promises import PROMISES, Broken, Place
+from deploy.lab.demo.summary import Summary, lines
+from deploy.lab.demo.words import Said
 
 BAR = 30
 OTHERS = 20  # lines of the screen that are no decisions, while no launch has failed

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.lab.access_point import COMPLETED, JobRecord
-from deploy.lab.demo_stage import PLACES, QUEUE, head, toml
-from deploy.lab.promises import Place
-from deploy.lab.record import Life
+from deploy.lab.demo.promises import Place
+from deploy.lab.demo.record import Life
+from deploy.lab.demo.stage import PLACES, QUEUE, head, toml
+from deploy.lab.pool.access_point import COMPLETED, JobRecord
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 

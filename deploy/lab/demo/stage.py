@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from deploy.lab.access_point import JobRecord, LabJob
-from deploy.lab.cloud_api import IMAGE
-from deploy.lab.promises import Place
-from deploy.lab.record import Life, lives
+from deploy.lab.cloud.api import IMAGE
+from deploy.lab.demo.promises import Place
+from deploy.lab.demo.record import Life, lives
+from deploy.lab.pool.access_point import JobRecord, LabJob
 from deploy.lab.site import Site
 
 FACTORY = "demo"

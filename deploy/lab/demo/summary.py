@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from deploy.lab.access_point import JobRecord
-from deploy.lab.promises import Evidence, most_at_once
-from deploy.lab.record import Life
+from deploy.lab.demo.promises import Evidence, most_at_once
+from deploy.lab.demo.record import Life
+from deploy.lab.pool.access_point import JobRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

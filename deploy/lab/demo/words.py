@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.lab.demo_host import Line
+from deploy.lab.demo.host import Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

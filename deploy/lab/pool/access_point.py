@@ -11,8 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from deploy.lab.gate import Gate
-from deploy.lab.master import Master
+from deploy.lab.pool.gate import Gate
+from deploy.lab.pool.master import Master
 
 _ATTRIBUTES = (
     "ClusterId,ProcId,JobStatus,NumJobStarts,NumShadowStarts,NumVacates,LastVacateTime,VacateReason,LastRemoteHost,"

@@ -11,7 +11,7 @@ lab worker can do exactly what a worker in a cloud can. Who may do what, on the 
 from enum import StrEnum
 from pathlib import Path
 
-from deploy.lab.user import DOMAIN
+from deploy.lab.pool.user import DOMAIN
 
 FACTORY = f"factory@{DOMAIN}"
 WORKER = f"worker@{DOMAIN}"

@@ -13,7 +13,7 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
-from deploy.lab.user import LabUser
+from deploy.lab.pool.user import LabUser
 
 
 class Gate:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.lab import keeper, processes
-from deploy.lab.user import LabUser
+from deploy.lab.pool.user import LabUser
 
 _FOLDERS = ("run", "log", "lock", "spool", "execute")
 _END_LIMIT_S = 20.0

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.lab import daemon_config, processes
-from deploy.lab.daemon_config import Pace
-from deploy.lab.master import Master
-from deploy.lab.user import DOMAIN, LabUser
+from deploy.lab import processes
+from deploy.lab.pool import daemon_config
+from deploy.lab.pool.daemon_config import Pace
+from deploy.lab.pool.master import Master
+from deploy.lab.pool.user import DOMAIN, LabUser
 
 CONFIG_FOLDER = "etc/condor/config.d"
 TOKEN_FOLDER = "etc/condor/tokens.d"

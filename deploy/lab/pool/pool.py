@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from deploy.lab import daemon_config, processes, tokens
-from deploy.lab.access_point import AccessPoint, JobRecord, LabJob
-from deploy.lab.condor import condor_prefix
-from deploy.lab.daemon_config import Pace
-from deploy.lab.master import Master, ToolFailed
-from deploy.lab.user import DOMAIN, lab_user
+from deploy.lab import processes
+from deploy.lab.pool import daemon_config, tokens
+from deploy.lab.pool.access_point import AccessPoint, JobRecord, LabJob
+from deploy.lab.pool.condor import condor_prefix
+from deploy.lab.pool.daemon_config import Pace
+from deploy.lab.pool.master import Master, ToolFailed
+from deploy.lab.pool.user import DOMAIN, lab_user
 
 _START_LIMIT_S = 20.0
 _PORTS = range(20000, 32000)  # below the kernel's range for outgoing connections

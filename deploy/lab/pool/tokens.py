@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.lab.daemon_config import WORKER
-from deploy.lab.master import Master
-from deploy.lab.user import LabUser
+from deploy.lab.pool.daemon_config import WORKER
+from deploy.lab.pool.master import Master
+from deploy.lab.pool.user import LabUser
 
 WORKER_MAY = ("READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER")
 FACTORY_MAY = ("READ", "ADMINISTRATOR")

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from actors.world_link import receive, send
+from actors.clouds.simulated.link import receive, send
 from deploy.lab.world.model import Refusal, World
 from deploy.lab.world.operations import Lost, Operations
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.clouds.port import Cloud, CloudError, KeepsHolds, Order, Refused, Spent, Unknown
-from actors.fleet.seen import Instance
+from actors.fleet.observations import Instance
 from tests.late import within
 
 PowerOff = Callable[[str], object]

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.clouds.ec2 import Ec2
-from actors.config import Ec2Account, Ec2Cloud
-from deploy.lab.cloud_api import IMAGE, CloudApi
-from deploy.lab.cloud_control import Control
-from deploy.lab.cloud_faults import Settings
-from tests.clouds import conformance
+from actors.clouds.ec2.cloud import Ec2
+from actors.config.schema import Ec2Account, Ec2Cloud
+from deploy.lab.cloud.api import IMAGE, CloudApi
+from deploy.lab.cloud.control import Control
+from deploy.lab.cloud.faults import Settings
+from tests.actors.clouds import conformance
 from tests.condor_pool import condor  # noqa: F401
 
 MakeEc2 = Callable[..., Ec2]

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from actors.clouds.port import Unknown
-from tests.clouds.conftest import MakeEc2
+from tests.actors.clouds.conftest import MakeEc2
 
 PAGE = b"<html><head><title>Welcome</title></head><body>Hi<br></body></html>"
 

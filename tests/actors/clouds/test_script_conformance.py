@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from actors import adapters
 from actors.clouds.port import Cloud, Quota, Unknown
-from actors.config import Config
-from tests.clouds.conformance import CloudConformance, PowerOff, order, started
+from actors.config.schema import Config
+from actors.runtime import adapters
+from tests.actors.clouds.conformance import CloudConformance, PowerOff, order, started
 from tests.installed_plugin import a_site, install_example
 
 PLACE = Path(__file__).parent / "script_place.py"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clouds.notices import NotANotice, notice_of
-from actors.fleet.notice import Kind
+from actors.clouds.spot_notices import NotANotice, notice_of
+from actors.fleet.spot_notice import Kind
 
 # As Amazon's user guide shows them.
 INTERRUPTION = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.test_user_data import files
+from tests.actors.clouds.worker.test_user_data import files
 
 AMAZON, AMAZON_6, OPENSTACK_6 = "169.254.169.254", "fd00:ec2::254", "fe80::a9fe:a9fe"
 RECORDER = """#!/bin/sh

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.config_docs import keys, markdown
-from actors.config_file import load, parse
-from actors.config_lines import lines_of
-from actors.rules import rules_of
+from actors.config.load import load, parse
+from actors.config.policy_rules import rules_of
+from actors.config.reference import keys, markdown
+from actors.config.toml_lines import lines_of
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 EXAMPLES = sorted(path.name for path in CONFIGS.glob("*.toml"))
 LEFT_OUT = re.compile(r"^#(?=[a-z_]+ = )", re.MULTILINE)
 SIMULATED_ONLY = {"world"}

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.clouds.port import Order
-from actors.clouds.user_data import Worker
-from actors.clouds.worker_token import TokenFailed, mint
-from actors.environment import inherited
+from actors.clouds.worker.token import TokenFailed, mint
+from actors.clouds.worker.user_data import Worker
+from actors.config.environment import inherited
+from actors.config.secrets import Hidden, secret
 from actors.fleet.vm import Intent
-from actors.pools.children import Lane
-from actors.secrets_file import Hidden, secret
-from broker.embedded import EmbeddedServer
+from actors.pools.htcondor.child_lanes import Lane
+from broker.connection.embedded import EmbeddedServer
 
 SECRET = "s3cret-in-plain"
 
@@ -69,7 +69,7 @@ def environment_of(pid: int) -> str:
 def test_children_that_speak_to_htcondor_inherit_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_PASSWORD", SECRET)
     monkeypatch.setenv("_CONDOR_SEC_PASSWORD", SECRET)
-    lane = Lane("tests.pools.child_tasks", ("hello",), most=2, limit_s=30.0)
+    lane = Lane("tests.actors.pools.htcondor.child_tasks", ("hello",), most=2, limit_s=30.0)
     try:
         lane.call("echo", 1)
         (pid,) = lane.pids()

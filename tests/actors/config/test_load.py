@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.config_file import load, missing_secrets, parse
-from actors.config_mistakes import BadConfig
+from actors.config.load import load, missing_secrets, parse
+from actors.config.mistakes import BadConfig
 
 GOOD = """\
 [factory]

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from actors import adapters, applying
-from actors.config import AnyCloud, Config
-from actors.config_file import parse
-from actors.config_mistakes import BadConfig
-from actors.plugins import CLOUDS, POOLS, BadPlugin, known_kinds, known_steps
+from actors.config.load import parse
+from actors.config.mistakes import BadConfig
+from actors.config.plugins import CLOUDS, POOLS, BadPlugin, known_kinds, known_steps
+from actors.config.policy_rules import rules_of
+from actors.config.schema import AnyCloud, Config
 from actors.policies.steps import STEPS, Counts
-from actors.rules import rules_of
+from actors.runtime import adapters
+from actors.store import active_config
 from tests.installed_plugin import a_site, forget, install, install_example
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "deploy/examples" / "step-whole-racks"
 CONFIG = (ROOT / "configs" / "minimal.toml").read_text() + 'steps = [{ step = "whole-racks", rack = 16 }]\n'
 
@@ -137,7 +138,7 @@ def test_it_may_have_several_shapes(site: Path) -> None:
 def test_its_keys_are_part_of_what_hosts_share(site: Path) -> None:
     install_example(site, "cloud-script")
     config = parse(SCRIPT)
-    assert applying.with_shared(config, applying.shared(config)) == config
+    assert active_config.with_shared(config, active_config.shared(config)) == config
 
 
 def test_a_kind_that_cannot_be_used_is_named_in_its_place(site: Path) -> None:
@@ -155,7 +156,7 @@ def test_the_name_of_our_own_kind_cannot_be_taken(site: Path) -> None:
 
 POOL = """\
 from typing import Literal
-from actors.config import AnyPool
+from actors.config.schema import AnyPool
 from actors.pools.simulated import Simulated
 
 class Settings(AnyPool):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.config_file import load, parse
-from actors.config_ready import doubts
+from actors.config.load import load, parse
+from actors.config.ready import doubts
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 MINIMAL = (CONFIGS / "minimal.toml").read_text()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.secrets_file import NoSecret, secret
+from actors.config.secrets import NoSecret, secret
 
 
 def test_a_secret_comes_from_the_environment_or_from_a_file(tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ import tomllib
 import pytest
 import tomli_w
 
-from actors import applying
-from actors.config import Config
-from actors.config_as_file import toml
-from actors.config_changes import changes
-from actors.config_file import parse
-from actors.config_lines import lines_of
-from actors.config_mistakes import BadConfig
-from actors.config_shapes import expanded
-from actors.posts import posts_of
-from actors.rules import rules_of
-from broker.document import Edition
-from tests.test_config_file import GOOD
+from actors.config.as_file import toml
+from actors.config.changes import changes
+from actors.config.load import parse
+from actors.config.mistakes import BadConfig
+from actors.config.policy_rules import rules_of
+from actors.config.posts import posts_of
+from actors.config.schema import Config
+from actors.config.shapes import expanded
+from actors.config.toml_lines import lines_of
+from actors.store import active_config
+from broker.rows.document import Edition
+from tests.actors.config.test_load import GOOD
 
 SHAPES = """\
 [clouds.spot]
@@ -115,34 +115,34 @@ def test_a_shape_in_a_cascade_twice_by_its_own_name_and_by_its_clouds() -> None:
 
 def test_what_is_applied_is_the_same_for_every_host_and_a_shape_that_is_left_out_is_retired_but_counts() -> None:
     config = parse(TEXT)
-    body = applying.shared(config)
-    assert applying.with_shared(config, body) == config
+    body = active_config.shared(config)
+    assert active_config.with_shared(config, body) == config
     one = parse(
         TEXT.replace("[clouds.spot.shapes.large]", "[clouds.other]").replace(
             'attributes = { Fast = "true" }', 'region = "there"\nimage = "ami-1"'
         )
     )
-    kept = applying.keeping_used_clouds(one, config, ["spot-large"])
+    kept = active_config.keeping_used_clouds(one, config, ["spot-large"])
     assert (kept.clouds["spot-large"].retired, kept.clouds["spot-large"].max_vms) == (True, 0)
     assert kept.families == {"spot": ("spot-small", "spot-large")}
-    assert applying.says_the_same(one, Edition(number=1, body=applying.shared(kept), by="t", at=0.0))
-    assert any("shapes.large" in row for row in changes(body, applying.shared(one)))
+    assert active_config.says_the_same(one, Edition(number=1, body=active_config.shared(kept), by="t", at=0.0))
+    assert any("shapes.large" in row for row in changes(body, active_config.shared(one)))
 
 
 def test_the_active_configuration_is_shown_as_a_file_that_means_the_same() -> None:
     config = parse(TEXT)
-    shown = tomllib.loads(toml(applying.shared(config)))
+    shown = tomllib.loads(toml(active_config.shared(config)))
     assert set(shown["clouds"]) == {"private", "spot"}
     own = {"factory": {**config.factory.model_dump(mode="json", exclude_none=True), **shown.pop("factory")}}
     again = parse(tomli_w.dumps(own | shown))
-    assert applying.shared(again) == applying.shared(config)
+    assert active_config.shared(again) == active_config.shared(config)
 
 
 def test_a_file_without_shapes_is_not_touched() -> None:
     raw = {"clouds": {"a": {"max_vms": 1}, "b": 3}, "queues": {"q": {"cascade": [["a"]]}}}
     assert expanded(raw).raw == raw
     assert expanded({}).raw == {}
-    assert applying.shared(parse(GOOD)).find(b"family") < 0
+    assert active_config.shared(parse(GOOD)).find(b"family") < 0
 
 
 @pytest.mark.parametrize(

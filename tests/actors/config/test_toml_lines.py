@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.config_lines import line_of, lines_of
+from actors.config.toml_lines import line_of, lines_of
 
 TEXT = '''\
 # a comment

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import Config
-from broker.connect import Site
-from tests.console.factory_file import FactoryFile
-from tests.console.factory_rows import Rows, config_at
+from actors.config.schema import Config
+from broker.connection.address import Site
+from tests.actors.console.factory_file import FactoryFile
+from tests.actors.console.factory_rows import Rows, config_at
 from tests.redis_server import redis_address, site
 
 __all__ = ["redis_address", "site"]

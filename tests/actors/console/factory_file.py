@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from actors import cli
 from actors.console.terminal import Screen
-from broker.connect import Site
+from broker.connection.address import Site
 
 _TEXT = """
 [factory]

@@ -6,14 +6,14 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.vm import State, Vm
-from actors.packing import pack
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.hosts import HostInfo, Hosts
-from broker.leases import Leases, Term
-from broker.table import Put, Table
+from actors.store.codec import pack
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.posts.hosts import HostInfo, Hosts
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Put, Table
 
 _HOLDER = "test#1a2b3c4d"
 

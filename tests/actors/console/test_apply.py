@@ -5,16 +5,16 @@ import tomllib
 
 import pytest
 
-from actors.applying import NAME, shared
-from actors.config_file import load
-from actors.console import applying_screen
-from actors.console.store import store
+from actors.config.load import load
+from actors.console import apply
+from actors.console.opened import store
 from actors.fleet.vm import State
-from broker.connect import Site
-from broker.document import Document
+from actors.store.active_config import NAME, shared
+from broker.connection.address import Site
 from broker.errors import StaleRow
-from tests.console.factory_file import FactoryFile, said
-from tests.console.factory_rows import Rows
+from broker.rows.document import Document
+from tests.actors.console.factory_file import FactoryFile, said
+from tests.actors.console.factory_rows import Rows
 
 
 def document(site: Site) -> Document:
@@ -85,11 +85,11 @@ def test_what_somebody_else_made_active_meanwhile_is_not_overwritten(file: Facto
     file.write(("private", "spot"), max_vms=3)
     settings = load(file.path)
     with store(settings) as rows:
-        mine = applying_screen.propose(settings, rows)
+        mine = apply.propose(settings, rows)
         file.write(("private", "spot"), max_vms=4)
         assert file.apf("apply", "--yes").exit_code == 0
         with pytest.raises(StaleRow, match="version 1 was expected, 2 is there"):
-            applying_screen.make_active(rows, mine, "ada")
+            apply.make_active(rows, mine, "ada")
     assert active(site)["clouds"]["spot"]["max_vms"] == 4
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import Config
-from actors.config_file import parse
+from actors.config.load import parse
+from actors.config.schema import Config
 from actors.console.checking_host import of_this_host
 
-MINIMAL = (Path(__file__).parents[2] / "configs" / "minimal.toml").read_text()
+MINIMAL = (Path(__file__).parents[3] / "configs" / "minimal.toml").read_text()
 COMMAND = '["/usr/local/bin/mint-worker-token"]'
 
 

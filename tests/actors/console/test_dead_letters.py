@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from actors.messages import KINDS, LookAtWishes
-from broker.clock import RedisClock
+from actors.runtime.messages import KINDS, LookAtWishes
 from broker.codec import CONTENT_TYPE, encode
-from broker.connect import Site
-from broker.dead_letters import KEPT_BYTES, DeadLetters
-from broker.mail import Mailroom
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.mail.dead_letters import KEPT_BYTES, DeadLetters
+from broker.mail.mailboxes import Mailroom
+from tests.actors.console.factory_file import FactoryFile, said
 from tests.broker.post import wait_for
-from tests.console.factory_file import FactoryFile, said
 
 BOX = "retirement@cloud/spot"
 

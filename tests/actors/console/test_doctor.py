@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from actors.cli import app
 from actors.console.doctor import ONCE, ROWS
-from broker.connect import Site
-from tests.console.factory_file import FactoryFile
+from broker.connection.address import Site
+from tests.actors.console.factory_file import FactoryFile
 from tests.samples.shapes import SHAPES
 
 

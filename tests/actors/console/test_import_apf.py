@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.apf_import import BadQueuesConf, Imported, convert
-from actors.apf_machines import machine
-from actors.config_file import parse
-from actors.config_mistakes import BadConfig
-from actors.config_ready import doubts
-from actors.rules import rules_of
+from actors.config.load import parse
+from actors.config.mistakes import BadConfig
+from actors.config.policy_rules import rules_of
+from actors.config.ready import doubts
+from actors.console.apf_machines import machine
+from actors.console.import_apf import BadQueuesConf, Imported, convert
 
 CASCADE = """
 [DEFAULT]

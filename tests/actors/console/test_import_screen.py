@@ -8,8 +8,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from actors.cli import app
-from actors.config_file import parse
-from tests.test_apf_import import CASCADE
+from actors.config.load import parse
+from tests.actors.console.test_import_apf import CASCADE
 
 
 def imported(*arguments: object) -> Result:

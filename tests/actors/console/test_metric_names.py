@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 
 from actors.console.metric_names import metrics
-from actors.gauges import Gauges
+from actors.runtime.metrics import Gauges
 
 
 def test_every_metric_is_listed_as_prometheus_shows_it() -> None:

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from broker.connect import Site
+from broker.connection.address import Site
+from tests.actors.console.factory_file import FactoryFile, said
+from tests.actors.console.factory_rows import Rows
 from tests.broker.post import wait_for
-from tests.console.factory_file import FactoryFile, said
-from tests.console.factory_rows import Rows
 
 
 def owners(file: FactoryFile) -> dict:  # type: ignore[type-arg]

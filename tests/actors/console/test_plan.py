@@ -6,15 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from actors.clouds.port import Unknown
-from actors.config import Config
-from actors.config_file import load, parse
-from actors.fleet.seen import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, Slot, StartdsSeen
+from actors.config.load import load, parse
+from actors.config.schema import Config
+from actors.console.plan import Planned, look, plan
+from actors.fleet.observations import (
+    Failed,
+    Instance,
+    JobClass,
+    JobsSeen,
+    Listed,
+    Machine,
+    ScheddSeen,
+    Slot,
+    StartdsSeen,
+)
 from actors.fleet.shape import Shape
-from actors.plan import Planned, look, plan
 from actors.pools.port import PoolAway
 
 NOW = 10_000.0
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 WHOLE = Shape(cpus=8, memory_mib=15_000, disk_mib=50_000)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from actors.config import Config
-from actors.config_file import load
-from actors.console.planned import Plan, report, screen
-from actors.plan import look, plan
-from tests.console.factory_file import FactoryFile, said
-from tests.test_plan import NOW, Cloud, Pool
+from actors.config.load import load
+from actors.config.schema import Config
+from actors.console.plan import look, plan
+from actors.console.plan_screen import Plan, report, screen
+from tests.actors.console.factory_file import FactoryFile, said
+from tests.actors.console.test_plan import NOW, Cloud, Pool
 
-CASCADE = Path(__file__).parents[2] / "configs" / "cascade.toml"
+CASCADE = Path(__file__).parents[3] / "configs" / "cascade.toml"
 
 
 def planned(pool: Pool, **clouds: Cloud) -> Plan:

@@ -8,15 +8,15 @@ from urllib.request import urlopen
 
 import pytest
 
-from actors.config import Console
-from actors.console import server
-from actors.console.server import AT_ONCE, ConsoleServer
-from actors.gauges import Gauges
+from actors.config.schema import Console
+from actors.host import http_server
+from actors.host.http_server import AT_ONCE, ConsoleServer
+from actors.runtime.metrics import Gauges
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(server, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(http_server, "PATIENCE_S", 0.5)
     console = ConsoleServer(Console(port=0), Gauges(), lambda: {"healthy": True})
     yield console.start()
     console.close()

@@ -12,9 +12,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from actors.cli import app
-from tests.console.factory_file import said
+from tests.actors.console.factory_file import said
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CASCADE, MINIMAL = ROOT / "configs" / "cascade.toml", ROOT / "configs" / "minimal.toml"
 
 

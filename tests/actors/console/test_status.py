@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from actors.applying import NAME, activate
-from actors.config import Config, Ec2Account, Family
+from actors.config.schema import Config, Ec2Account, Family
 from actors.console import status_watch
 from actors.console.status import Reader
 from actors.console.status_model import Status
 from actors.console.status_part import NoSuchName, part
 from actors.console.status_screen import screen
 from actors.console.terminal import Screen
-from actors.fleet.seen import ScheddSeen
+from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, Want
 from actors.fleet.wish import Wish
-from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.wants import Standing, accept
-from actors.where import NotRunning
-from broker.allotments import Allotments, Ask
-from broker.connect import Site
-from broker.document import Document
-from tests.console.factory_rows import Rows
+from actors.store.active_config import NAME, activate
+from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.store.site import NotRunning
+from actors.store.wants import Standing, accept
+from broker.connection.address import Site
+from broker.rows.allotments import Allotments, Ask
+from broker.rows.document import Document
+from tests.actors.console.factory_rows import Rows
 
 POSTS = ("pool/local", "cloud/private", "cloud/spot", "queue/atlas")
 

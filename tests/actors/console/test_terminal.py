@@ -22,21 +22,21 @@ from typer.testing import CliRunner
 
 from actors import cli
 from actors.cli import app
-from actors.console import logs
+from actors.config.outside_text import visible, visible_document
 from actors.console.terminal import Screen
-from actors.fleet.seen import ScheddSeen
+from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import Intent, Launch, State
 from actors.fleet.want import CloudView, Want
 from actors.fleet.wish import Wish
-from actors.outside_text import visible, visible_document
-from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.wants import Outcome, Standing, accept, conclude
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
-from broker.hosts import HostInfo
-from tests.console.factory_file import FactoryFile
-from tests.console.factory_rows import Rows
-from tests.console.test_logs import _as_before  # noqa: F401
+from actors.host import logs
+from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.store.wants import Outcome, Standing, accept, conclude
+from broker.connection.address import Site
+from broker.mail.dead_letters import DeadLetters
+from broker.posts.hosts import HostInfo
+from tests.actors.console.factory_file import FactoryFile
+from tests.actors.console.factory_rows import Rows
+from tests.actors.host.test_logs import _as_before  # noqa: F401
 
 EVIL = "x[/bold][red]:smile:\x1b[2J\x1b]0;t\x07\x9b31m\r\n\nWRONG forged\u202eevil\u2028\u200b\t"
 SPLIT = "split\nWRONG forged"

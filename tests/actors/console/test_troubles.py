@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.console.status import Reader
 from actors.console.status_model import Trouble
-from actors.fleet.holding import TAGGED
-from actors.fleet.seen import ScheddSeen
+from actors.fleet.hold_tags import TAGGED
+from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import Intent, State
 from actors.fleet.want import CloudView
-from actors.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.wants import Standing
-from tests.console.factory_rows import Rows
+from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.store.wants import Standing
+from tests.actors.console.factory_rows import Rows
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import re
 
-from actors.chronicle import Chronicle
 from actors.fleet.history import Because
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
-from actors.readings import DemandHead
-from actors.wants import Standing
-from broker.table import Delete
-from tests.console.factory_file import FactoryFile, said
-from tests.console.factory_rows import Rows
+from actors.store.history import Chronicle
+from actors.store.readings import DemandHead
+from actors.store.wants import Standing
+from broker.rows.table import Delete
+from tests.actors.console.factory_file import FactoryFile, said
+from tests.actors.console.factory_rows import Rows
 
 
 def wants(rows: Rows, cloud: str, n: int, **more: object) -> None:

@@ -12,16 +12,16 @@ import typer
 from typer.testing import CliRunner
 
 from actors.cli import app
-from actors.config_file import load
-from actors.console import asking
+from actors.config.load import load
+from actors.console import send_wish
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_cloud, for_queue, for_vm
-from actors.messages import OperatorWish
-from actors.operator_desk import OperatorDesk
-from actors.policies.follow import Scene, follow, withheld
-from actors.wants import Outcome
-from actors.wish_mail import wish_of
-from tests.fleet.made import NOW, vm
+from actors.host.operator_mailbox import OperatorDesk
+from actors.policies.disruption.converge import Scene, follow, withheld
+from actors.runtime.messages import OperatorWish
+from actors.runtime.wish_mail import wish_of
+from actors.store.wants import Outcome
+from tests.actors.fleet.made import NOW, vm
 
 VERBS = ("drain", "undrain", "hold", "release", "kill", "freeze", "thaw")
 CONFIG = """
@@ -72,8 +72,8 @@ class Sent:
 
     def __init__(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.config, self.mails, self.waits, self.told = config, list[OperatorWish](), list[float](), 0
-        monkeypatch.setattr(asking, "ask", self._ask)
-        monkeypatch.setattr(asking, "before", self._before)
+        monkeypatch.setattr(send_wish, "ask", self._ask)
+        monkeypatch.setattr(send_wish, "before", self._before)
 
     def _ask(self, _config: Any, wanted: OperatorWish, wait_s: float) -> Outcome:
         self.mails.append(wanted)

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from actors.config_file import load
+from actors.config.load import load
 from actors.console.wishes import WishLine, read
 from actors.fleet.vm import State
-from actors.messages import OperatorWish
-from actors.operator_desk import OperatorDesk
-from tests.console.factory_file import FactoryFile, said
-from tests.console.factory_rows import Rows
+from actors.host.operator_mailbox import OperatorDesk
+from actors.runtime.messages import OperatorWish
+from tests.actors.console.factory_file import FactoryFile, said
+from tests.actors.console.factory_rows import Rows
 
 
 class Post:

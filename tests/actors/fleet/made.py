@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from actors.fleet.evidence import Health
 from actors.fleet.matching import match
+from actors.fleet.observations import Instance, Listed, Machine, Slot, drain_reason
 from actors.fleet.reconcile import World
-from actors.fleet.seen import Instance, Listed, Machine, Slot, drain_reason
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
 

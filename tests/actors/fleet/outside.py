@@ -14,8 +14,8 @@ import pytest
 
 from actors.fleet.reconcile import Act, World, act, advance
 from actors.fleet.vm import State, Vm
-from actors.policies.follow import Scene, follow
-from tests.fleet.made import NOW, machine, slot
+from actors.policies.disruption.converge import Scene, follow
+from tests.actors.fleet.made import NOW, machine, slot
 
 OVER = "over"  # ended, or never was
 

@@ -2,7 +2,7 @@
 
 from actors.fleet.adoption import SETTLE_S, births, orphans
 from actors.fleet.vm import State
-from tests.fleet.made import NOW, instance, listed, vm
+from tests.actors.fleet.made import NOW, instance, listed, vm
 
 
 def adopted(*vms, listing=None):  # type: ignore[no-untyped-def]

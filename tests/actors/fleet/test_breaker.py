@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actors.fleet import breaker
 from actors.fleet.breaker import Breaker, Position, Rules, admits, booted, position, refused, sample
 from actors.fleet.vm import State
-from tests.fleet.made import NOW, vm
+from tests.actors.fleet.made import NOW, vm
 
 RULES = Rules(failures=3, share=0.5, pause_s=100.0, most_s=1_000.0)
 BOOTING = vm(State.BOOTING, image="ami-1")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.fleet.effects import NOTHING, Scene, effects
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from tests.fleet.made import NOW, vm
+from tests.actors.fleet.made import NOW, vm
 
 ALIVE = [State.LAUNCHING, State.BOOTING, State.READY, State.DRAINING, State.DRAINED, State.ENDING]
 

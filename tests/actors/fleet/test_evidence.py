@@ -16,9 +16,9 @@ from actors.fleet.evidence import (
     thawed,
 )
 from actors.fleet.matching import match
-from actors.fleet.seen import Failed, StartdsSeen
+from actors.fleet.observations import Failed, StartdsSeen
 from actors.fleet.vm import State
-from tests.fleet.made import HEALTHY, NOW, instance, listed, machine, vm
+from tests.actors.fleet.made import HEALTHY, NOW, instance, listed, machine, vm
 
 TEN = [vm(id=f"x-{n}", instance_id=f"i-{n}") for n in range(10)]
 IDS = frozenset(one.id for one in TEN)

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from actors.fleet.life import Life
+from actors.fleet.fleet_view import Part, cancellable, view
+from actors.fleet.max_life import Life
 from actors.fleet.shape import Shape
-from actors.fleet.supply import Part, cancellable, view
 from actors.fleet.vm import State
-from tests.fleet.made import NOW, drained_slot, draining_slot, machine, slot, vm
+from tests.actors.fleet.made import NOW, drained_slot, draining_slot, machine, slot, vm
 
 SEEN = frozenset({"x-0"})
 BUSY = machine(slot("Claimed", "Busy"))

@@ -11,8 +11,8 @@ from actors.fleet.evidence import Health
 from actors.fleet.history import MOST_EVIDENCE, MOST_TEXT, Because, Moment, asked_by, evidence, moment
 from actors.fleet.reconcile import evicting
 from actors.fleet.vm import State, Vm
-from actors.packing import unpack
-from tests.fleet.made import NOW, drained_slot, instance, listed, machine, vm, world
+from actors.store.codec import unpack
+from tests.actors.fleet.made import NOW, drained_slot, instance, listed, machine, vm, world
 
 READY = vm()
 DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100, request_id="1")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.holding import LAGS_S, LONGEST, TAGGED, heeded, noted, released, to_tag
-from actors.fleet.seen import Instance
+from actors.fleet.hold_tags import LAGS_S, LONGEST, TAGGED, heeded, noted, released, to_tag
+from actors.fleet.observations import Instance
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from tests.fleet.made import NOW, vm
+from tests.actors.fleet.made import NOW, vm
 
 HOLD = "hold by me@here: a look"
 TAG = "20000 hold by me@here: a look"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from actors.fleet.joined import NEWEST, Joined, Offer, counted, taught
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
-from actors.packing import pack, unpack
-from tests.fleet.made import machine, vm
+from actors.store.codec import pack, unpack
+from tests.actors.fleet.made import machine, vm
 
 NOTHING = Joined(promise="p")
 PROMISED = Shape(cpus=4, memory_mib=8_000, disk_mib=10_000)

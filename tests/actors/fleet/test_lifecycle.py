@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from actors.fleet.lifecycle import TABLE, Event, NotAllowed, move
 from actors.fleet.vm import ALIVE, State
-from tests.fleet.made import NOW, vm
+from tests.actors.fleet.made import NOW, vm
 
 EDGES = {(edge.source, edge.event): edge.target for edge in TABLE}
 

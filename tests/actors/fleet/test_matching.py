@@ -2,7 +2,7 @@
 
 from actors.fleet.matching import match
 from actors.fleet.vm import State
-from tests.fleet.made import machine, vm
+from tests.actors.fleet.made import machine, vm
 
 
 def test_a_startd_is_matched_by_its_instance_id_and_by_nothing_else() -> None:

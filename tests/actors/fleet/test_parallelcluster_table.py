@@ -17,11 +17,11 @@ import pytest
 from actors.fleet.adoption import orphans
 from actors.fleet.breaker import Breaker, Rules, admits, booted, position, refused, reset, sample
 from actors.fleet.lifecycle import Event, move
+from actors.fleet.observations import Instance, Machine
 from actors.fleet.reconcile import advance
-from actors.fleet.seen import Instance, Machine
 from actors.fleet.vm import State, Vm
-from tests.fleet.made import NOW, drained_slot, instance, listed, machine, slot, vm, world
-from tests.fleet.outside import OVER, Row, cases, check, outcome, seen, young
+from tests.actors.fleet.made import NOW, drained_slot, instance, listed, machine, slot, vm, world
+from tests.actors.fleet.outside import OVER, Row, cases, check, outcome, seen, young
 
 COUNTS, COUNTS_NOT, COUNTS_GOOD = "a failed boot", "says nothing", "a good boot"
 ON, OFF = "VMs may be started", "nothing is started"

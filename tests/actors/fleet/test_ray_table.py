@@ -20,11 +20,11 @@ from actors.fleet.adoption import births, orphans
 from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.matching import match
+from actors.fleet.observations import Instance, Machine
 from actors.fleet.reconcile import ASK_AGAIN_S, World, drain
-from actors.fleet.seen import Instance, Machine
 from actors.fleet.vm import State, Vm
-from tests.fleet.made import NOW, drained_slot, draining_slot, instance, listed, machine, slot, vm, world
-from tests.fleet.outside import OVER, Row, cases, check, not_wanted, outcome, seen, young
+from tests.actors.fleet.made import NOW, drained_slot, draining_slot, instance, listed, machine, slot, vm, world
+from tests.actors.fleet.outside import OVER, Row, cases, check, not_wanted, outcome, seen, young
 
 LAUNCHING = young(vm(State.LAUNCHING))
 BOOTING = young(vm(State.BOOTING))

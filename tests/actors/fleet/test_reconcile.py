@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from actors.fleet.evidence import Health
 from actors.fleet.reconcile import ASK_AGAIN_S, FRESH_S, LATE_S, SETTLE_S, Act, act, advance, ask_again, drain
 from actors.fleet.vm import State, Vm
-from tests.fleet.made import (
+from tests.actors.fleet.made import (
     HEALTHY,
     NOW,
     drained_slot,

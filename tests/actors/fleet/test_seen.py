@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from actors.fleet.seen import JobsSeen, ScheddSeen, drain_reason
-from tests.fleet.made import NOW, drained_slot, draining_slot, machine, slot
+from actors.fleet.observations import JobsSeen, ScheddSeen, drain_reason
+from tests.actors.fleet.made import NOW, drained_slot, draining_slot, machine, slot
 
 NONE = replace(machine(), slots=())
 

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.notice import Kind, Notice, noticed, urgent, weightier
-from actors.fleet.supply import view
+from actors.fleet.fleet_view import view
+from actors.fleet.spot_notice import Kind, Notice, noticed, urgent, weightier
 from actors.fleet.vm import State
-from tests.fleet.made import NOW, machine, slot, vm
+from tests.actors.fleet.made import NOW, machine, slot, vm
 
 WARNED = Notice(instance_id="i-1", kind=Kind.INTERRUPTION, at=NOW)
 ADVISED = Notice(instance_id="i-1", kind=Kind.REBALANCE, at=NOW)

@@ -15,11 +15,11 @@ import pytest
 
 from actors.fleet.adoption import started
 from actors.fleet.lifecycle import Event, move
+from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
-from actors.fleet.seen import Machine
 from actors.fleet.vm import State, Vm
-from tests.fleet.made import NOW, drained_slot, draining_slot, instance, listed, machine, slot, vm, world
-from tests.fleet.outside import OVER, Row, cases, check, not_wanted, outcome, seen, young
+from tests.actors.fleet.made import NOW, drained_slot, draining_slot, instance, listed, machine, slot, vm, world
+from tests.actors.fleet.outside import OVER, Row, cases, check, not_wanted, outcome, seen, young
 
 LAUNCHING = vm(State.LAUNCHING)
 BOOTING = young(vm(State.BOOTING))

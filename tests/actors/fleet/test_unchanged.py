@@ -9,12 +9,23 @@ from hypothesis import strategies as st
 
 from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import NotAllowed
+from actors.fleet.observations import Listed, Machine
 from actors.fleet.reconcile import World, advance
-from actors.fleet.seen import Listed, Machine
-from actors.fleet.still import Still
+from actors.fleet.shadow import watch
+from actors.fleet.unchanged import Still
 from actors.fleet.vm import State, Vm
-from actors.fleet.watching import watch
-from tests.fleet.made import HEALTHY, NOW, drained_slot, draining_slot, instance, listed, machine, slot, vm, world
+from tests.actors.fleet.made import (
+    HEALTHY,
+    NOW,
+    drained_slot,
+    draining_slot,
+    instance,
+    listed,
+    machine,
+    slot,
+    vm,
+    world,
+)
 
 MACHINES = (
     machine(),
@@ -103,7 +114,7 @@ def test_what_only_waits_for_its_time_is_walked_each_time() -> None:
 
 
 def test_nothing_was_added_to_the_world_that_could_move_a_ready_vm_unseen() -> None:
-    """If this fails: does a step look at the new part for a ready VM? Then say so in `still._waits`, and here."""
+    """If this fails: does a step look at the new part for a ready VM? Then say so in `unchanged._waits`, and here."""
     known = {"now", "boot_deadline_s", "listed", "instances", "matched", "read_at", "health", "listing_short"}
     known |= {"told"}  # looked at in `_waits`
     assert {part.name for part in fields(World)} == known

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors import garbage
-from actors.garbage import Garbage
+from actors.host import gc_tuning
+from actors.host.gc_tuning import Garbage
 
 
 class Node:
@@ -19,7 +19,7 @@ class Node:
 
 @pytest.fixture
 def tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Garbage]:
-    monkeypatch.setattr(garbage, "TIDY_S", 0.0)
+    monkeypatch.setattr(gc_tuning, "TIDY_S", 0.0)
     before = gc.get_threshold()
     yield Garbage()
     gc.set_threshold(*before)
@@ -51,6 +51,6 @@ def test_a_cycle_that_was_set_aside_is_freed_by_a_sweep_and_not_before(
     del node
     tidy.tidy()
     assert gone() is not None
-    monkeypatch.setattr(garbage, "SWEEP_S", 0.0)
+    monkeypatch.setattr(gc_tuning, "SWEEP_S", 0.0)
     tidy.tidy()
     assert gone() is None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from actors.console import logs
+from actors.host import logs
 
 
 class Terminal(io.StringIO):

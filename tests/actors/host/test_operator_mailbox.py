@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.gauges import Gauges
-from actors.messages import KINDS, OperatorWish
-from actors.operator_desk import OperatorDesk
-from actors.packing import pack
-from actors.post_office import OPERATOR, PostOffice
-from actors.wants import read_outcomes, read_wishes
-from broker.clock import RedisClock
-from broker.connect import Address, Site
-from broker.dead_letters import DeadLetters
-from broker.leases import Leases, Term
-from broker.mail import Mailer, Mailroom
-from broker.table import Put, Table
+from actors.host.operator_mailbox import OperatorDesk
+from actors.runtime.messages import KINDS, OperatorWish
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_office import OPERATOR, PostOffice
+from actors.store.codec import pack
+from actors.store.wants import read_outcomes, read_wishes
+from broker.connection.address import Address, Site
+from broker.connection.clock import RedisClock
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import Mailer, Mailroom
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Put, Table
 from tests.readme import README
 
 CLOUD = {"kind": "ec2", "region": "r", "shape": {"cpus": 1, "memory_mib": 1}, "max_vms": 9}

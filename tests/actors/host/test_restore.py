@@ -3,11 +3,11 @@
 import pytest
 
 from actors.fleet.wish import Wish
-from actors.keepsake import Keepsake
-from actors.wants import Outcome, accept, conclude, forget_wishes, read_outcomes, read_wishes
-from broker.connect import Site
-from broker.document import Document, Edition
-from broker.table import Table
+from actors.host.restore import Keepsake
+from actors.store.wants import Outcome, accept, conclude, forget_wishes, read_outcomes, read_wishes
+from broker.connection.address import Site
+from broker.rows.document import Document, Edition
+from broker.rows.table import Table
 
 NOW = 1_000.0
 

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import pytest
 from structlog.testing import capture_logs
 
-from actors import serving
-from actors.calls import Calls
-from actors.gauges import Gauges
-from actors.rounds import Rounds
-from actors.serving import Hold, Seat, Serving, Terms, Tick
-from actors.supervisor import Supervisor
-from broker.leases import Term
+from actors.host.supervisor import Supervisor
+from actors.runtime import post_actor
+from actors.runtime.calls import Calls
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Hold, Seat, Serving, Terms, Tick
+from actors.runtime.rounds import Rounds
+from broker.posts.leases import Term
 from tests.late import within
 
 POST = "pool/local"
@@ -89,7 +89,7 @@ def test_a_post_that_fails_by_what_nobody_expected_is_set_aside_alone_and_told_u
     terms: Terms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terms.put(Term(post=FailsAt.bad, holder="a#1", fence=1, trusted_until=time.monotonic() + 1_000))
-    monkeypatch.setattr(serving, "ASIDE_S", (0.05, 0.2))
+    monkeypatch.setattr(post_actor, "ASIDE_S", (0.05, 0.2))
     calls, gauges = Calls(4), Gauges()
     ref = FailsAt.start(terms, calls, gauges)
     ref.tell(Hold(post=FailsAt.bad))

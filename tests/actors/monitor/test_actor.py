@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from actors.calls import Calls
-from actors.fleet.seen import Failed, Listed
-from actors.gauges import Gauges
-from actors.monitor import TOLD_AGAIN_S, CloudSeat, Monitor
-from actors.serving import Seat
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
+from actors.fleet.observations import Failed, Listed
+from actors.monitor.actor import TOLD_AGAIN_S, CloudSeat, Monitor
+from actors.runtime.calls import Calls
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat
+from broker.connection.address import Site
+from broker.mail.dead_letters import DeadLetters
 from tests.actors.stage import CONFIG, Stage
 
 Tell = Callable[[str], list[str]]

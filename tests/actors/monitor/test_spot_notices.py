@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from actors.calls import Calls
-from actors.clouds.notices import Message
 from actors.clouds.port import Unknown
-from actors.config import Config
-from actors.fleet.notice import KEPT_S, Kind
+from actors.clouds.spot_notices import Message
+from actors.config.schema import Config
+from actors.fleet.spot_notice import KEPT_S, Kind
 from actors.fleet.vm import State
-from actors.gauges import Gauges
-from actors.monitor import CloudSeat, Monitor
-from actors.notices import LOOKED, forget_notices, read_notices, take
-from actors.packing import unpack
-from actors.readings import HEAD, ListingHead
-from actors.serving import Seat
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
+from actors.monitor.actor import CloudSeat, Monitor
+from actors.runtime.calls import Calls
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Seat
+from actors.store.codec import unpack
+from actors.store.readings import HEAD, ListingHead
+from actors.store.spot_notices import LOOKED, forget_notices, read_notices, take
+from broker.connection.address import Site
 from broker.errors import Unreachable
-from broker.table import Table
-from tests.actors.retirement_stage import BUSY, RetirementStage
-from tests.actors.test_disruption_budget import PLAIN
-from tests.clouds.test_notices import INTERRUPTION, REBALANCE
+from broker.mail.dead_letters import DeadLetters
+from broker.rows.table import Table
+from tests.actors.clouds.test_spot_notices import INTERRUPTION, REBALANCE
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
+from tests.actors.retirement.test_disruption_budget import PLAIN
 
 WITH_QUEUE = Config.model_validate(
     {**PLAIN, "clouds": {"private": {**PLAIN["clouds"]["private"], "notices_queue": "https://sqs.r/1/apf"}}}

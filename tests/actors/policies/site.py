@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from actors.fleet.seen import Failed, JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import Failed, JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.decide import Decision, decide
+from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
 
 NOW = 10_000.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
 from actors.policies.limits import Limit, Spent
-from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
 
 
 def ask(queue: str, asked: int, priority: int = 0, share: float = 1.0) -> Ask:

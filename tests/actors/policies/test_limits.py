@@ -8,13 +8,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.config_file import load
-from actors.policies.decide import Decision, decide
+from actors.config.load import load
+from actors.config.policy_rules import rules_of, spent
 from actors.policies.limits import Limit, Spent, excess, loosened, room
+from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.rules import AccountRules
 from actors.policies.steps import make
-from actors.rules import rules_of, spent
-from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 FREE = cloud("free", 4, cpus=2)
 SPOT = cloud("spot", 20, cpus=4, usd_per_hour=0.25)
@@ -77,7 +77,7 @@ def test_the_step_over_the_factory_counts_other_queues_and_our_own_vms() -> None
 
 
 def test_what_other_queues_spend_is_counted_by_their_clouds() -> None:
-    config = load(Path(__file__).parents[2] / "configs" / "cascade.toml")
+    config = load(Path(__file__).parents[3] / "configs" / "cascade.toml")
     wants = [want("private", 2), want("spot", 4), want("gone", 1)]
     assert spent(config, wants) == Spent(vms=7, cores=48, usd_per_hour=0.6)
     assert not rules_of(config, "atlas").look_elsewhere

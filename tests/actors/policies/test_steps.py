@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.policies.decide import Decision, decide
+from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.steps import STEPS, Counts, make, run
-from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 # step, keys, n before, what is counted, n after
 TABLE: list[tuple[str, dict[str, Any], int, Counts, int]] = [

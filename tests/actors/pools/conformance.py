@@ -1,6 +1,6 @@
 """What every pool must do. A module that has a `site` fixture (see Site) gets these tests by importing them:
 
-from tests.pools.conformance import *  # noqa: F403
+from tests.actors.pools.conformance import *  # noqa: F403
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from actors.fleet.seen import JobsSeen, Machine
+from actors.fleet.observations import JobsSeen, Machine
 from actors.pools.port import Drain, Pool, PoolAway, PoolRefused
 
 YEARS_S = 315_360_000

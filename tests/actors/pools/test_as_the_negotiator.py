@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
-from actors.policies.need import load
+from actors.policies.provisioning.matchmaking import load
 from actors.policies.rules import QueueRules, cloud_rules
-from deploy.lab.access_point import LabJob
+from deploy.lab.pool.access_point import LabJob
+from tests.actors.pools.htcondor.condor_site import factory_pool
 from tests.condor_pool import NodeMaker, PoolMaker, condor, fresh_pool, plain_node, until  # noqa: F401
-from tests.pools.condor_site import factory_pool
 
 pytestmark = pytest.mark.lab
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.fleet.seen import JobsSeen
+from actors.fleet.observations import JobsSeen
 from actors.fleet.shape import Shape
 from actors.policies.rules import cloud_rules
-from actors.pools.htcondor import Htcondor
-from deploy.lab.access_point import LabJob
-from deploy.lab.pool import LabPool
+from actors.pools.htcondor.pool import Htcondor
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.pool import LabPool
+from tests.actors.pools.htcondor.condor_site import factory_pool
 from tests.condor_pool import condor, lab_pool, until  # noqa: F401
-from tests.pools.condor_site import factory_pool
 
 pytestmark = pytest.mark.lab
 

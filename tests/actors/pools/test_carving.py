@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.pools.condor_crowd import MOST, bounded, rounded_up
-from actors.pools.condor_judge import carved
+from actors.pools.htcondor.crowd import MOST, bounded, rounded_up
+from actors.pools.htcondor.judge import carved
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.config import SimulatedPool
+from actors.config.schema import SimulatedPool
 from actors.pools.port import PoolAway
 from actors.pools.simulated import Simulated
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
-from tests.pools.conformance import *  # noqa: F403
-from tests.pools.conformance import End, busy_until, joined, looked, order
+from tests.actors.pools.conformance import *  # noqa: F403
+from tests.actors.pools.conformance import End, busy_until, joined, looked, order
 
 QUEUES = (("atlas", 'MATCH_APF_QUEUE == "atlas"', 0.0), ("cms", 'MATCH_APF_QUEUE == "cms"', 0.0))
 

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors.calls import Calls
-from actors.config import Config
-from actors.config_told import told_of
-from actors.fleet.seen import Failed, JobsSeen, Machine, Slot, StartdsSeen, drain_reason
+from actors.config.schema import Config
+from actors.config.told import told_of
+from actors.fleet.observations import Failed, JobsSeen, Machine, Slot, StartdsSeen, drain_reason
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
-from actors.noticeboard import Noticeboard
 from actors.pools.port import Drain, PoolAway, PoolRefused
-from actors.post_office import PostOffice
-from actors.readings import write_startds
-from actors.retirement import Retirement
-from actors.serving import Seat
-from actors.sightings import Sightings
-from broker.connect import Site
+from actors.retirement.actor import Retirement
+from actors.retirement.sightings import Sightings
+from actors.runtime.calls import Calls
+from actors.runtime.post_actor import Seat
+from actors.runtime.post_office import PostOffice
+from actors.runtime.publisher import Noticeboard
+from actors.store.readings import write_startds
+from broker.connection.address import Site
 from tests.actors.stage import CONFIG, Stage
 
 FREE = Slot(name="slot1", state="Unclaimed", activity="Idle", free=Shape(cpus=1))

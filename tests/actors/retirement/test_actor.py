@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from actors.clouds.port import Unknown
+from actors.fleet.observations import Machine, StartdsSeen
 from actors.fleet.reconcile import FRESH_S
-from actors.fleet.seen import Machine, StartdsSeen
 from actors.fleet.vm import KEPT_S, State
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, FREE, RetirementStage
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import BUSY, FREE, RetirementStage
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_an_end_call_that_failed_is_made_again_only_after_the_startd_was_asked_o
     stage.want(0)
     stage.step()
     stage.pool.job_ends(vm.instance_id)
-    monkeypatch.setattr("actors.retirement_acts.PAUSES_S", (0.0,))
+    monkeypatch.setattr("actors.retirement.acts.PAUSES_S", (0.0,))
     with monkeypatch.context() as patched:
         patched.setattr(stage.cloud, "end", cut_off)
         stage.step()

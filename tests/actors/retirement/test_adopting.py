@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from actors.fleet.wish import Wish
-from actors.wants import accept
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, RetirementStage
+from actors.store.wants import accept
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console, Group
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.console.status import drains_wait
-from actors.console.why import queue_story
+from actors.console.why_queue import queue_story
 from actors.console.why_vm import row_says
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 from tests.actors.stage import CONFIG
 
 PLAIN = CONFIG.model_dump(exclude_defaults=True)
@@ -63,7 +63,7 @@ def test_a_new_holder_of_the_post_goes_on_with_the_same_budget(stage: Retirement
 
 
 def test_why_a_queue_says_which_of_its_drains_wait(stage: RetirementStage) -> None:
-    from actors.wants import Standing, write_standing
+    from actors.store.wants import Standing, write_standing
 
     stage.started(2)
     stage.want(0)

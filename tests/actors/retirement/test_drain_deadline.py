@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.vm import State
 from actors.fleet.wish import Wish
-from actors.wants import accept
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, RetirementStage
-from tests.actors.test_disruption_budget import PLAIN
+from actors.store.wants import accept
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
+from tests.actors.retirement.test_disruption_budget import PLAIN
 
 
 def stage_with(site: Site, then: str) -> RetirementStage:

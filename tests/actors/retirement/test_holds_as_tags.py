@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from actors.clouds.port import Refused
-from actors.fleet.holding import TAGGED
+from actors.fleet.hold_tags import TAGGED
 from actors.fleet.wish import Wish
-from actors.wants import accept
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from actors.store.wants import accept
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 from tests.actors.stage import TwinCloud
 
 WORDS = "hold by me@here: a look"
@@ -139,7 +139,7 @@ def test_a_cloud_that_refuses_is_told_of_and_asked_again_later_and_the_hold_stan
     stage: RetirementStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("actors.retirement_acts.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("actors.retirement.acts.time.monotonic", lambda: clock[0])
     (vm,) = stage.started(1)
     stage.cloud.mark_error = Refused("EC2 answered UnauthorizedOperation")
     wish(stage, "hold")

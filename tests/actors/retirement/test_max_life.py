@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.views import read_views
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, FREE, RetirementStage
+from actors.store.views import read_views
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import BUSY, FREE, RetirementStage
 from tests.actors.stage import CONFIG
 
 LIFE_S = 10_000.0

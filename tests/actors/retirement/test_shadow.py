@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from actors.clouds.port import Order
-from actors.fleet.seen import drain_reason
+from actors.fleet.observations import drain_reason
 from actors.fleet.vm import State, Vm
-from actors.views import read_views
-from actors.where import embedded_directory, shadow_of, site_of
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, RetirementStage
+from actors.store.site import embedded_directory, shadow_of, site_of
+from actors.store.views import read_views
+from broker.connection.address import Site
+from tests.actors.console.factory_rows import config_at
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
 from tests.actors.stage import CONFIG
-from tests.console.factory_rows import config_at
 
 SHADOW = shadow_of(CONFIG)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from actors.clouds.port import Unknown
-from actors.views import read_views
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from actors.store.views import read_views
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 
 
 @pytest.fixture

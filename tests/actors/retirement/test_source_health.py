@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from actors import retirement_acts
-from actors.fleet.seen import Listed, StartdsSeen
+from actors.fleet.observations import Listed, StartdsSeen
 from actors.fleet.wish import Wish
-from actors.readings import write_listing
-from actors.views import read_views
-from actors.wants import accept
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from actors.retirement import acts
+from actors.store.readings import write_listing
+from actors.store.views import read_views
+from actors.store.wants import accept
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_one_good_reading_after_trouble_releases_nothing_the_second_does(stage: 
 def test_calls_that_failed_while_a_pool_was_away_are_made_again_when_it_is_good_again(
     stage: RetirementStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retirement_acts, "PAUSES_S", (3600.0,))
+    monkeypatch.setattr(acts, "PAUSES_S", (3600.0,))
     stage.started(1)
     stage.want(0)
     stage.pool.away = True

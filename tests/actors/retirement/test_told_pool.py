@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from actors.config import Config
-from actors.config_told import told_of
+from actors.config.schema import Config
+from actors.config.told import told_of
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.reconcile import astray_because
 from actors.fleet.told import same_pool
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, RetirementStage
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
 from tests.actors.stage import CONFIG
 
 DEADLINE_S = CONFIG.clouds["private"].boot_deadline_s

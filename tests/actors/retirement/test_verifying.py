@@ -1,10 +1,10 @@
 """What a startd says of itself right before its VM is ended."""
 
-from actors import retiring
 from actors.fleet.vm import State
-from actors.retiring import Verdict
-from tests.actors.retirement_stage import TwinPool
-from tests.fleet.made import drained_slot, draining_slot, machine, slot, vm
+from actors.retirement import vm_calls
+from actors.retirement.vm_calls import Verdict
+from tests.actors.fleet.made import drained_slot, draining_slot, machine, slot, vm
+from tests.actors.retirement.retirement_stage import TwinPool
 
 OURS = vm(State.DRAINED, nonce="x-0.1", drains=1)
 
@@ -14,7 +14,7 @@ def verdict(*slots: object, jobs: int = 0, silent: bool = False) -> Verdict:
     pool.machines["worker"] = machine(*slots)  # type: ignore[arg-type]
     pool.silent = {"worker"} if silent else set()
     pool.jobs_there = {"worker": jobs}
-    return retiring.verify(pool, OURS, True).verdict
+    return vm_calls.verify(pool, OURS, True).verdict
 
 
 def test_a_startd_that_still_drains_for_us_is_waited_for_and_not_asked_anew() -> None:

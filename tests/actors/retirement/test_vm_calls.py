@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from actors import retiring
-from actors.fleet.seen import Machine, Slot
+from actors.fleet.observations import Machine, Slot
 from actors.fleet.vm import State, Vm
 from actors.pools.port import PoolAway, PoolRefused, PoolWrong
-from actors.retiring import Verdict
-from tests.actors.retirement_stage import TwinPool
+from actors.retirement import vm_calls
+from actors.retirement.vm_calls import Verdict
+from tests.actors.fleet import made
+from tests.actors.retirement.retirement_stage import TwinPool
 from tests.actors.stage import TwinCloud
-from tests.fleet import made
 
 NONCE = "x-0.1"
 BUSY = made.slot("Claimed", "Busy")
@@ -43,18 +43,18 @@ def test_a_startd_that_says_another_instance_id_is_an_alarm_and_is_asked_for_not
 def called(ask: str, pool: TwinPool) -> object:
     match ask:
         case "drain":
-            return retiring.drain(pool, made.vm(nonce="x-0.2"), allowed)
+            return vm_calls.drain(pool, made.vm(nonce="x-0.2"), allowed)
         case "cancel":
-            return retiring.cancel(pool, draining(), allowed)
+            return vm_calls.cancel(pool, draining(), allowed)
         case "evict":
-            return retiring.evict(pool, draining(), "x-0.2", allowed)
-    return retiring.verify(pool, draining(), True)
+            return vm_calls.evict(pool, draining(), "x-0.2", allowed)
+    return vm_calls.verify(pool, draining(), True)
 
 
 def test_a_vm_whose_match_is_doubtful_is_spared_at_the_end_of_its_boot() -> None:
     pool, cloud = pool_of(), TwinCloud()
     pool.machines["other"] = made.machine(name="other")
-    there, jobs, ended = retiring.end_unjoined(pool, cloud, [made.vm(State.BOOTING)], (), allowed)
+    there, jobs, ended = vm_calls.end_unjoined(pool, cloud, [made.vm(State.BOOTING)], (), allowed)
     assert not there
     assert not jobs
     assert not ended
@@ -63,7 +63,7 @@ def test_a_vm_whose_match_is_doubtful_is_spared_at_the_end_of_its_boot() -> None
 
 def test_a_drain_that_the_startd_shows_already_is_not_asked_for_again() -> None:
     pool = pool_of(made.draining_slot(NONCE, request_id="7"))
-    assert retiring.drain(pool, draining(), allowed) == "7"
+    assert vm_calls.drain(pool, draining(), allowed) == "7"
     assert not pool.drains
 
 
@@ -71,10 +71,10 @@ def test_a_drain_is_taken_back_only_while_its_last_job_runs() -> None:
     """One whose job has ended keeps a retirement time of 0: its next drain would evict at once."""
     pool = pool_of(made.drained_slot(NONCE))
     with pytest.raises(PoolRefused, match="its last job has ended"):
-        retiring.cancel(pool, draining(), allowed)
+        vm_calls.cancel(pool, draining(), allowed)
     assert not pool.cancels
     busy = pool_of(made.draining_slot(NONCE))
-    retiring.cancel(busy, draining(), allowed)
+    vm_calls.cancel(busy, draining(), allowed)
     assert busy.cancels == [NONCE]
 
 
@@ -82,23 +82,23 @@ def test_a_drain_is_taken_back_only_while_its_last_job_runs() -> None:
 def test_only_a_drain_of_ours_is_taken_back_or_made_to_evict(slot: Slot) -> None:
     pool = pool_of(slot)
     with pytest.raises(PoolRefused, match="its drain is not ours"):
-        retiring.cancel(pool, draining(), allowed)
+        vm_calls.cancel(pool, draining(), allowed)
     with pytest.raises(PoolRefused, match="its drain is not ours"):
-        retiring.evict(pool, draining(), "x-0.2", allowed)
+        vm_calls.evict(pool, draining(), "x-0.2", allowed)
     assert not [*pool.cancels, *pool.evicts]
 
 
 def test_an_eviction_that_the_startd_shows_already_is_not_asked_for_again() -> None:
     pool = pool_of(made.draining_slot("x-0.2", request_id="8"))
-    assert retiring.evict(pool, draining(), "x-0.2", allowed) == "8"
+    assert vm_calls.evict(pool, draining(), "x-0.2", allowed) == "8"
     assert not pool.evicts
 
 
 def test_schedds_have_a_veto_though_the_startd_says_drained_and_idle() -> None:
     pool = pool_of(made.drained_slot(NONCE))
-    assert retiring.verify(pool, draining(), True).verdict is Verdict.EMPTY
+    assert vm_calls.verify(pool, draining(), True).verdict is Verdict.EMPTY
     pool.jobs_there["worker"] = 2
-    found = retiring.verify(pool, draining(), True)
+    found = vm_calls.verify(pool, draining(), True)
     assert found.verdict is Verdict.WAIT
     assert "schedds have 2 jobs there" in found.why
 
@@ -107,12 +107,12 @@ def test_without_all_schedds_nothing_is_ended_whatever_the_startd_says() -> None
     pool, cloud = pool_of(made.drained_slot(NONCE)), TwinCloud()
     pool.schedds_away = True
     with pytest.raises(PoolAway):
-        retiring.verify(pool, draining(), True)
+        vm_calls.verify(pool, draining(), True)
     with pytest.raises(PoolAway):
-        retiring.end_asked(pool, cloud, draining(), True, allowed)
+        vm_calls.end_asked(pool, cloud, draining(), True, allowed)
     pool.machines.clear()
     with pytest.raises(PoolAway):
-        retiring.end_unjoined(pool, cloud, [made.vm(State.BOOTING)], (), allowed)
+        vm_calls.end_unjoined(pool, cloud, [made.vm(State.BOOTING)], (), allowed)
     assert not cloud.ended
 
 
@@ -122,19 +122,19 @@ def test_a_vm_that_never_joined_is_not_ended_while_a_schedd_has_a_job_there(plac
     pool, cloud = TwinPool(), TwinCloud()
     vm = made.vm(State.BOOTING, address="10.0.0.5")
     pool.jobs_there[place] = 1
-    _, jobs, ended = retiring.end_unjoined(pool, cloud, [vm], (), allowed)
+    _, jobs, ended = vm_calls.end_unjoined(pool, cloud, [vm], (), allowed)
     assert jobs == {"x-0": 1}
     assert not ended
     pool.jobs_there.clear()
-    assert retiring.end_unjoined(pool, cloud, [vm], (), allowed)[2] == ("i-1",)
+    assert vm_calls.end_unjoined(pool, cloud, [vm], (), allowed)[2] == ("i-1",)
 
 
 def test_a_job_at_the_same_address_of_another_cloud_does_not_keep_a_vm_that_joined_at_home() -> None:
     pool = pool_of(made.drained_slot(NONCE))
     pool.jobs_there["10.0.0.5"] = 1
-    assert retiring.verify(pool, draining(address="10.0.0.5"), True).verdict is Verdict.EMPTY
+    assert vm_calls.verify(pool, draining(address="10.0.0.5"), True).verdict is Verdict.EMPTY
     elsewhere = draining(address="10.0.0.5", machine_address="<192.0.2.1:9618>")
-    assert retiring.verify(pool, elsewhere, True).verdict is Verdict.WAIT
+    assert vm_calls.verify(pool, elsewhere, True).verdict is Verdict.WAIT
 
 
 def test_another_machine_that_answers_is_no_silence() -> None:
@@ -143,4 +143,4 @@ def test_another_machine_that_answers_is_no_silence() -> None:
             raise PoolWrong(f"startd {machine} was asked at {address}, and liar answered")
 
     with pytest.raises(PoolWrong, match="liar answered"):
-        retiring.verify(Impostor(), replace(draining(), state=State.DRAINED), True)
+        vm_calls.verify(Impostor(), replace(draining(), state=State.DRAINED), True)

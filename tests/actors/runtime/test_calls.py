@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.calls import SHARES, Calls
+from actors.runtime.calls import SHARES, Calls
 
 LIMIT_S = 30.0
 

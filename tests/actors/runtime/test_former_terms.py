@@ -12,9 +12,9 @@ import pytest
 
 from actors.clouds.port import Unknown
 from actors.fleet.vm import Launch
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import LeaseLost
-from tests.actors.retirement_stage import BUSY, RetirementStage
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
 from tests.actors.stage import Stage
 
 

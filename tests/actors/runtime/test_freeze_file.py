@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import Config
-from actors.freeze_file import FreezeFile, FrozenHere
+from actors.config.schema import Config
+from actors.runtime.freeze_file import FreezeFile, FrozenHere
 from tests.actors.stage import CONFIG
 
 

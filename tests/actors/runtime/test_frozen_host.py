@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.vm import Launch, State
-from actors.freeze_file import FreezeFile
-from actors.views import read_views
-from broker.connect import Site
-from tests.actors.retirement_stage import BUSY, RetirementStage
+from actors.runtime.freeze_file import FreezeFile
+from actors.store.views import read_views
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
 from tests.actors.stage import CONFIG
 
 

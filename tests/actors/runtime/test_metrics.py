@@ -2,11 +2,11 @@
 
 import itertools
 
-from actors.fleet.seen import Failed, JobsSeen, Listed
-from actors.fleet.supply import view
+from actors.fleet.fleet_view import view
+from actors.fleet.observations import Failed, JobsSeen, Listed
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, Want
-from actors.gauges import Gauges
+from actors.runtime.metrics import Gauges
 
 
 def told(gauges: Gauges) -> set[tuple[str, ...]]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from actors.calls import Answer, Calls
-from actors.gauges import Gauges
-from actors.messages import LookAtDemand, LookAtWishes
-from actors.serving import FIRST_S, FIRST_SHARE, REST, Hold, Seat, Serving, Terms, Tick, Wake
+from actors.runtime.calls import Answer, Calls
+from actors.runtime.messages import LookAtDemand, LookAtWishes
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import FIRST_S, FIRST_SHARE, REST, Hold, Seat, Serving, Terms, Tick, Wake
 from broker.envelope import Message
-from broker.leases import Term
+from broker.posts.leases import Term
 
 POST = "queue/atlas"
 

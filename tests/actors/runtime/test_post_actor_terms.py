@@ -7,12 +7,12 @@ from typing import Any
 
 import pykka
 
-from actors.calls import Answer, Calls
-from actors.gauges import Gauges
-from actors.messages import LookAtWishes
-from actors.serving import Drop, Hold, Seat, Serving, Terms, Tick, Wake
+from actors.runtime.calls import Answer, Calls
+from actors.runtime.messages import LookAtWishes
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Drop, Hold, Seat, Serving, Terms, Tick, Wake
 from broker.errors import LeaseLost, StaleRow
-from broker.leases import Term
+from broker.posts.leases import Term
 from tests.condor_pool import until
 
 POST = "queue/atlas"

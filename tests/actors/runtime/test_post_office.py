@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.app import Host
-from actors.config import Config
-from actors.gauges import Gauges
-from actors.messages import KINDS, LookAtDemand
-from actors.post_office import OPERATOR, PostOffice
-from broker.clock import RedisClock
-from broker.connect import Site
-from broker.mail import Mailer
+from actors.config.schema import Config
+from actors.host.host import Host
+from actors.runtime.messages import KINDS, LookAtDemand
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_office import OPERATOR, PostOffice
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
+from broker.mail.mailboxes import Mailer
 from tests.late import within
 
 NEWS = LookAtDemand(pool="local")

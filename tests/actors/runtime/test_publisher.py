@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from actors.fleet.want import CloudView, FleetView
-from actors.noticeboard import concerned
-from actors.views import CLOUD
+from actors.runtime.publisher import concerned
+from actors.store.views import CLOUD
 
 QUEUES = ("atlas", "belle")
 OPEN = CloudView(cloud="private", at=1.0, room=5)

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from actors.serving import Terms
+from actors.runtime.post_actor import Terms
 from broker.errors import LeaseLost
-from broker.leases import Term
+from broker.posts.leases import Term
 
 POST = "cloud/private"
 

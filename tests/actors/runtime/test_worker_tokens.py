@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from actors.adapters import Tokens
+from actors.runtime.adapters import Tokens
 
 
 def command(log: Path) -> tuple[str, ...]:

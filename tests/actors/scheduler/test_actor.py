@@ -7,22 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from actors.calls import Calls
-from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView
-from actors.gauges import Gauges
-from actors.post_office import PostOffice
-from actors.readings import DemandRows
-from actors.scheduler import Scheduler
-from actors.serving import Hold, Terms, Tick
-from actors.views import publish
-from broker.clock import RedisClock
-from broker.connect import Site
+from actors.runtime.calls import Calls
+from actors.runtime.metrics import Gauges
+from actors.runtime.post_actor import Hold, Terms, Tick
+from actors.runtime.post_office import PostOffice
+from actors.scheduler.actor import Scheduler
+from actors.store.readings import DemandRows
+from actors.store.views import publish
+from broker.connection.address import Site
+from broker.connection.clock import RedisClock
 from broker.envelope import Message
-from broker.leases import Leases, Term
-from broker.mail import Mailer
-from broker.table import Table
+from broker.mail.mailboxes import Mailer
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Table
 from tests.actors.stage import CONFIG
 
 QUEUE, CLOUD, POOL = "queue/atlas", "cloud/private", "pool/local"

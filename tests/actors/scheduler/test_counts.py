@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from actors.counting import counted, lately, on_the_way
 from actors.fleet.adoption import orphans
-from actors.fleet.seen import Instance, Listed
+from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import FleetView, Want
 from actors.policies.rules import QueueRules
 from actors.policies.steps import Counts, KeepNQueueLife, Scale, Step, Throttle
-from actors.registry import Registry, read_started
-from broker.connect import Site
+from actors.scheduler.counts import counted, lately, on_the_way
+from actors.store.vms import Registry, read_started
+from broker.connection.address import Site
 from tests.actors.stage import Stage
 
 NOW = 10_000.0

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.config import Config
-from actors.views import read_views
-from broker.connect import Site
+from actors.config.schema import Config
+from actors.store.views import read_views
+from broker.connection.address import Site
 from tests.actors.stage import CONFIG, Stage
 
 MakeStage = Callable[..., Stage]

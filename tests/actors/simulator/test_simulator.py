@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.config_file import load
+from actors.config.load import load
 from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules, cloud_rules
 from actors.policies.steps import KeepNQueueLife
@@ -23,7 +23,7 @@ from actors.simulator.scaler import Ours, Scaler
 from actors.simulator.scenario import Assumptions, outcomes, scenario
 from actors.simulator.world import CloudModel, World
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def rules(name: str, max_vms: int, *, cpus: int = 1, usd_per_hour: float = 0.0) -> CloudRules:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from actors.app import Host
-from actors.applying import NotServable, activate, clouds_of, planned, says_the_same, shared, with_shared
-from actors.config import Config
-from actors.config_changes import changes
-from broker.connect import Site
-from broker.document import Document, Edition
-from broker.table import Table
+from actors.config.changes import changes
+from actors.config.schema import Config
+from actors.host.host import Host
+from actors.store.active_config import NotServable, activate, clouds_of, planned, says_the_same, shared, with_shared
+from broker.connection.address import Site
+from broker.rows.document import Document, Edition
+from broker.rows.table import Table
 
 
 def config(**changes: Any) -> Config:

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.fleet.seen import Instance, JobClass, Machine
+from actors.fleet.observations import Instance, JobClass, Machine
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
-from actors.packing import BadRow, pack, unpack
-from actors.packing_many import (
+from actors.store.bulk_codec import (
     Packed,
     machine_packer,
     machine_unpacker,
@@ -21,8 +20,9 @@ from actors.packing_many import (
     unpack_instances,
     unpack_machines,
 )
-from actors.readings import DemandHead, ListingHead, StartdsHead
-from actors.wants import Outcome, Standing
+from actors.store.codec import BadRow, pack, unpack
+from actors.store.readings import DemandHead, ListingHead, StartdsHead
+from actors.store.wants import Outcome, Standing
 
 KINDS = (Vm, Intent, Want, FleetView, CloudView, Wish, Outcome, Standing, DemandHead, StartdsHead, ListingHead)
 KINDS_AND_CLASSES = (*KINDS, JobClass)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from actors.fleet.seen import Failed, JobClass, JobsSeen, ScheddSeen, Shape
-from actors.readings import DemandRows
-from broker.connect import Site
-from broker.leases import Leases, Term
-from broker.table import Table
+from actors.fleet.observations import Failed, JobClass, JobsSeen, ScheddSeen, Shape
+from actors.store.readings import DemandRows
+from broker.connection.address import Site
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Table
 
 POOL, QUEUES = "pool/local", ("atlas", "belle")
 

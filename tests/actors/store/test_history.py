@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from actors.chronicle import Chronicle, HistoryFile, read_moments
 from actors.fleet.history import Moment
 from actors.fleet.vm import State
-from actors.registry import Registries
-from actors.wants import Wish, accept
-from broker.connect import Site
+from actors.store.history import Chronicle, HistoryFile, read_moments
+from actors.store.vms import Registries
+from actors.store.wants import Wish, accept
+from broker.connection.address import Site
 from broker.errors import LeaseLost
-from broker.lines import Lines
-from tests.actors.retirement_stage import BUSY, RetirementStage
+from broker.rows.streams import Lines
+from tests.actors.retirement.retirement_stage import BUSY, RetirementStage
 from tests.actors.stage import CONFIG
 
 

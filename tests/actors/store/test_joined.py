@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from actors.config import Config
-from actors.config_promise import promise_of
+from actors.config.policy_rules import rules_of
+from actors.config.promise import promise_of
+from actors.config.schema import Config
 from actors.fleet.joined import Joined, Offer
-from actors.fleet.seen import JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView
-from actors.joined_rows import read_joined
-from actors.policies.decide import decide
-from actors.rules import rules_of
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from actors.policies.provisioning.decide import decide
+from actors.store.joined import read_joined
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 from tests.actors.stage import CONFIG
 
 REAL = Shape(cpus=1, memory_mib=400, disk_mib=9_000)

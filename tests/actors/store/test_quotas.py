@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from actors.accounts import use_of
 from actors.clouds.port import Unknown
-from actors.config import Config
+from actors.config.schema import Config
 from actors.fleet.lifecycle import Event, move
-from broker.allotments import Allotments
-from broker.connect import Site
+from actors.store.quotas import use_of
+from broker.connection.address import Site
+from broker.rows.allotments import Allotments
 from tests.actors.stage import Stage
-from tests.actors.two_submitters import TwoSubmitters
+from tests.actors.submitter.two_submitters import TwoSubmitters
 
 
 def config(**limits: Any) -> Config:

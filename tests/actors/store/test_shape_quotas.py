@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from actors import families
 from actors.clouds.port import Unknown
-from actors.config import Config
-from actors.config_file import parse
-from broker.allotments import Allotments
-from broker.connect import Site
-from tests.actors.two_submitters import TwoSubmitters
+from actors.config.load import parse
+from actors.config.schema import Config
+from actors.store import shape_quotas
+from broker.connection.address import Site
+from broker.rows.allotments import Allotments
+from tests.actors.submitter.two_submitters import TwoSubmitters
 
 TEXT = """
 [factory]
@@ -117,10 +117,10 @@ def test_a_launch_without_an_answer_and_a_host_that_dies_with_it_take_their_part
 
 def test_queues_that_want_too_much_on_different_shapes_get_their_parts_of_all(two: Two) -> None:
     two.small.want(6)
-    assert families.shares(config(), two.small.table, "spot-small") == {}
+    assert shape_quotas.shares(config(), two.small.table, "spot-small") == {}
     two.large.want(6, queue="cms")
     for cloud in ("spot-small", "spot-large"):
-        assert families.shares(config(), two.small.table, cloud) == {"atlas": 3, "cms": 3}
+        assert shape_quotas.shares(config(), two.small.table, cloud) == {"atlas": 3, "cms": 3}
 
 
 def test_what_the_account_does_not_grant_is_left_to_the_other_shape(site: Site) -> None:

@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.fleet.adoption import orphans
-from actors.fleet.seen import Instance, Listed
+from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import Intent, Launch, State
-from broker.connect import Site
+from broker.connection.address import Site
 from tests.actors.stage import Stage
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors import submitter
 from actors.clouds.port import NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.fleet.vm import Launch
-from actors.noticeboard import AGAIN_S
-from actors.submitter import RECIPE_OLD_S, RECIPES_AHEAD
-from actors.views import CLOUD
-from broker.connect import Site
+from actors.runtime.publisher import AGAIN_S
+from actors.store.views import CLOUD
+from actors.submitter import actor as submitter
+from actors.submitter.actor import RECIPE_OLD_S, RECIPES_AHEAD
+from broker.connection.address import Site
 from broker.errors import Unreachable
 from tests.actors.stage import CONFIG, Stage
 

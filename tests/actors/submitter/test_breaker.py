@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.config import Config
+from actors.config.policy_rules import rules_of
+from actors.config.schema import Config
 from actors.fleet.vm import State
 from actors.fleet.wish import Wish
-from actors.policies.standing import standings
-from actors.rules import rules_of
-from actors.views import view_places, views_of
-from actors.wants import accept
-from broker.connect import Site
-from tests.actors.retirement_stage import RetirementStage
+from actors.policies.provisioning.capacity import standings
+from actors.store.views import view_places, views_of
+from actors.store.wants import accept
+from broker.connection.address import Site
+from tests.actors.retirement.retirement_stage import RetirementStage
 from tests.actors.stage import CONFIG
 
 

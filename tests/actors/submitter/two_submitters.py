@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from actors.config import Config
-from broker.connect import Site
+from actors.config.schema import Config
+from broker.connection.address import Site
 from tests.actors.stage import Stage
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.connect import Address, Site
+from broker.connection.address import Address, Site
 from broker.errors import BadUrl, Refused, Unreachable, reaching
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from broker.connect import Site
-from broker.embedded import EmbeddedServer, find
+from broker.connection.address import Site
+from broker.connection.embedded import EmbeddedServer, find
 from broker.errors import AlreadyRuns, BrokerError, Refused, reaching
 from tests.late import within
 
 HOLD = """
 import sys, time
 from tests.late import within
-from broker.embedded import EmbeddedServer
+from broker.connection.embedded import EmbeddedServer
 from tests.late import within
 server = EmbeddedServer(sys.argv[1])
 server.start()
@@ -203,7 +203,7 @@ def test_a_directory_with_a_long_path_works_too(tmp_path: Path) -> None:
     deep = tmp_path / ("a" * 100) / ("b" * 100)
     with EmbeddedServer(deep) as server:
         assert server.address.client().ping()
-        script = "import sys; from broker.embedded import find; print(find(sys.argv[1]).client().ping())"
+        script = "import sys; from broker.connection.embedded import find; print(find(sys.argv[1]).client().ping())"
         other = subprocess.run([sys.executable, "-c", script, str(deep)], capture_output=True, text=True, check=True)
         assert other.stdout.strip() == "True"
 

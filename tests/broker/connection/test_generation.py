@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.connect import Site
-from broker.embedded import EmbeddedServer
+from broker.connection.address import Site
+from broker.connection.embedded import EmbeddedServer
+from broker.connection.generation import Generation, Lost, Restarted, Same
 from broker.errors import Unreachable
-from broker.generation import Generation, Lost, Restarted, Same
 
 
 def test_the_first_process_finds_nothing_and_the_next_finds_what_it_made(site: Site) -> None:

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from broker.connect import Address, Site
-from broker.embedded import server_program
+from broker.connection.address import Address, Site
+from broker.connection.embedded import server_program
 from broker.errors import Unreachable, reaching
 from tests.broker.post import Post, wait_for
 

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from broker.connect import Address, Site
+from broker.connection.address import Address, Site
 from broker.envelope import Envelope, Message
 from tests.broker.post import Post
 

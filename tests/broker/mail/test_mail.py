@@ -14,11 +14,11 @@ import pytest
 import redis
 
 from broker.codec import CONTENT_TYPE, encode
-from broker.connect import Site
-from broker.dead_letters import DeadLetters
-from broker.embedded import EmbeddedServer
+from broker.connection.address import Site
+from broker.connection.embedded import EmbeddedServer
 from broker.errors import BadMail, Unreachable
-from broker.mail import ADDED_AT_ONCE, MAX_BACKLOG, TRIM_EVERY, Mailroom
+from broker.mail.dead_letters import DeadLetters
+from broker.mail.mailboxes import ADDED_AT_ONCE, MAX_BACKLOG, TRIM_EVERY, Mailroom
 from tests.broker.post import Post, wait_for
 from tests.broker.words import KINDS, Call, Look
 
@@ -247,9 +247,9 @@ def test_dead_letters_are_bounded_and_the_newest_come_first(site: Site) -> None:
 def test_mail_held_by_a_consumer_that_is_killed_is_delivered_again(post: Post) -> None:
     host, port = post.site.address.nodes[0]
     arguments = [host, str(port), str(post.site.address.password), post.site.factory]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     other = subprocess.Popen(
-        [sys.executable, "-m", "tests.broker.stuck_consumer", *arguments], stdout=subprocess.PIPE, cwd=root
+        [sys.executable, "-m", "tests.broker.mail.stuck_consumer", *arguments], stdout=subprocess.PIPE, cwd=root
     )
     try:
         assert other.stdout is not None

@@ -6,7 +6,7 @@ from math import ceil, floor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.shares import shares, unowned
+from broker.posts.assignment import shares, unowned
 
 NAMES = st.text("abcdefghij", min_size=1, max_size=4)
 POSTS = st.sets(st.tuples(st.sampled_from(["pool", "queue", "cloud"]), NAMES).map("/".join), max_size=60)

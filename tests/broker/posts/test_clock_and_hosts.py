@@ -2,10 +2,10 @@
 
 import pytest
 
-from broker.clock import RedisClock
-from broker.connect import Address, Site
+from broker.connection.address import Address, Site
+from broker.connection.clock import RedisClock
 from broker.errors import Unreachable
-from broker.hosts import HostInfo, Hosts, new_incarnation
+from broker.posts.hosts import HostInfo, Hosts, new_incarnation
 from tests.late import within
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.connect import Site
-from broker.leases import Held, Leases, Renewal, Term
+from broker.connection.address import Site
+from broker.posts.leases import Held, Leases, Renewal, Term
 from tests.late import within
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.allotments import Allotments, Ask, Granted, total
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import LeaseLost
-from broker.leases import Leases, Term
+from broker.posts.leases import Leases, Term
+from broker.rows.allotments import Allotments, Ask, Granted, total
 
 POSTS = ("cloud/private", "cloud/spot", "cloud/dear")
 EACH = {"cloud/private": (1, 8, 0), "cloud/spot": (1, 4, 150_000), "cloud/dear": (1, 16, 400_000)}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from broker.connect import Site
-from broker.document import Document, Edition
+from broker.connection.address import Site
 from broker.errors import DamagedRow, StaleRow
+from broker.rows.document import Document, Edition
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pytest
 
-from broker.connect import Site
+from broker.connection.address import Site
 from broker.errors import LeaseLost, StaleRow
-from broker.leases import Leases, Term
-from broker.lines import Lines
-from broker.table import Append, Put, Table
+from broker.posts.leases import Leases, Term
+from broker.rows.streams import Lines
+from broker.rows.table import Append, Put, Table
 
 POST = "cloud/private"
 

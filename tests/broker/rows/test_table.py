@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.connect import Site
-from broker.damage import Infirmary, Where
+from broker.connection.address import Site
+from broker.connection.damage import Infirmary, Where
 from broker.errors import DamagedRow, LeaseLost, StaleRow
-from broker.leases import Leases, Term
-from broker.table import Append, Delete, Put, Row, Table
+from broker.posts.leases import Leases, Term
+from broker.rows.table import Append, Delete, Put, Row, Table
 from tests.late import within
 
 POST = "cloud/private"

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from actors.cli import app
-from actors.console.planned import Plan
+from actors.console.plan_screen import Plan
 from tests.factory_on_lab import MakeFactory, make_factory  # noqa: F401
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from deploy.lab.pool import LabPool
+from deploy.lab.pool.pool import LabPool
 from tests.condor_pool import PLAIN_WORKER
 
 WORKER_SCRIPT = """#!/bin/sh

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.clouds import ec2_seen
+from actors.clouds.ec2 import answers
 from actors.clouds.port import Unknown
 
 
@@ -25,27 +25,27 @@ def found(state: str, **more: object) -> dict[str, object]:
     ],
 )
 def test_only_stopped_and_terminated_are_dead(word: str, state: str, dead: bool) -> None:
-    seen = ec2_seen.instance(found(word))
+    seen = answers.instance(found(word))
     assert (seen.state, seen.dead) == (state, dead)
 
 
 def test_a_state_that_is_not_known_is_told() -> None:
-    assert "a-new-word" in ec2_seen.instance(found("a-new-word")).reason
+    assert "a-new-word" in answers.instance(found("a-new-word")).reason
 
 
 def test_tags_of_others_do_no_harm() -> None:
-    seen = ec2_seen.instance(found("running", Tags=[{"Key": "apf:intent", "Value": "i"}, {"Key": "x"}, {}]))
+    seen = answers.instance(found("running", Tags=[{"Key": "apf:intent", "Value": "i"}, {"Key": "x"}, {}]))
     assert seen.intent == "i"
 
 
 @pytest.mark.parametrize("answer", [{}, {"Reservations": [{}]}, {"Reservations": [{"Instances": [{}]}]}])
 def test_an_answer_that_lacks_what_ec2_always_sends_is_unknown(answer: dict[str, object]) -> None:
     with pytest.raises(Unknown):
-        list(ec2_seen.instances(answer))
+        list(answers.instances(answer))
 
 
 def test_an_empty_listing_is_empty() -> None:
-    assert list(ec2_seen.instances({"Reservations": []})) == []
+    assert list(answers.instances({"Reservations": []})) == []
 
 
 def tagged(
@@ -60,7 +60,7 @@ def test_foreign_is_what_lives_and_is_not_of_this_factory_on_these_clouds() -> N
     others = [tagged(3, "lab", "elsewhere"), tagged(4, "another", "private"), found("pending") | {"InstanceId": "i-5"}]
     dead = [tagged(6, "another", "private", state="terminated")]
     page = {"Reservations": [{"Instances": ours}, {"Instances": others + dead}]}
-    seen = dict(ec2_seen.foreign(page, "lab", frozenset({"private", "spot"}), {}))
+    seen = dict(answers.foreign(page, "lab", frozenset({"private", "spot"}), {}))
     assert set(seen) == {"i-3", "i-4", "i-5"}
 
 
@@ -71,4 +71,4 @@ def test_cores_of_a_foreign_vm_are_as_told_or_as_known_by_type_or_one() -> None:
             {"Instances": [tagged(1, CpuOptions=cpu), tagged(2, InstanceType="c4.large"), tagged(3, InstanceType="x")]}
         ]
     }
-    assert dict(ec2_seen.foreign(page, "lab", frozenset(), {"c4.large": 2})) == {"i-1": 8, "i-2": 2, "i-3": 1}
+    assert dict(answers.foreign(page, "lab", frozenset(), {"c4.large": 2})) == {"i-1": 8, "i-2": 2, "i-3": 1}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actors.clouds.port import Cloud
-from deploy.lab.cloud_control import Control
-from tests.clouds.conformance import CloudConformance, PowerOff
-from tests.clouds.conftest import MakeEc2
+from deploy.lab.cloud.control import Control
+from tests.actors.clouds.conformance import CloudConformance, PowerOff
+from tests.actors.clouds.conftest import MakeEc2
 
 
 class TestEc2OnDemand(CloudConformance):

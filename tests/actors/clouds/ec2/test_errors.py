@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clouds.ec2_errors import plain, remedy
+from actors.clouds.ec2.errors import plain, remedy
 from actors.clouds.port import CloudError, NoCapacity, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 
 TABLE: list[tuple[type[CloudError], int, str]] = [

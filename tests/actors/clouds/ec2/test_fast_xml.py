@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.parsers import create_parser
 
-from actors.clouds import ec2_pages, ec2_seen
+from actors.clouds.ec2 import answers, fast_xml
 
 SPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<DescribeInstancesResponse xmlns="{SPACE}"><requestId>r</requestId>'
@@ -62,26 +62,26 @@ def by_botocore(text: bytes, call: str = "DescribeInstances", **more: Any) -> di
 def test_what_is_read_is_what_botocore_reads(text: bytes) -> None:
     response = {"status_code": 200, "headers": {}, "body": text}
     ours: dict[str, Any] = {}
-    ec2_pages.take_apart(response, ours)
-    assert response["body"] == ec2_pages.EMPTY
-    merged, theirs = by_botocore(ec2_pages.EMPTY, **ours), by_botocore(text)
-    assert list(ec2_seen.instances(merged)) == list(ec2_seen.instances(theirs))
+    fast_xml.take_apart(response, ours)
+    assert response["body"] == fast_xml.EMPTY
+    merged, theirs = by_botocore(fast_xml.EMPTY, **ours), by_botocore(text)
+    assert list(answers.instances(merged)) == list(answers.instances(theirs))
     assert merged.get("NextToken") == theirs.get("NextToken", None) or not theirs["NextToken"]
 
 
 @pytest.mark.parametrize("text", [started(FULL, BARE), started()], ids=["two", "none"])
 def test_what_is_read_of_a_launch_is_what_botocore_reads(text: bytes) -> None:
     response, ours = {"status_code": 200, "headers": {}, "body": text}, dict[str, Any]()
-    ec2_pages.take_apart(response, ours)
-    assert response["body"] == ec2_pages.EMPTY
-    merged, theirs = by_botocore(ec2_pages.EMPTY, "RunInstances", **ours), by_botocore(text, "RunInstances")
-    read = [[ec2_seen.instance(one) for one in ec2_seen.required(answer, "Instances")] for answer in (merged, theirs)]
+    fast_xml.take_apart(response, ours)
+    assert response["body"] == fast_xml.EMPTY
+    merged, theirs = by_botocore(fast_xml.EMPTY, "RunInstances", **ours), by_botocore(text, "RunInstances")
+    read = [[answers.instance(one) for one in answers.required(answer, "Instances")] for answer in (merged, theirs)]
     assert read[0] == read[1]
 
 
 def test_an_instance_without_a_state_is_no_answer_of_ec2s() -> None:
-    with pytest.raises(ec2_seen.Unknown, match="State"):
-        list(ec2_seen.instances(ec2_pages.taken(body(NAMELESS))))
+    with pytest.raises(answers.Unknown, match="State"):
+        list(answers.instances(fast_xml.taken(body(NAMELESS))))
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,5 @@ def test_an_instance_without_a_state_is_no_answer_of_ec2s() -> None:
 )
 def test_what_is_no_such_page_is_left_to_botocore(status: int, text: bytes) -> None:
     response, ours = {"status_code": status, "headers": {}, "body": text}, dict[str, Any]()
-    ec2_pages.take_apart(response, ours)
+    fast_xml.take_apart(response, ours)
     assert (response["body"], ours) == (text, {})

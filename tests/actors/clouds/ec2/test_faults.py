@@ -8,12 +8,12 @@ import time
 import boto3
 import pytest
 
-from actors.clouds.ec2 import Ec2
+from actors.clouds.ec2.cloud import Ec2
 from actors.clouds.port import CloudError, NoCapacity, Quota, Refused, Throttled, Unknown
-from deploy.lab.cloud_api import CloudApi
-from deploy.lab.cloud_control import Control
-from tests.clouds.conformance import order, started
-from tests.clouds.conftest import MakeEc2
+from deploy.lab.cloud.api import CloudApi
+from deploy.lab.cloud.control import Control
+from tests.actors.clouds.conformance import order, started
+from tests.actors.clouds.conftest import MakeEc2
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_cloud_is_used_from_many_threads(cloud: Ec2) -> None:
 
 
 def test_a_listing_takes_all_pages(cloud: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.clouds.ec2._PAGE", 5)
+    monkeypatch.setattr("actors.clouds.ec2.cloud._PAGE", 5)
     for number in range(12):
         started(cloud, order(f"intent-{number}"))
     assert len(cloud.listing(1.0).instances) == 12
@@ -258,7 +258,7 @@ def test_an_end_of_which_nothing_was_accepted_says_why(cloud: Ec2, control: Cont
 
 
 def test_ends_go_out_in_batches(cloud: Ec2, control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.clouds.ec2._BATCH", 2)
+    monkeypatch.setattr("actors.clouds.ec2.cloud._BATCH", 2)
     launched = [one.id for one in started(cloud, order(count=5))]
     control.fault("refuse", action="TerminateInstances", code="Unavailable", status=503)
     assert set(cloud.end(launched)) == set(launched[2:])  # the first batch failed, the others were asked for

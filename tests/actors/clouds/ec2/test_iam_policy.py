@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.loaders import create_loader
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 POLICY = json.loads((ROOT / "deploy/iam-policy.json").read_text())
 BESIDE = {"ec2:CreateTags", "iam:CreateServiceLinkedRole", "iam:PassRole"}  # what RunInstances needs of EC2
 
@@ -29,7 +29,7 @@ def allowed() -> dict[str, list[dict[str, Any]]]:
 
 def called() -> set[str]:
     """The operations in the only file that knows boto3, by the names that IAM has for them."""
-    text = (ROOT / "actors/clouds/ec2.py").read_text()
+    text = (ROOT / "actors/clouds/ec2/cloud.py").read_text()
     operations = create_loader().load_service_model("ec2", "service-2")["operations"]
     snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): name for name in operations}
     return {f"ec2:{snake[word]}" for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text) if word in snake}

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clouds import ec2_request
+from actors.clouds.ec2 import request as ec2_request
 from actors.clouds.port import Order, Refused
-from actors.config_ec2 import OURS
-from tests.clouds.conformance import order
-from tests.clouds.conftest import ec2_config
+from actors.config.ec2 import OURS
+from tests.actors.clouds.conformance import order
+from tests.actors.clouds.conftest import ec2_config
 
 NAMES = {"apf:factory": "prod", "apf:cloud": "spot"}
 

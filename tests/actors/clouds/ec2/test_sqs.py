@@ -13,14 +13,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from actors.clouds.notices import Message, notice_of
+from actors.clouds.ec2.sqs import Sqs
 from actors.clouds.port import Refused, Unknown
-from actors.clouds.sqs import Sqs
-from actors.config import Ec2Account
-from actors.fleet.notice import Kind
-from tests.clouds.test_notices import INTERRUPTION, REBALANCE
+from actors.clouds.spot_notices import Message, notice_of
+from actors.config.schema import Ec2Account
+from actors.fleet.spot_notice import Kind
+from tests.actors.clouds.test_spot_notices import INTERRUPTION, REBALANCE
 
-TEMPLATE = Path(__file__).parents[2] / "deploy/spot-notices.json"
+TEMPLATE = Path(__file__).parents[4] / "deploy/spot-notices.json"
 REGION = "eu-central-1"
 
 

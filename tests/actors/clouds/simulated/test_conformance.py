@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from actors.clouds.port import Cloud, NoCapacity, Unknown
-from actors.clouds.simulated import Simulated
-from actors.config import SimulatedCloud
+from actors.clouds.simulated.cloud import Simulated
+from actors.config.schema import SimulatedCloud
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
-from tests.clouds.conformance import CloudConformance, PowerOff, order, started
+from tests.actors.clouds.conformance import CloudConformance, PowerOff, order, started
 
 
 def cloud_at(place: str, name: str, factory: str = "apf") -> Simulated:

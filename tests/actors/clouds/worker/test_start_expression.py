@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clouds.start_expression import about_the_job, start
+from actors.clouds.worker.start_expression import about_the_job, start
 from actors.policies.rules import RETIREMENT_S
 
 

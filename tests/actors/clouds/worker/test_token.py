@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clouds.worker_token import TokenFailed, checked, mint
+from actors.clouds.worker.token import TokenFailed, checked, mint
 from tests.late import within
 
 NOW = 1_000_000.0

@@ -14,10 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clouds.start_expression import start
-from actors.clouds.user_data import TemplateMistake, Worker, render, template, values, worker
-from actors.config import Config
-from deploy.lab.cloud_api import IMAGE
+from actors.clouds.worker.start_expression import start
+from actors.clouds.worker.user_data import TemplateMistake, Worker, render, template, values, worker
+from actors.config.schema import Config
+from deploy.lab.cloud.api import IMAGE
 
 WORKER = Worker(
     factory="prod",

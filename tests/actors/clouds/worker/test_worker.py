@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from actors.clouds.ec2 import Ec2
-from actors.clouds.start_expression import start
-from actors.clouds.user_data import Worker, render, template
-from actors.clouds.worker_token import mint
-from actors.config import Ec2Account
-from actors.fleet.seen import Instance
-from deploy.lab.access_point import JobRecord, LabJob
-from deploy.lab.hypervisor import MachineType
-from deploy.lab.master import ToolFailed
-from deploy.lab.node import Hardware
+from actors.clouds.ec2.cloud import Ec2
+from actors.clouds.worker.start_expression import start
+from actors.clouds.worker.token import mint
+from actors.clouds.worker.user_data import Worker, render, template
+from actors.config.schema import Ec2Account
+from actors.fleet.observations import Instance
+from deploy.lab.cloud.hypervisor import MachineType
+from deploy.lab.pool.access_point import JobRecord, LabJob
+from deploy.lab.pool.master import ToolFailed
+from deploy.lab.pool.node import Hardware
 from deploy.lab.site import Site
-from tests.clouds.conformance import order, started
-from tests.clouds.conftest import ec2_config
+from tests.actors.clouds.conformance import order, started
+from tests.actors.clouds.conftest import ec2_config
 from tests.condor_pool import until
 
 pytestmark = pytest.mark.lab

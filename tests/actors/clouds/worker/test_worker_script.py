@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.lab.metadata import MetadataService
-from tests.clouds.test_user_data import files
+from deploy.lab.cloud.metadata import MetadataService
+from tests.actors.clouds.worker.test_user_data import files
 
 TOOLS = [tool for tool in ("curl", "wget") if shutil.which(tool)]
 ANSWERS = {

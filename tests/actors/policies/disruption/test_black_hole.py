@@ -5,12 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.seen import Machine
+from actors.fleet.observations import Machine
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.black_hole import Rules, black_holes
-from actors.policies.follow import Scene, follow
-from tests.fleet.made import NOW, machine, slot, vm
+from actors.policies.disruption.black_hole import Rules, black_holes
+from actors.policies.disruption.converge import Scene, follow
+from tests.actors.fleet.made import NOW, machine, slot, vm
 
 RULES = {"atlas": Rules(jobs=20, shorter_than_s=10.0)}
 BUSY = slot("Claimed", "Busy")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.follow import REFUSED_FOR_S, Scene, follow, withheld
-from tests.fleet.made import NOW, draining_slot, machine, slot, vm
+from actors.policies.disruption.converge import REFUSED_FOR_S, Scene, follow, withheld
+from tests.actors.fleet.made import NOW, draining_slot, machine, slot, vm
 
 IDLE, BUSY = machine(), machine(slot("Claimed", "Busy"))
 WISH = Wish(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.policies.minutes import Minutes
+from actors.policies.disruption.cron_windows import Minutes
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 

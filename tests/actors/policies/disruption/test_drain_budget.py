@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.disruption import AWAY, JOINED, Budget, DrainRules
-from actors.policies.follow import Scene, follow
-from actors.policies.minutes import Minutes
-from tests.fleet.made import NOW, machine, vm
+from actors.policies.disruption.converge import Scene, follow
+from actors.policies.disruption.cron_windows import Minutes
+from actors.policies.disruption.drain_budget import AWAY, JOINED, Budget, DrainRules
+from tests.actors.fleet.made import NOW, machine, vm
 
 NEVER = Minutes.parse("* * 31 2 *")
 WISH = Wish(id="w-1", verb="drain", selector="all", names=(), reason="maintenance", by="ada", at=NOW, ends=NOW + 1e9)

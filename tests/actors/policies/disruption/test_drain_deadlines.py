@@ -5,14 +5,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.config import Config
+from actors.config.policy_rules import deadlines_of
+from actors.config.schema import Config
+from actors.fleet.fleet_view import cancellable
 from actors.fleet.reconcile import Act, act, advance, evicting
-from actors.fleet.supply import cancellable
 from actors.fleet.vm import State, Vm
-from actors.policies.deadlines import Deadline, Deadlines, Then, evictions, overdue
-from actors.rules import deadlines_of
-from tests.actors.test_disruption_budget import PLAIN
-from tests.fleet.made import NOW, drained_slot, draining_slot, machine, vm, world
+from actors.policies.disruption.drain_deadlines import Deadline, Deadlines, Then, evictions, overdue
+from tests.actors.fleet.made import NOW, drained_slot, draining_slot, machine, vm, world
+from tests.actors.retirement.test_disruption_budget import PLAIN
 
 OLD = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_begun=NOW - 100, drain_asked=NOW - 90)
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.notice import Kind, Notice
+from actors.fleet.spot_notice import Kind, Notice
 from actors.fleet.vm import State
-from actors.policies.disruption import DrainRules
-from actors.policies.follow import follow
-from tests.fleet.made import NOW, machine, slot, vm
-from tests.policies.test_disruption import NEVER, VMS, WISH, fleet, scene
+from actors.policies.disruption.converge import follow
+from actors.policies.disruption.drain_budget import DrainRules
+from tests.actors.fleet.made import NOW, machine, slot, vm
+from tests.actors.policies.disruption.test_drain_budget import NEVER, VMS, WISH, fleet, scene
 
 CLOSED = DrainRules(at_once=0, when=(NEVER,))
 

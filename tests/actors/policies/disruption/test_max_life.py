@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.life import FOREVER, STAGGER, Life
-from actors.fleet.supply import view
+from actors.fleet.fleet_view import view
+from actors.fleet.max_life import FOREVER, STAGGER, Life
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView
-from actors.policies.disruption import DrainRules
-from actors.policies.follow import AGE, DECIDED_WITHIN_S, follow, withheld
-from actors.policies.release import Candidate, choose
+from actors.policies.disruption.converge import AGE, DECIDED_WITHIN_S, follow, withheld
+from actors.policies.disruption.drain_budget import DrainRules
+from actors.policies.disruption.release_order import Candidate, choose
 from actors.simulator.jobs import Job
 from actors.simulator.run import simulate
 from actors.simulator.world import CloudModel
-from tests.fleet.made import NOW, machine, slot, vm
-from tests.policies.site import Site, cloud, demand, has, jobs, numbers
-from tests.policies.test_disruption import NEVER, fleet, scene
-from tests.policies.test_shapes import bought
-from tests.simulator.test_simulator import job, ours, rules
+from tests.actors.fleet.made import NOW, machine, slot, vm
+from tests.actors.policies.disruption.test_drain_budget import NEVER, fleet, scene
+from tests.actors.policies.provisioning.test_shape_choice import bought
+from tests.actors.policies.site import Site, cloud, demand, has, jobs, numbers
+from tests.actors.simulator.test_simulator import job, ours, rules
 
 DAY = Life(max_s=86_400.0, min_useful_s=900.0)
 OVER = Life(max_s=500.0)  # the VMs of these tests are 1,000 s old

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.policies.release import Candidate, choose, paid_left_s
+from actors.policies.disruption.release_order import Candidate, choose, paid_left_s
 
 UNDER_WAY = Candidate(id="under-way", born=50.0, joined=False)
 IDLE = Candidate(id="idle", born=10.0, joined=True, idle_since=80.0)

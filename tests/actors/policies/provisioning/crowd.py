@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.decide import Decision, decide
+from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
 from actors.policies.limits import Limit, Spent
+from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.rules import CloudRules, QueueRules
-from actors.policies.sharing import Ask, AskOfFactory, divide, factory_share, short
-from tests.policies.site import NOW, demand, has, jobs
+from tests.actors.policies.site import NOW, demand, has, jobs
 
 
 @dataclass(kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.fleet.seen import Failed
+from actors.fleet.observations import Failed
 from actors.fleet.want import CloudView, FleetView
-from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 Fleet = dict[str, FleetView | None]
 PRIVATE, SPOT, DEAR = cloud("private", 2), cloud("spot", 4, usd_per_hour=0.1), cloud("dear", 4, usd_per_hour=1.0)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.fleet.seen import Failed, JobClass, JobsSeen, ScheddSeen
+from actors.fleet.observations import Failed, JobClass, JobsSeen, ScheddSeen
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.decide import Decision, decide
+from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.rules import CloudRules, QueueRules
-from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 few = st.integers(0, 6)
 

@@ -5,7 +5,7 @@ import sys
 
 FIRST_MATCH = """
 from actors.fleet.shape import Shape
-from actors.policies.need import matches
+from actors.policies.provisioning.matchmaking import matches
 from actors.policies.rules import cloud_rules
 rules = cloud_rules(name="p", shape=Shape(cpus=1, memory_mib=512, disk_mib=10_000), max_vms=2)
 wanted = '(versionGE(split(TARGET.CondorVersion)[1],"25.12.0") || (TARGET.Disk >= RequestDisk))'

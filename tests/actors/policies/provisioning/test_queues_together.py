@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.policies.limits import Limit
-from tests.policies.crowd import Crowd, Member
-from tests.policies.site import cloud
+from tests.actors.policies.provisioning.crowd import Crowd, Member
+from tests.actors.policies.site import cloud
 
 FREE, DEAR = cloud("free", 12), cloud("dear", 50, usd_per_hour=1.0)
 BOTH = (("free",), ("dear",))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.policies.need import preferring
-from tests.policies.site import Site, cloud, demand, jobs, numbers
+from actors.policies.provisioning.matchmaking import preferring
+from tests.actors.policies.site import Site, cloud, demand, jobs, numbers
 
 PLAIN = cloud("plain", 10)
 FAST = cloud("fast", 4, attributes=(("KFlops", "2000"), ("HasSsd", "true")))

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.decide import Decision
 from actors.policies.limits import NO_LIMIT
+from actors.policies.provisioning.decide import Decision
 from actors.policies.rules import CloudRules
-from tests.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
+from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 few = st.integers(0, 6)
 

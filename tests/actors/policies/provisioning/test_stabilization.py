@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.policies.surplus import MOST_STEPS, Steps, less, old_enough, remember
+from actors.policies.provisioning.stabilization import MOST_STEPS, Steps, less, old_enough, remember
 
 rounds = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1, max_size=40)
 

@@ -9,14 +9,14 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.fleet.seen import Answer, JobClass, JobsSeen
+from actors.fleet.observations import Answer, JobClass, JobsSeen
 from actors.fleet.want import CloudView, FleetView
-from actors.policies.decide import Decision, decide
-from actors.policies.need import load
+from actors.policies.provisioning.capacity import standings
+from actors.policies.provisioning.decide import Decision, decide
+from actors.policies.provisioning.matchmaking import load
+from actors.policies.provisioning.vain import MOST, Doubt, heed
 from actors.policies.rules import CloudRules, QueueRules
-from actors.policies.standing import standings
-from actors.policies.vain import MOST, Doubt, heed
-from tests.policies.site import NOW, cloud, demand, has, jobs, numbers
+from tests.actors.policies.site import NOW, cloud, demand, has, jobs, numbers
 
 AFTER_S, TICK_S, BOOT_S = 100.0, 10.0, 30.0
 Matches = Callable[[JobClass, str], bool]

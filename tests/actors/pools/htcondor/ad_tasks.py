@@ -7,7 +7,9 @@ from typing import Any
 
 from classad2 import ClassAd, ExprTree
 
-from actors.pools import condor_census, condor_jobs, condor_reading, condor_startds
+from actors.pools.htcondor import census, startds
+from actors.pools.htcondor import changes as condor_reading
+from actors.pools.htcondor import jobs as condor_jobs
 
 
 def begin() -> None:
@@ -19,18 +21,18 @@ def rest() -> None:
 
 
 def row(ad: str) -> Iterator[Any]:
-    yield condor_startds.row_of(ClassAd(ad))
+    yield startds.row_of(ClassAd(ad))
 
 
 def at(*ads: str) -> Iterator[Any]:
     """What is made of a startd's answer that heeds no constraint."""
-    condor_startds.htcondor2.Collector = lambda _: Heedless(ads)
-    yield condor_startds.at("<1.2.3.4:9618>")
+    startds.htcondor2.Collector = lambda _: Heedless(ads)
+    yield startds.at("<1.2.3.4:9618>")
 
 
 def asked_for(*ads: str) -> Iterator[Any]:
     """Which of these ads the collector is asked for when some instances' startds are looked at."""
-    yield [name for ad in map(ClassAd, ads) for name in [ad["Name"]] if ExprTree(condor_startds.CONSTRAINT).eval(ad)]
+    yield [name for ad in map(ClassAd, ads) for name in [ad["Name"]] if ExprTree(startds.CONSTRAINT).eval(ad)]
 
 
 class Heedless:
@@ -42,7 +44,7 @@ class Heedless:
 
 
 def job_class(ad: str, jobs: str, start: str) -> Iterator[Any]:
-    yield "atlas", *condor_census.flat(condor_census.sample_of(ClassAd(ad), condor_census.relevant(jobs, start)))
+    yield "atlas", *census.flat(census.sample_of(ClassAd(ad), census.relevant(jobs, start)))
 
 
 def changes(*readings: tuple[tuple[str, ...], ...]) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from actors.pools.child import Failure
+from actors.pools.htcondor.child_main import Failure
 
 _settings: list[str] = []
 

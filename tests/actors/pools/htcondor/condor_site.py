@@ -7,16 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from actors.config import HtcondorPool
-from actors.pools.htcondor import Htcondor
-from deploy.lab.access_point import LabJob
-from deploy.lab.gate import Gate
-from deploy.lab.master import ToolFailed
-from deploy.lab.node import Node
-from deploy.lab.pool import LabPool
-from deploy.lab.user import DOMAIN
+from actors.config.schema import HtcondorPool
+from actors.pools.htcondor.pool import Htcondor
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.gate import Gate
+from deploy.lab.pool.master import ToolFailed
+from deploy.lab.pool.node import Node
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import DOMAIN
+from tests.actors.pools.conformance import End
 from tests.condor_pool import NodeMaker, until
-from tests.pools.conformance import End
 
 PATIENT_S = 20.0  # where no test is about the limit: a busy machine's daemons may need seconds
 QUEUES = (

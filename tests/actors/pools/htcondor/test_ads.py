@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.fleet.seen import Machine
-from actors.pools.children import ChildFailed, Lane
+from actors.fleet.observations import Machine
+from actors.pools.htcondor.child_lanes import ChildFailed, Lane
 from actors.pools.machines import MachineMemory, machine, machines_of
 
 SLOT = 'Name = "slot1@w.lab"; MyAddress = "<1.2.3.4:9618>"; State = "Unclaimed"; Activity = "Idle"; '
@@ -18,7 +18,7 @@ SLOT = 'Name = "slot1@w.lab"; MyAddress = "<1.2.3.4:9618>"; State = "Unclaimed";
 
 @pytest.fixture(scope="module")
 def lane() -> Iterator[Lane]:
-    made = Lane("tests.pools.ad_tasks", (), most=2, limit_s=20)
+    made = Lane("tests.actors.pools.htcondor.ad_tasks", (), most=2, limit_s=20)
     yield made
     made.close()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.pools.children import Lane
+from actors.pools.htcondor.child_lanes import Lane
 
 Ads = tuple[str, ...]
 Told = tuple[dict[str, str], list[str], list[tuple[str, int]]]  # states by startd, startds that are gone, queries
@@ -20,7 +20,7 @@ STAMPED = "UpdateSequenceNumber = 1; LastHeardFrom = 100"
 
 @pytest.fixture(scope="module")
 def lane() -> Iterator[Lane]:
-    made = Lane("tests.pools.ad_tasks", (), most=2, limit_s=20)
+    made = Lane("tests.actors.pools.htcondor.ad_tasks", (), most=2, limit_s=20)
     yield made
     made.close()
 

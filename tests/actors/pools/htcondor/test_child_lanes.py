@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.pools.children import ChildDied, ChildHung, Lane, NoTurn, TaskFailed
+from actors.pools.htcondor.child_lanes import ChildDied, ChildHung, Lane, NoTurn, TaskFailed
 from tests.condor_pool import until
 
-TASKS = "tests.pools.child_tasks"
-ROOT = Path(__file__).resolve().parents[2]
+TASKS = "tests.actors.pools.htcondor.child_tasks"
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_close_ends_all_children_also_those_at_work(lane: Lane) -> None:
 HOST = f"""
 import sys, threading
 sys.path.insert(0, {str(ROOT)!r})
-from actors.pools.children import Lane
+from actors.pools.htcondor.child_lanes import Lane
 lane = Lane({TASKS!r}, ("hello",), most=2, limit_s=600)
 lane.call("pid")
 for path in sys.argv[1:]:

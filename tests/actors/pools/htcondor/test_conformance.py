@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.lab.pool import LabPool
+from deploy.lab.pool.pool import LabPool
+from tests.actors.pools.conformance import *  # noqa: F403
+from tests.actors.pools.htcondor.condor_site import CondorSite
 from tests.condor_pool import NodeMaker, condor, lab_pool, plain_node  # noqa: F401
-from tests.pools.condor_site import CondorSite
-from tests.pools.conformance import *  # noqa: F403
 
 pytestmark = pytest.mark.lab
 

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from actors.clouds import user_data
-from actors.config import HtcondorPool
-from actors.fleet.seen import Machine, StartdsSeen
-from actors.pools.htcondor import Htcondor
+from actors.clouds.worker import user_data
+from actors.config.schema import HtcondorPool
+from actors.fleet.observations import Machine, StartdsSeen
+from actors.pools.htcondor.pool import Htcondor
 from actors.pools.port import PoolAway, PoolDenied, PoolError, PoolRefused
-from deploy.lab import processes, tokens
-from deploy.lab.access_point import LabJob
-from deploy.lab.pool import LabPool
-from deploy.lab.user import DOMAIN
+from deploy.lab import processes
+from deploy.lab.pool import tokens
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.pool import LabPool
+from deploy.lab.pool.user import DOMAIN
+from tests.actors.pools.conformance import busy, count, drained_for, joined, looked, order, shows
+from tests.actors.pools.htcondor.condor_site import CondorSite, factory_pool
 from tests.condor_pool import NodeMaker, PoolMaker, condor, fresh_pool, lab_pool, plain_node, until  # noqa: F401
-from tests.pools.condor_site import CondorSite, factory_pool
-from tests.pools.conformance import busy, count, drained_for, joined, looked, order, shows
 
 pytestmark = pytest.mark.lab
 

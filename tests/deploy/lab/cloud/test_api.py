@@ -15,13 +15,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from deploy.lab import processes
-from deploy.lab.cloud_api import IMAGE, CannotStart, CloudApi
+from deploy.lab.cloud.api import IMAGE, CannotStart, CloudApi
 from tests.condor_pool import until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_it_ends_when_it_is_left() -> None:
 
 def test_it_ends_with_whoever_started_it_even_by_kill_9() -> None:
     text = (
-        "import time; from deploy.lab.cloud_api import CloudApi\n"
+        "import time; from deploy.lab.cloud.api import CloudApi\n"
         "with CloudApi() as api: print(api.pid, flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.lab import guest
+from deploy.lab.cloud import guest
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\x85\u2028\u2029", min_codepoint=32))
 

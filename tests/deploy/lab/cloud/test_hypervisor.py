@@ -9,13 +9,13 @@ import boto3
 import pytest
 
 from deploy.lab import processes
-from deploy.lab.access_point import LabJob
-from deploy.lab.cloud_api import IMAGE
-from deploy.lab.hypervisor import MachineType
-from deploy.lab.node import Hardware, Node
+from deploy.lab.cloud.api import IMAGE
+from deploy.lab.cloud.hypervisor import MachineType
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.node import Hardware, Node
 from deploy.lab.site import Site
 from tests.condor_pool import SiteMaker, until
-from tests.lab.user_data import user_data
+from tests.deploy.lab.user_data import user_data
 
 pytestmark = pytest.mark.lab
 Launch = Callable[..., list[str]]

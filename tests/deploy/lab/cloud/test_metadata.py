@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.lab.metadata import MetadataService
+from deploy.lab.cloud.metadata import MetadataService
 
 LIFE = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
 ANSWERS = {"meta-data/instance-id": "i-1", "meta-data/placement/region": "us-east-1", "user-data": "hello"}

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.lab import demo, processes
-from deploy.lab.demo_picture import Picture
-from deploy.lab.demo_simulated import SimulatedStage
-from deploy.lab.promises import PROMISES
+from deploy.lab import processes
+from deploy.lab.demo import run
+from deploy.lab.demo.picture import Picture
+from deploy.lab.demo.promises import PROMISES
+from deploy.lab.demo.simulated import SimulatedStage
 from tests.condor_pool import until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 SHORT = (1, 2, 1, 3, 2, 1, 2, 1, 3, 8)
 LIMIT_S = 200.0
 
@@ -37,7 +38,7 @@ class PowerCut(SimulatedStage):
 
     def _cut(self) -> None:
         while not self._ended.wait(0.1):
-            running = [job.instance_id for job in self.jobs() if job.status == demo.RUNNING]
+            running = [job.instance_id for job in self.jobs() if job.status == run.RUNNING]
             if running:
                 self._server.operations.do("power_off", {"id": running[0]})
                 return
@@ -59,7 +60,7 @@ def text_of(made: Console) -> str:
 def test_the_simulated_demo_keeps_every_promise(tmp_path: Path) -> None:
     picture, shown = Picture(), console()
     with SimulatedStage() as stage:
-        broken = demo.Demo(shown, tmp_path, stage, seconds=SHORT, seen=picture.see).play()
+        broken = run.Demo(shown, tmp_path, stage, seconds=SHORT, seen=picture.see).play()
     text = text_of(shown)
     assert broken == ()
     assert f"{len(SHORT)} of {len(SHORT)} done, 0 started twice" in text
@@ -76,14 +77,14 @@ def power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     def stage(_: Console, exits: ExitStack, __: bool) -> SimulatedStage:
         return exits.enter_context(PowerCut())
 
-    monkeypatch.setattr(demo, "stage", stage)
-    monkeypatch.setattr(demo, "SECONDS", SHORT)
+    monkeypatch.setattr(run, "stage", stage)
+    monkeypatch.setattr(run, "SECONDS", SHORT)
 
 
 @pytest.mark.usefixtures("power_cut")
 def test_a_demo_whose_promise_is_broken_says_which_and_exits_with_1() -> None:
     shown = console()
-    assert demo.run(shown, simulated=True) == 1
+    assert run.run(shown, simulated=True) == 1
     text = text_of(shown)
     assert "broken  1. no job is killed" in text
     assert "broken  2. no VM is leaked or bought twice" in text

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.lab.access_point import COMPLETED, JobRecord
-from deploy.lab.promises import PROMISES, Evidence, Place, judge, most_at_once
-from deploy.lab.record import Life
+from deploy.lab.demo.promises import PROMISES, Evidence, Place, judge, most_at_once
+from deploy.lab.demo.record import Life
+from deploy.lab.pool.access_point import COMPLETED, JobRecord
 
 PLACES = (Place(name="private", tier=0, max_vms=1), Place(name="spot", tier=1, max_vms=1, usd_per_hour=0.1))
 

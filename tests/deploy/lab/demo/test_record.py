@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.lab.record import lives
+from deploy.lab.demo.record import lives
 
 TAGS = {"apf:cloud": "spot", "apf:intent": "abc", "apf:decision": "d1"}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deploy.lab.summary import lines, summarise
-from tests.lab.test_promises import GOOD
+from deploy.lab.demo.summary import lines, summarise
+from tests.deploy.lab.demo.test_promises import GOOD
 
 
 def test_the_figures_come_from_the_records() -> None:

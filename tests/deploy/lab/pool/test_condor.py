@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.lab import condor as condor_module
-from deploy.lab.condor import CannotHave, condor_prefix
+from deploy.lab.pool import condor as condor_module
+from deploy.lab.pool.condor import CannotHave, condor_prefix
 
 OTHER = "Types: deb\nURIs: https://elsewhere.example/node\nSuites: nodistro\nComponents: main\n"
 DEBIAN = """# made by the installer

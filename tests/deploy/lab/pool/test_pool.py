@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from deploy.lab import processes
-from deploy.lab.access_point import LabJob
-from deploy.lab.condor import condor_prefix
-from deploy.lab.master import ToolFailed
-from deploy.lab.pool import LabPool
+from deploy.lab.pool.access_point import LabJob
+from deploy.lab.pool.condor import condor_prefix
+from deploy.lab.pool.master import ToolFailed
+from deploy.lab.pool.pool import LabPool
 from tests.condor_pool import NodeMaker, PoolMaker, until
 
 pytestmark = pytest.mark.lab
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 def _of(pool: LabPool) -> list[int]:
@@ -165,7 +165,7 @@ def test_killing_whoever_made_the_pool_ends_its_daemons(condor: Path, fresh_pool
     directory = fresh_pool().directory / "orphan"
     program = f"""
 import pathlib, signal
-from deploy.lab.pool import LabPool
+from deploy.lab.pool.pool import LabPool
 directory = pathlib.Path({str(directory)!r})
 directory.mkdir(mode=0o755)
 LabPool(directory, prefix=pathlib.Path({str(condor)!r})).start()
