@@ -27,7 +27,7 @@ class Unreachable(BrokerError):
     """Redis is away or too slow. Stop acting, retry. A write that raised this may have happened."""
 
 
-class Refused(Unreachable):
+class RedisRefused(Unreachable):
     """Redis is there and said no (password, right, memory, foreign data). Stop acting, retry, and tell a person."""
 
 
@@ -77,10 +77,10 @@ def reaching() -> Iterator[None]:
     try:
         yield
     except (said.AuthenticationError, said.AuthorizationError) as no:
-        raise Refused(f"Redis refused the user or password: {no}") from no
+        raise RedisRefused(f"Redis refused the user or password: {no}") from no
     except said.ReadOnlyError as no:
         raise Unreachable(f"this Redis is a replica now: {no}") from no
     except (said.ConnectionError, said.TimeoutError) as away:
         raise Unreachable(f"Redis is away: {away}") from away
     except said.RedisError as no:
-        raise Refused(f"Redis refused the call: {no}") from no
+        raise RedisRefused(f"Redis refused the call: {no}") from no

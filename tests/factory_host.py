@@ -20,7 +20,7 @@ import structlog
 from actors.config.load import load
 from actors.host.host import Host
 from actors.host.run import STOP_S, end_in
-from actors.runtime.post_actor import Serving
+from actors.runtime.post_actor import PostActor
 
 AHEAD_S = float(os.environ.get("APF_TEST_CLOCK_AHEAD_S", "0"))
 
@@ -42,17 +42,17 @@ def main(config: str, name: str, posts: str = "*") -> None:
         time.time = lambda: now() + AHEAD_S
     signal.signal(signal.SIGTERM, lambda *_: (over.set(), end_in(STOP_S)))
     signal.signal(signal.SIGUSR1, lambda *_: _doomed.add(Path(f"{config}.kill-actor").read_text().strip()))
-    Serving._look_at_due = _look_at_due  # type: ignore[method-assign]
+    PostActor._look_at_due = _look_at_due  # type: ignore[method-assign]
     with Host(load(config), name, posts):
         while not over.wait(1.0):  # a signal that comes right before a wait is seen after it
             pass
 
 
 _doomed: set[str] = set()  # titles of actors that raise at their next tick, once
-_sane = Serving._look_at_due
+_sane = PostActor._look_at_due
 
 
-def _look_at_due(self: Serving) -> None:
+def _look_at_due(self: PostActor) -> None:
     if self.title in _doomed:
         _doomed.discard(self.title)
         raise RuntimeError("asked for by a test")

@@ -31,7 +31,7 @@ from actors.console import send_wish
 from actors.fleet.vm import Vm
 from actors.store.views import read_views
 from actors.store.vms import read_vms
-from actors.store.wants import Outcome, read_wants
+from actors.store.wants import WishOutcome, read_wants
 from broker.connection.address import Site
 from broker.connection.embedded import EmbeddedServer
 from broker.errors import Unreachable
@@ -189,7 +189,7 @@ class Factory:
     def jobs(self) -> Counter[str]:
         return Counter(job["state"] for job in self.record()["jobs"])
 
-    def wish(self, verb: str, selector: str, name: str, **more: object) -> Outcome:
+    def wish(self, verb: str, selector: str, name: str, **more: object) -> WishOutcome:
         wanted = send_wish.wish(verb, selector, name, "a test wishes it", 600.0, **more)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("APF_TEST_REDIS", self.redis.address.password or "")

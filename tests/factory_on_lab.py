@@ -37,7 +37,7 @@ from actors.store.codec import unpack
 from actors.store.readings import DemandHead, StartdsHead, startds_head
 from actors.store.views import read_views
 from actors.store.vms import read_vms
-from actors.store.wants import Outcome, Standing, read_outcomes, read_standing, read_wants
+from actors.store.wants import QueueStanding, WishOutcome, read_outcomes, read_standing, read_wants
 from broker.connection.address import Site as RedisSite
 from broker.connection.clock import RedisClock
 from broker.connection.embedded import EmbeddedServer
@@ -119,7 +119,7 @@ class Factory:
             self.hosts[name] = HostProcess(name, self.config_file, self.directory, secret | keys, posts)
         return self.hosts[name]
 
-    def wish(self, selector: str, name: str, reason: str = "a test wishes it", verb: str = "drain") -> Outcome:
+    def wish(self, selector: str, name: str, reason: str = "a test wishes it", verb: str = "drain") -> WishOutcome:
         """Send an operator's wish until its outcome exists, as `apf` does."""
         clock = RedisClock(self.redis_site.client())
         clock.sync()
@@ -159,7 +159,7 @@ class Factory:
     def want_rows(self, queue: str = QUEUE) -> dict[str, Want]:
         return read_wants(self.table, queue)
 
-    def standing(self, queue: str = QUEUE) -> Standing | None:
+    def standing(self, queue: str = QUEUE) -> QueueStanding | None:
         return read_standing(self.table, queue)
 
     def cloud_view(self, cloud: str) -> CloudView | None:

@@ -27,7 +27,7 @@ class NotANotice(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class QueuedMessage:
     """One message of the queue. `receipt` is what it is deleted by."""
 
     body: str
@@ -37,11 +37,11 @@ class Message:
 class NoticeQueue(Protocol):
     """A queue that brings notices at least once. Calls have time limits, and may raise CloudError."""
 
-    def receive(self, wait_s: int) -> tuple[Message, ...]:
+    def receive(self, wait_s: int) -> tuple[QueuedMessage, ...]:
         """Some messages, waiting for the first at most `wait_s`; they come again unless they are deleted."""
         ...
 
-    def delete(self, messages: Sequence[Message]) -> None:
+    def delete(self, messages: Sequence[QueuedMessage]) -> None:
         """They need not come again. One that could not be deleted comes again: that does no harm."""
         ...
 

@@ -15,12 +15,12 @@ from actors.fleet.joined import short as short_of_promise
 from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
-from actors.policies.disruption.black_hole import Rules as BlackHoleRules
+from actors.policies.disruption.black_hole import BlackHoleRules
 from actors.policies.disruption.cron_windows import Minutes
 from actors.policies.disruption.drain_budget import DrainRules
 from actors.policies.disruption.drain_deadlines import Deadline, Then
 from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
-from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Spent
+from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Usage
 from actors.policies.prototype import Slots
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 
@@ -28,7 +28,7 @@ NOTHING_JOINED: Mapping[str, Joined] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class FactoryRules:
     """What `decide` is told about one queue: its own rules, and its clouds by name."""
 
     queue: QueueRules
@@ -40,12 +40,12 @@ class Rules:
         return bool(self.queue.factory_limit) or any(step.name == "max-per-factory" for step in self.queue.steps)
 
 
-def rules_of(config: Config, queue: str, joined: Mapping[str, Joined] = NOTHING_JOINED) -> Rules:
+def rules_of(config: Config, queue: str, joined: Mapping[str, Joined] = NOTHING_JOINED) -> FactoryRules:
     """The rules of one queue. `joined`: by cloud, what its workers really offer.
 
     Raises KeyError for a queue or a cloud that the configuration does not have."""
     found = config.queues[queue]
-    return Rules(
+    return FactoryRules(
         queue=QueueRules(
             name=queue,
             cascade=found.cascade,
@@ -108,7 +108,7 @@ def share_of_factory(config: Config, queue: str, wants: Iterable[Want]) -> Limit
     return factory_share(limit_of(config.factory.limits), asks, queue)
 
 
-def spent(config: Config, wants: Iterable[Want]) -> Spent:
+def spent(config: Config, wants: Iterable[Want]) -> Usage:
     """What these wants use of the factory's limits. Clouds that the configuration no longer has count as VMs only."""
     used = NOTHING_SPENT
     for want in wants:

@@ -33,7 +33,7 @@ OF_EVERY_JOB = frozenset(f"{_NUMBERS} {_TEXTS} {_REQUESTS}".split())  # what may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class ConfigDoubt:
     """`never`: no VM can be started so, or no job found. Else it can, and a person should know."""
 
     path: Path
@@ -42,18 +42,18 @@ class Doubt:
     never: bool = True
 
 
-def doubts(config: Config) -> tuple[Doubt, ...]:
+def doubts(config: Config) -> tuple[ConfigDoubt, ...]:
     """In the order of the file's tables."""
     found = (*_redis(config), *_pools(config), *_clouds(config), *_queues(config))
     return tuple(dict.fromkeys(found))  # of a cloud's shapes each says the same
 
 
-def _redis(config: Config) -> Iterator[Doubt]:
+def _redis(config: Config) -> Iterator[ConfigDoubt]:
     url = config.factory.redis
     if url.startswith(("redis://", "sentinel://")):
         away = [host for host in _hosts(url) if not _here(host)]
         if away:
-            yield Doubt(
+            yield ConfigDoubt(
                 path=("factory", "redis"),
                 said=f"{', '.join(away)}: passwords and orders go over the network in plain",
                 hint=f"{url.partition(':')[0]}s:// speaks TLS"
@@ -76,25 +76,25 @@ def _here(host: str) -> bool:
         return host in ("", "localhost") or host.endswith(".localhost")
 
 
-def _pools(config: Config) -> Iterator[Doubt]:
+def _pools(config: Config) -> Iterator[ConfigDoubt]:
     needed = {queue.pool for queue in config.queues.values()}
     for name, pool in config.pools.items():
         if isinstance(pool, HtcondorPool) and name in needed and not pool.worker_token_command:
-            yield Doubt(
+            yield ConfigDoubt(
                 path=("pools", name, "worker_token_command"),
                 said="missing: no VM is started without a worker's token",
                 hint="a command that prints an IDTOKEN that may only advertise",
             )
 
 
-def _clouds(config: Config) -> Iterator[Doubt]:
+def _clouds(config: Config) -> Iterator[ConfigDoubt]:
     for name, cloud in config.clouds.items():
         path: Path = ("clouds", cloud.family.name if cloud.family else name)
         if not isinstance(cloud, Ec2Cloud):
             continue
         where = urlsplit(cloud.endpoint or "")
         if where.scheme == "http" and not _here(where.hostname or ""):
-            yield Doubt(
+            yield ConfigDoubt(
                 path=(*path, "endpoint"),
                 said=f"{cloud.endpoint}: user-data with workers' tokens goes over the network in plain",
                 hint="https://, if the cloud has it",
@@ -103,17 +103,19 @@ def _clouds(config: Config) -> Iterator[Doubt]:
         yield from _metadata(path, cloud)
 
 
-def _metadata(path: Path, cloud: Ec2Cloud) -> Iterator[Doubt]:
+def _metadata(path: Path, cloud: Ec2Cloud) -> Iterator[ConfigDoubt]:
     """What of IMDSv2 a request of the operator's own takes back. Left out is lost too: it replaces the whole."""
     options = cloud.request.get("MetadataOptions")
     if not isinstance(options, dict):
         return
     if options.get("HttpEndpoint", "enabled") != "enabled":
         said, never = "without the metadata service a worker does not learn its instance id, and never joins", True
-        yield Doubt(path=(*path, "request", "MetadataOptions"), said=said, hint="leave HttpEndpoint out", never=never)
+        yield ConfigDoubt(
+            path=(*path, "request", "MetadataOptions"), said=said, hint="leave HttpEndpoint out", never=never
+        )
     weaker = [f"{key} = {options.get(key)!r}" for key, kept in IMDS.items() if options.get(key) != kept]
     if weaker:
-        yield Doubt(
+        yield ConfigDoubt(
             path=(*path, "request", "MetadataOptions"),
             said=f"{', '.join(weaker)}: jobs may read the worker's token from the metadata service",
             hint='{ HttpTokens = "required", HttpPutResponseHopLimit = 1 } is sent when it is left out',
@@ -121,20 +123,20 @@ def _metadata(path: Path, cloud: Ec2Cloud) -> Iterator[Doubt]:
         )
 
 
-def _queues(config: Config) -> Iterator[Doubt]:
+def _queues(config: Config) -> Iterator[ConfigDoubt]:
     for name, queue in config.queues.items():
         path: Path = ("queues", name)
         for left, right in COMPARED.findall(STRING.sub('""', queue.jobs)):
             if right.lower() not in WORDS | OF_EVERY_JOB:
-                yield Doubt(
+                yield ConfigDoubt(
                     path=(*path, "jobs"),
                     said=f"{left} is compared with {right} without quotes, which is another attribute of the job",
                     hint=f'write "{right}" in quotes, or MY.{right} where jobs have an attribute of that name',
                 )
         if said := _constant(queue.jobs):
-            yield Doubt(path=(*path, "jobs"), said=said, hint="a condition over job ads, or true for all")
+            yield ConfigDoubt(path=(*path, "jobs"), said=said, hint="a condition over job ads, or true for all")
         if queue.max_vms == 0 or all(config.clouds[one].max_vms == 0 for tier in queue.cascade for one in tier):
-            yield Doubt(path=(*path, "max_vms"), said="it may have no VM anywhere", hint="", never=False)
+            yield ConfigDoubt(path=(*path, "max_vms"), said="it may have no VM anywhere", hint="", never=False)
 
 
 def _constant(jobs: str) -> str:

@@ -34,7 +34,7 @@ MARKS = {True: Text("ok", style="green"), False: Text("WRONG", style="bold red")
 
 
 @runtime_checkable
-class Checked(Protocol):
+class CanBeChecked(Protocol):
     """A pool or cloud that can be asked. Those that cannot are said to be so."""
 
     def check(self) -> Sequence[Finding]: ...
@@ -102,7 +102,7 @@ def _ask(make: Callable[[], object]) -> Iterable[Finding]:
         return [Finding(what="set up", ok=False, text=str(wrong))]
     except Exception as mistake:  # noqa: BLE001  the edge to other packages' kinds: the others are still asked
         return [Finding(what="set up", ok=False, text=_raised(mistake))]
-    if not isinstance(place, Checked):
+    if not isinstance(place, CanBeChecked):
         return [Finding(what="check", ok=None, text="this kind has no live check")]
     try:
         return place.check()

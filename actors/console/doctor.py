@@ -26,7 +26,7 @@ from actors.store.codec import BadRow, unpack
 from actors.store.readings import HEAD, Classes, DemandHead, ListingHead, StartdsHead
 from actors.store.spot_notices import LOOKED
 from actors.store.vms import Started
-from actors.store.wants import Doubts, Outcome, Standing
+from actors.store.wants import Doubts, QueueStanding, WishOutcome
 from broker.connection.damage import Damage, Where, printable
 from broker.errors import DamagedRow
 from broker.rows.document import Edition
@@ -41,12 +41,12 @@ ROWS: dict[str, tuple[str, type | None, object]] = {  # kind -> of which posts, 
     "listing": ("cloud", ListingHead, unpack_instances),
     LOOKED: ("cloud", ListingHead, ListingHead),
     "want": ("queue", None, Want),
-    "standing": ("queue", None, Standing),
+    "standing": ("queue", None, QueueStanding),
     "doubts": ("queue", None, Doubts),
     "demand": ("pool", DemandHead, Classes),
     "startds": ("pool", StartdsHead, unpack_machines),
 }
-ONCE: dict[str, type] = {"wish": Wish, "outcome": Outcome, "notice": Notice}
+ONCE: dict[str, type] = {"wish": Wish, "outcome": WishOutcome, "notice": Notice}
 KEYS = {"leases": b"hash", "hosts": b"zset", "host-infos": b"hash", "generation": b"string", "dead-letters": b"stream"}
 TOLD = 200
 

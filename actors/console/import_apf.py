@@ -60,7 +60,7 @@ class Imported:
 
 
 @dataclass(slots=True)
-class Section:
+class ApfSection:
     """One section; `take` reads a key and remembers it, so that what is left over can be noted."""
 
     name: str
@@ -103,7 +103,7 @@ class Section:
 def convert(text: str, factory: str = "apf", collector: str = "localhost") -> Imported:
     """The configuration for the enabled sections of `text`. Raises BadQueuesConf."""
     sections, notes = _sections(text)
-    queues: dict[str, list[Section]] = {}
+    queues: dict[str, list[ApfSection]] = {}
     for section in sections:
         queues.setdefault(section.take("wmsqueue") or section.name, []).append(section)
     if not queues:
@@ -143,14 +143,14 @@ def _to_correct(toml: str) -> list[str]:
     return []
 
 
-def _sections(text: str) -> tuple[list[Section], list[str]]:
+def _sections(text: str) -> tuple[list[ApfSection], list[str]]:
     parser = configparser.ConfigParser(strict=False, inline_comment_prefixes=(";",))
     try:
         parser.read_string(text.removeprefix("\ufeff"))
     except configparser.Error as wrong:
         raise BadQueuesConf(f"not a queues.conf: {wrong}") from wrong
     used = set(re.findall(r"%\((.+?)\)s", text))  # what only serves to write other values
-    sections = [Section(name, _values(parser, name), set(used)) for name in parser.sections()]
+    sections = [ApfSection(name, _values(parser, name), set(used)) for name in parser.sections()]
     enabled = [one for one in sections if one.take("enabled").lower() not in ("false", "0", "no")]
     off = [one.name for one in sections if one not in enabled]
     return enabled, [f"not enabled, left out: {', '.join(off)}"] if off else []
@@ -190,7 +190,7 @@ def _head(factory: str, collector: str, interval_s: float) -> str:
     )
 
 
-def _queue(wmsqueue: str, members: list[Section], names: _Names) -> Iterator[str]:
+def _queue(wmsqueue: str, members: list[ApfSection], names: _Names) -> Iterator[str]:
     tiers: dict[float, list[str]] = {}
     for section in members:
         _sources(section)
@@ -216,7 +216,7 @@ def _queue(wmsqueue: str, members: list[Section], names: _Names) -> Iterator[str
     yield "\n".join(lines) + "\n"
 
 
-def _sources(section: Section) -> None:
+def _sources(section: ApfSection) -> None:
     status = section.take("wmsstatusplugin")
     if status and status.lower() not in ("condor", "condorlocal", "condorremote"):
         section.notes.append(f"wmsstatusplugin = {status}: jobs are read from the HTCondor pool instead")
@@ -224,7 +224,7 @@ def _sources(section: Section) -> None:
         section.take(key)
 
 
-def _cloud(section: Section, name: str) -> Iterator[str]:
+def _cloud(section: ApfSection, name: str) -> Iterator[str]:
     plugin = section.take("batchsubmitplugin")
     if plugin and plugin.lower() != "condorec2":
         yield f'[clouds.{name}]\nkind = "ec2"\n'
@@ -250,7 +250,7 @@ def _cloud(section: Section, name: str) -> Iterator[str]:
     yield "\n".join(lines) + "\n"
 
 
-def _market(section: Section) -> list[str]:
+def _market(section: ApfSection) -> list[str]:
     price = section.of_ec2("spot_price")
     if not price:
         return []
@@ -273,7 +273,7 @@ def _place(resource: str) -> list[str]:
     return ['region = "RegionOne"', f"endpoint = {_text(url)}"]
 
 
-def _account(section: Section, name: str) -> Iterator[str]:
+def _account(section: ApfSection, name: str) -> Iterator[str]:
     lines = [f"[accounts.{name}]", 'kind = "ec2"']
     for secret in ("access_key_id", "secret_access_key"):
         path = section.of_ec2(secret)
@@ -285,7 +285,7 @@ def _account(section: Section, name: str) -> Iterator[str]:
     yield "\n".join(lines) + "\n"
 
 
-def _shape(section: Section, kind: str) -> list[str]:
+def _shape(section: ApfSection, kind: str) -> list[str]:
     lines = [f"instance_type = {_text(kind)}"] if kind else []
     known = machine(kind)
     if known is None:
@@ -295,7 +295,7 @@ def _shape(section: Section, kind: str) -> list[str]:
     return [*lines, f"shape = {{ cpus = {cpus}, memory_mib = {memory_mib} }}"]
 
 
-def _steps(section: Section) -> list[str]:
+def _steps(section: ApfSection) -> list[str]:
     steps = []
     for plugin in (name.strip() for name in section.take("schedplugin").split(",") if name.strip()):
         short = plugin.lower().removesuffix("schedplugin")

@@ -17,12 +17,12 @@ from rich.text import Text
 from actors.config.posts import posts_of
 from actors.config.schema import Config
 from actors.console.opened import edition_of, served, store
-from actors.console.status_model import Part
+from actors.console.status_model import StatusPart
 from broker.posts.hosts import FORGET_S, Live
 from broker.posts.leases import Owner
 
 
-class HostOwning(Part):
+class HostOwning(StatusPart):
     """One `apf run`. `generation`: of the configuration that it serves; None: it serves none and holds nothing."""
 
     name: str
@@ -36,7 +36,7 @@ class HostOwning(Part):
     generation: int | None
 
 
-class PostOwning(Part):
+class PostOwning(StatusPart):
     """A post; `holder` is empty when nobody holds it, `since_at` is Redis time in seconds."""
 
     post: str
@@ -46,7 +46,7 @@ class PostOwning(Part):
     ends_in_s: float  # if it is not renewed
 
 
-class Owners(Part):
+class Owners(StatusPart):
     """`generation` is that of the active configuration, 0 when there is none; `unowned` names the free posts."""
 
     shape: Literal[1] = 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from actors.clouds.port import CloudError
-from actors.config.policy_rules import Rules, life_of, rules_of, share_of_factory, shares, spent
+from actors.config.policy_rules import FactoryRules, life_of, rules_of, share_of_factory, shares, spent
 from actors.config.schema import Config
 from actors.fleet.fleet_view import view
 from actors.fleet.matching import match
@@ -118,7 +118,7 @@ class _Scene:
     """What one queue decides on."""
 
     queue: str
-    rules: Rules
+    rules: FactoryRules
     jobs: JobsSeen | Failed
     fleet: Mapping[str, FleetView | None]
     views: Mapping[str, CloudView | None]

@@ -19,7 +19,7 @@ from actors.config.policy_rules import worker_slots
 from actors.config.schema import Config
 from actors.console import plan
 from actors.console.plan import Planned, Seen
-from actors.console.status_model import Part
+from actors.console.status_model import StatusPart
 from actors.fleet.observations import Failed
 from actors.pools.port import Slots
 from actors.runtime import adapters
@@ -27,7 +27,7 @@ from actors.runtime import adapters
 AT_ONCE = 8
 
 
-class CloudPlan(Part):
+class CloudPlan(StatusPart):
     """VMs of one cloud for one queue: what there is, what there would be. `have` is None where that is not known."""
 
     cloud: str
@@ -37,7 +37,7 @@ class CloudPlan(Part):
     release: int
 
 
-class QueuePlan(Part):
+class QueuePlan(StatusPart):
     """Counts of jobs. `waiting`: a cloud could run them, had it room. `why` has the decision's sentences, in order."""
 
     queue: str
@@ -52,14 +52,14 @@ class QueuePlan(Part):
     cannot_run: tuple[str, ...]
 
 
-class NotRead(Part):
+class NotRead(StatusPart):
     """A source that did not answer, in full. What rests on it stays as it is."""
 
     source: str
     why: str
 
 
-class Plan(Part):
+class PlanShown(StatusPart):
     """What `apf plan --json` prints. The shape is stable. `usd_per_hour_more`: what would be spent beyond now's."""
 
     shape: Literal[1] = 1
@@ -69,7 +69,7 @@ class Plan(Part):
     usd_per_hour_more: float
 
 
-def make(config: Config, now: float) -> Plan:
+def make(config: Config, now: float) -> PlanShown:
     """Ask every pool and cloud, and decide for every queue. `now`: Unix seconds.
 
     Takes as long as the slowest source's time limits. Raises NoSecret, PoolError, CloudError when a source cannot even
@@ -99,7 +99,7 @@ def _look(
     )
 
 
-def report(config: Config, seen: Seen, planned: tuple[Planned, ...]) -> Plan:
+def report(config: Config, seen: Seen, planned: tuple[Planned, ...]) -> PlanShown:
     queues = tuple(_queue(one) for one in planned)
     more = sum(
         (cloud.would_be - cloud.have) * config.clouds[cloud.cloud].usd_per_hour
@@ -107,7 +107,7 @@ def report(config: Config, seen: Seen, planned: tuple[Planned, ...]) -> Plan:
         for cloud in queue.clouds
         if cloud.have is not None
     )
-    return Plan(
+    return PlanShown(
         factory=config.factory.name, not_read=tuple(_not_read(seen)), queues=queues, usd_per_hour_more=round(more, 4)
     )
 
@@ -148,7 +148,7 @@ def _cloud(one: Planned, cloud: str, have: int | None) -> CloudPlan:
     return CloudPlan(cloud=cloud, have=have, would_be=have + more, start=max(0, more), release=max(0, -more))
 
 
-def screen(made: Plan) -> RenderableType:
+def screen(made: PlanShown) -> RenderableType:
     """The plan for a person: what did not answer, what would be done, and for each queue why."""
     parts: list[RenderableType] = [
         Text.assemble(("not read  ", "bold red"), f"{one.source}: {one.why}") for one in made.not_read
@@ -160,7 +160,7 @@ def screen(made: Plan) -> RenderableType:
     return Group(*parts)
 
 
-def _head(made: Plan) -> Text:
+def _head(made: PlanShown) -> Text:
     clouds = [cloud for queue in made.queues for cloud in queue.clouds]
     start, release = sum(cloud.start for cloud in clouds), sum(cloud.release for cloud in clouds)
     if not start and not release:
@@ -169,7 +169,7 @@ def _head(made: Plan) -> Text:
     return Text(f"factory {made.factory} would start {start} and release {release} VMs: {money}", style="bold")
 
 
-def _table(made: Plan) -> Table:
+def _table(made: PlanShown) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("queue", "jobs waiting", "running", "cloud", "VMs", "would be", ""):
         table.add_column(column, justify="right" if column in ("VMs", "would be") else "left")

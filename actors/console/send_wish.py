@@ -17,7 +17,7 @@ from actors.runtime.messages import KINDS, OperatorWish
 from actors.runtime.post_office import OPERATOR
 from actors.runtime.wish_mail import scene, wish_of
 from actors.store.site import site_of
-from actors.store.wants import Outcome, read_outcomes
+from actors.store.wants import WishOutcome, read_outcomes
 from broker.connection.clock import RedisClock
 from broker.mail.mailboxes import Mailer
 from broker.rows.table import Table
@@ -57,7 +57,7 @@ def before(config: Config, wanted: OperatorWish) -> tuple[str, ...]:
         return effects(wish_of(wanted, served_now, seen.vms, rows.now), seen)
 
 
-def ask(config: Config, wanted: OperatorWish, wait_s: float) -> Outcome | None:
+def ask(config: Config, wanted: OperatorWish, wait_s: float) -> WishOutcome | None:
     """Send until the outcome is there; None: no host answered within `wait_s`. Raises NotRunning, Unreachable."""
     site = site_of(config)
     client = site.client()
@@ -72,7 +72,7 @@ def ask(config: Config, wanted: OperatorWish, wait_s: float) -> Outcome | None:
         client.close()
 
 
-def _repeat(mailer: Mailer, table: Table, wanted: OperatorWish, deadline: float) -> Outcome | None:
+def _repeat(mailer: Mailer, table: Table, wanted: OperatorWish, deadline: float) -> WishOutcome | None:
     send_at = 0.0
     while (now := time.monotonic()) < deadline:
         if now >= send_at:

@@ -14,7 +14,7 @@ from actors.config.schema import Config
 from actors.policies.provisioning.matchmaking import Size
 from actors.simulator.jobs import BadTrace, Job
 from actors.simulator.machine import size_of
-from actors.simulator.meter import Outcome
+from actors.simulator.meter import RunOutcome
 
 EXTRA = ("simpy", "matplotlib")
 PICTURES = (".svg", ".png")
@@ -24,7 +24,7 @@ PICTURES = (".svg", ".png")
 class Simulated:
     """One outcome for each configuration; `notes`: what was left out, and which jobs nothing could run."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[RunOutcome]
     notes: Sequence[str]
 
     @property
@@ -95,7 +95,7 @@ def _words(size: Size) -> str:
     return f"{cpus} cpus, {memory_mib:,} MiB, {disk_mib:,} MiB of disk" + (f", {gpus} gpus" if gpus else "")
 
 
-def draw(outcomes: Sequence[Outcome], file: Path) -> tuple[Path, Path]:
+def draw(outcomes: Sequence[RunOutcome], file: Path) -> tuple[Path, Path]:
     """Writes an SVG and a PNG beside it; returns both paths. Raises CannotSimulate."""
     try:
         from actors.simulator.plot import plot

@@ -38,10 +38,10 @@ from actors.store.site import site_of
 from actors.store.spot_notices import AGAIN_S, LOOKED
 from actors.store.views import read_views
 from actors.store.vms import read_vms
-from actors.store.wants import Standing, read_standing, read_wants, read_wishes
+from actors.store.wants import QueueStanding, read_standing, read_wants, read_wishes
 from broker.connection.clock import RedisClock
 from broker.connection.damage import printable
-from broker.errors import Refused
+from broker.errors import RedisRefused
 from broker.mail.dead_letters import DeadLetters
 from broker.posts.hosts import Hosts
 from broker.posts.leases import Leases
@@ -115,7 +115,7 @@ class Reader:
         """None for a user of Redis who may not read them (a dashboard): the worker's token stands in them."""
         try:
             found = rows.read_many(self._table, Intent, "intent", [f"cloud/{name}" for name in self._config.clouds])
-        except Refused:
+        except RedisRefused:
             return []
         return [intent for of_cloud in found.values() for intent in of_cloud.values()]
 
@@ -143,7 +143,7 @@ class Reader:
             )
 
     def _queue(self, name: str) -> QueueStatus:
-        standing = read_standing(self._table, name) or Standing(known=False)
+        standing = read_standing(self._table, name) or QueueStanding(known=False)
         wants = read_wants(self._table, name)
         order = [cloud for tier in self._config.queues[name].cascade for cloud in tier]
         return QueueStatus(
@@ -213,7 +213,7 @@ class Reader:
         """Nothing for a user of Redis who may not read it, by rights older than this: then no use is known."""
         try:
             return self._allotments.read(account)
-        except Refused:
+        except RedisRefused:
             return {}
 
     def _sources(self, now: float) -> Iterator[SourceStatus]:

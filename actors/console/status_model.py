@@ -11,11 +11,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 
-class Part(BaseModel):
+class StatusPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class HostStatus(Part):
+class HostStatus(StatusPart):
     """One `apf run` that is alive: it showed itself `beat_age_s` ago. `posts`: the patterns of those that it takes.
 
     `troubles`: what it says is wrong with itself: threads that fail, actors that died, posts that it has set aside.
@@ -29,7 +29,7 @@ class HostStatus(Part):
     troubles: tuple[str, ...] = ()
 
 
-class PostStatus(Part):
+class PostStatus(StatusPart):
     """A post and who holds it; `holder` is empty when nobody does. `since_at` is when this term began."""
 
     post: str
@@ -38,7 +38,7 @@ class PostStatus(Part):
     since_at: float
 
 
-class WantStatus(Part):
+class WantStatus(StatusPart):
     """How many VMs of a cloud a queue wants, since when, and the sentences that led there."""
 
     cloud: str
@@ -48,7 +48,7 @@ class WantStatus(Part):
     reasons: tuple[str, ...]
 
 
-class QueueStatus(Part):
+class QueueStatus(StatusPart):
     """A queue. Counts of jobs; `waiting`: a cloud could run them, had it room. `cannot_run`: jobs that none can run.
 
     `in_vain`: clouds on which VMs got none of its jobs, while others may run them.
@@ -70,7 +70,7 @@ class QueueStatus(Part):
     in_vain: tuple[str, ...] = ()
 
 
-class CloudStatus(Part):
+class CloudStatus(StatusPart):
     """A cloud. `vms`: rows by state, those that hold quota first. `closed`: why nothing may be started, `frozen`: why
     nothing is released, `breaker`: how its breaker stands while it is not closed, `full`: what limits `room`
     beside `max_vms` (its breaker, its account's quota), `drains_wait`: how many drains the disruption budget
@@ -104,7 +104,7 @@ class CloudStatus(Part):
     shape_beyond: str = ""
 
 
-class AccountStatus(Part):
+class AccountStatus(StatusPart):
     """What all clouds of an account have together, with VMs of others in it; a `max_` of None is no limit.
 
     `unknown`: clouds of it that did not say yet what they have. The counts are without those, and nothing is bought.
@@ -121,7 +121,7 @@ class AccountStatus(Part):
     unknown: tuple[str, ...]
 
 
-class SourceStatus(Part):
+class SourceStatus(StatusPart):
     """One thing that is read: "pool/NAME jobs", "pool/NAME startds", "cloud/NAME listing".
 
     `read_age_s` is the age of the last good reading, None when there was none. `failed` says why the last look failed.
@@ -133,7 +133,7 @@ class SourceStatus(Part):
     failed: str
 
 
-class WishStatus(Part):
+class WishStatus(StatusPart):
     """What an operator asked for and was granted, until `ends_at`."""
 
     id: str
@@ -146,7 +146,7 @@ class WishStatus(Part):
     ends_at: float
 
 
-class VmStatus(Part):
+class VmStatus(StatusPart):
     """A VM's row: see the lifecycle table for `state`. `why` is why it is in that state."""
 
     id: str
@@ -163,7 +163,7 @@ class VmStatus(Part):
     usd_per_hour: float
 
 
-class Trouble(Part):
+class Trouble(StatusPart):
     """Something that a person should know of. `bad` needs one soon; `odd` may pass by itself. `todo` may be empty."""
 
     weight: Literal["bad", "odd"]
@@ -171,7 +171,7 @@ class Trouble(Part):
     todo: str = ""
 
 
-class Status(Part):
+class Status(StatusPart):
     """A factory as its rows show it at `at`. `troubles` has the worst first; empty means that all is well."""
 
     shape: Literal[1] = 1

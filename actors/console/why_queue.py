@@ -19,7 +19,7 @@ from actors.fleet.want import Want
 from actors.store import rows
 from actors.store.readings import HEAD, DemandHead
 from actors.store.vms import read_vms
-from actors.store.wants import Standing, read_standing, read_wants
+from actors.store.wants import QueueStanding, read_standing, read_wants
 from broker.rows.table import Table
 
 
@@ -43,7 +43,7 @@ def queue_story(config: Config, table: Table, queue: str, now: float) -> Rendera
     return Group(*lines, *(line for cloud in clouds for line in (*_want(wants[cloud], now), *_waiting(cloud, vms))))
 
 
-def _jobs(queue: str, standing: Standing, head: DemandHead, now: float) -> Iterator[Text]:
+def _jobs(queue: str, standing: QueueStanding, head: DemandHead, now: float) -> Iterator[Text]:
     read = f"read {ago(now - head.at)} ago" if head.at else "never read"
     counts = f"{standing.idle} idle, {standing.young} too young to count, {standing.running} running"
     known = f"{counts}, {standing.held} held" if standing.known else "its jobs are not known now"
@@ -58,7 +58,7 @@ def _waiting(cloud: str, vms: Iterable[Vm]) -> Iterator[Text]:
         yield Text(f"  {line}", style="yellow")
 
 
-def _unmet(standing: Standing) -> Iterator[Text]:
+def _unmet(standing: QueueStanding) -> Iterator[Text]:
     for line in standing.unmet:
         yield Text(f"  {line}", style="yellow")
 

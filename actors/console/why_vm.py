@@ -14,7 +14,7 @@ from rich.text import Text
 from actors.config.mistakes import did_you_mean
 from actors.config.schema import Config
 from actors.console.opened import Store, clouds_known
-from actors.console.status_model import Part
+from actors.console.status_model import StatusPart
 from actors.console.why_queue import NotKnown as NotKnown
 from actors.console.why_queue import ago, clock, queue_story
 from actors.fleet.history import Moment
@@ -24,13 +24,13 @@ from actors.store import rows as parsed
 from actors.store.history import read_moments
 from actors.store.vms import read_vms
 from actors.store.wants import read_wants
-from broker.errors import Refused
+from broker.errors import RedisRefused
 from broker.rows.table import Table
 
 OVER = (State.ENDED.value, State.FAILED.value)
 
 
-class MomentLine(Part):
+class MomentLine(StatusPart):
     """One change. `at`: Redis seconds. `was` is empty where the VM appears; `was` = `now`: not its state changed."""
 
     at: float
@@ -42,7 +42,7 @@ class MomentLine(Part):
     by: str
 
 
-class VmStory(Part):
+class VmStory(StatusPart):
     """What `apf why CONFIG VM --json` prints. `whole`: the first moment is kept too. Seconds by state, up to now.
 
     `billed_s`: from the instance's start to its end, or now; `usd`: what that comes to at the price of its row.
@@ -227,7 +227,7 @@ def _intent(table: Table, vm: Vm) -> Intent | None:
     """None for a user of Redis who may not read it (a dashboard): the worker's token stands in it."""
     try:
         return parsed.get(table, Intent, "intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
-    except Refused:
+    except RedisRefused:
         return None
 
 

@@ -12,16 +12,16 @@ from rich.text import Text
 
 from actors.config.schema import Config
 from actors.console.opened import served, store
-from actors.console.status_model import Part
+from actors.console.status_model import StatusPart
 from actors.fleet.vm import Vm
 from actors.fleet.wish import Wish, for_vm
 from actors.store.vms import read_vms
-from actors.store.wants import Outcome, read_outcomes, read_wishes
+from actors.store.wants import WishOutcome, read_outcomes, read_wishes
 
 RECENT_S = 86_400.0  # refused and ended ones are shown for so long
 
 
-class WishLine(Part):
+class WishLine(StatusPart):
     """`ends_in_s` 0: without effect, it is over or was refused. `vms`: living ones that it decides for."""
 
     id: str
@@ -51,7 +51,7 @@ def read(config: Config, everything: bool = False) -> tuple[WishLine, ...]:
 
 
 def _accepted(
-    wishes: tuple[Wish, ...], outcomes: dict[str, Outcome], vms: Iterable[Vm], now: float
+    wishes: tuple[Wish, ...], outcomes: dict[str, WishOutcome], vms: Iterable[Vm], now: float
 ) -> Iterator[WishLine]:
     living = [wish for wish in wishes if wish.ends > now]
     decided = {wish.id: 0 for wish in wishes}
@@ -74,7 +74,7 @@ def _accepted(
         )
 
 
-def _refused(outcomes: dict[str, Outcome], accepted: Iterable[str]) -> Iterator[WishLine]:
+def _refused(outcomes: dict[str, WishOutcome], accepted: Iterable[str]) -> Iterator[WishLine]:
     for outcome in outcomes.values():
         if outcome.id not in accepted:
             verb, _, what = outcome.said.partition(" ")

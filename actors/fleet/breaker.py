@@ -3,7 +3,7 @@
 What counts against an image on a cloud: launches that the cloud refused for sure (no capacity, quota, credentials,
 image), and VMs that never joined. Every exit from booting is a sample: joined is good; over its boot deadline under a
 healthy pool, or dead by the cloud, is bad; killed by an operator says nothing. One refusal opens the breaker; of boots
-it takes `failures` bad ones among the last, and the share that `Rules` says.
+it takes `failures` bad ones among the last, and the share that `BreakerRules` says.
 
 While it is open nothing is started, and the schedulers spill over at once. After its pause it is half-open: one VM may
 try, and only its *joining* closes the breaker. An accepted call proves nothing: clouds accept what they cannot start,
@@ -29,7 +29,7 @@ MOST_DOUBLINGS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class BreakerRules:
     """When a breaker opens, and for how long. `failures` 0: boots never open it."""
 
     failures: int = 3
@@ -71,7 +71,7 @@ def sample(before: Vm | None, after: Vm) -> bool | None:
     return False if left and not after.killed else None
 
 
-def booted(breaker: Breaker, good: bool, born: float, now: float, rules: Rules, roll: float) -> Breaker:
+def booted(breaker: Breaker, good: bool, born: float, now: float, rules: BreakerRules, roll: float) -> Breaker:
     """After the sample of a VM that was launched at `born`. `roll`: chance, from 0 to 1."""
     noted = replace(breaker, boots=(*breaker.boots, good)[-max(1, rules.window) :])
     if breaker.why:
@@ -83,7 +83,7 @@ def booted(breaker: Breaker, good: bool, born: float, now: float, rules: Rules, 
     return _open(noted, _never(noted), now, rules, roll)
 
 
-def refused(breaker: Breaker, why: str, born: float, now: float, rules: Rules, roll: float) -> Breaker:
+def refused(breaker: Breaker, why: str, born: float, now: float, rules: BreakerRules, roll: float) -> Breaker:
     """After the cloud refused a launch that was written down at `born`."""
     if breaker.why and born < breaker.until:
         return breaker
@@ -128,7 +128,7 @@ def sentence(breaker: Breaker, vms: Iterable[Vm], now: float) -> str:
     return f"breaker half-open: {said}; it opened because {breaker.why}"
 
 
-def _open(breaker: Breaker, why: str, now: float, rules: Rules, roll: float) -> Breaker:
+def _open(breaker: Breaker, why: str, now: float, rules: BreakerRules, roll: float) -> Breaker:
     times = breaker.times + 1
     pause_s = min(rules.most_s, rules.pause_s * 2 ** min(times - 1, MOST_DOUBLINGS))
     return replace(breaker, why=why, opened=now, until=now + pause_s * (1 - CHANCE * roll), times=times)

@@ -20,7 +20,7 @@ OVER = (State.DRAINED, State.ENDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class WishScene:
     """`vms`: those that have not ended. `wishes`: the living ones, the oldest first.
 
     `queues`: by cloud, whom it serves. `frozen`: by cloud, why nothing at all is done there now, whoever said so.
@@ -32,13 +32,13 @@ class Scene:
     frozen: Mapping[str, str]
 
 
-def effects(wish: Wish, scene: Scene) -> tuple[str, ...]:
+def effects(wish: Wish, scene: WishScene) -> tuple[str, ...]:
     """One sentence for each thing that follows, or does not; first what is done."""
     said = tuple(_VERBS[wish.verb](wish, scene))
     return said or (f"it {NOTHING}: no VM is there that it concerns",)
 
 
-def _drain(wish: Wish, scene: Scene) -> Iterator[str]:
+def _drain(wish: Wish, scene: WishScene) -> Iterator[str]:
     vms = [vm for vm in scene.vms if wish.concerns(vm)]
     free = [vm for vm in vms if not vm.held]
     joined = [vm for vm in free if vm.state is State.READY]
@@ -57,7 +57,7 @@ def _drain(wish: Wish, scene: Scene) -> Iterator[str]:
     yield from _waits(scene, [*joined, *draining], "its drain begins")
 
 
-def _kill(wish: Wish, scene: Scene) -> Iterator[str]:
+def _kill(wish: Wish, scene: WishScene) -> Iterator[str]:
     vms = [vm for vm in scene.vms if wish.concerns(vm)]
     ended = [vm for vm in vms if vm.state not in (State.ENDING, State.LAUNCHING)]
     if ended:
@@ -69,7 +69,7 @@ def _kill(wish: Wish, scene: Scene) -> Iterator[str]:
     yield from _waits(scene, ended, "it is killed")
 
 
-def _hold(wish: Wish, scene: Scene) -> Iterator[str]:
+def _hold(wish: Wish, scene: WishScene) -> Iterator[str]:
     vms = [vm for vm in scene.vms if wish.concerns(vm)]
     kept = [vm for vm in vms if vm.state is not State.ENDING and not vm.killed]
     if kept:
@@ -81,7 +81,7 @@ def _hold(wish: Wish, scene: Scene) -> Iterator[str]:
         yield "VMs that come later are not held"
 
 
-def _release(wish: Wish, scene: Scene) -> Iterator[str]:
+def _release(wish: Wish, scene: WishScene) -> Iterator[str]:
     vms = [vm for vm in scene.vms if wish.concerns(vm)]
     held = [vm for vm in vms if vm.held or for_vm(scene.wishes, "hold", vm)]
     if held:
@@ -90,7 +90,7 @@ def _release(wish: Wish, scene: Scene) -> Iterator[str]:
         yield f"it {NOTHING}: no VM is held that it concerns"
 
 
-def _undrain(wish: Wish, scene: Scene) -> Iterator[str]:
+def _undrain(wish: Wish, scene: WishScene) -> Iterator[str]:
     vms = [vm for vm in scene.vms if wish.concerns(vm)]
     wished = [vm for vm in vms if for_vm(scene.wishes, "drain", vm)]
     back = [vm for vm in wished if vm.state is State.DRAINING]
@@ -107,7 +107,7 @@ def _undrain(wish: Wish, scene: Scene) -> Iterator[str]:
     yield from _left(wished, lambda vm: vm.state in OVER, "drained or ending already: it never comes back")
 
 
-def _freeze(wish: Wish, scene: Scene) -> Iterator[str]:
+def _freeze(wish: Wish, scene: WishScene) -> Iterator[str]:
     if wish.selector == "queue":
         names = ", ".join(wish.names)
         yield f"queue {names}: no VM is bought for it, and none given up for fewer jobs; drain and kill still do"
@@ -119,7 +119,7 @@ def _freeze(wish: Wish, scene: Scene) -> Iterator[str]:
     yield "jobs go on, and the cloud and a worker's own switch may still end VMs"
 
 
-def _thaw(wish: Wish, scene: Scene) -> Iterator[str]:
+def _thaw(wish: Wish, scene: WishScene) -> Iterator[str]:
     if wish.selector == "queue":
         frozen = [cloud for cloud in scene.queues if for_queue(scene.wishes, "freeze", cloud, wish.names[0])]
         yield f"queue {wish.names[0]}: served again" if frozen else f"it {NOTHING}: queue {wish.names[0]} is not frozen"
@@ -135,7 +135,7 @@ def _thaw(wish: Wish, scene: Scene) -> Iterator[str]:
             yield f"{cloud}: not frozen; its breaker closes if it is open, and what its readings miss counts as gone"
 
 
-_VERBS: Mapping[str, Callable[[Wish, Scene], Iterator[str]]] = {
+_VERBS: Mapping[str, Callable[[Wish, WishScene], Iterator[str]]] = {
     "drain": _drain,
     "kill": _kill,
     "hold": _hold,
@@ -146,7 +146,7 @@ _VERBS: Mapping[str, Callable[[Wish, Scene], Iterator[str]]] = {
 }
 
 
-def _pending(cloud: str, scene: Scene) -> Iterator[str]:
+def _pending(cloud: str, scene: WishScene) -> Iterator[str]:
     """What was asked for during the freeze, and happens at the thaw."""
     of_cloud = [vm for vm in scene.vms if vm.cloud == cloud]
     killed = [vm for vm in of_cloud if vm.killed or for_vm(scene.wishes, "kill", vm)]
@@ -157,7 +157,7 @@ def _pending(cloud: str, scene: Scene) -> Iterator[str]:
         yield f"{cloud}: then {_vms(drained)} will drain, as was wished"
 
 
-def _waits(scene: Scene, vms: Iterable[Vm], what: str) -> Iterator[str]:
+def _waits(scene: WishScene, vms: Iterable[Vm], what: str) -> Iterator[str]:
     for cloud, number in Counter(vm.cloud for vm in vms if vm.cloud in scene.frozen).items():
         many = f"{number} VM{'s' * (number > 1)}"
         yield f"{many} on {cloud}, which is frozen ({scene.frozen[cloud]}): {what} at the thaw, and not before"
@@ -173,7 +173,7 @@ def _bought(wish: Wish, vms: Iterable[Vm]) -> Iterator[str]:
         yield "no others are bought instead while the wish lives"
 
 
-def _closed(wish: Wish, scene: Scene) -> Iterator[str]:
+def _closed(wish: Wish, scene: WishScene) -> Iterator[str]:
     for cloud in _clouds(wish, scene) if wish.selector in ("cloud", "all") else ():
         yield f"{cloud}: closed for buying while the wish lives, until it is taken back"
 
@@ -184,7 +184,7 @@ def _left(vms: Iterable[Vm], is_so: Callable[[Vm], bool], why: str) -> Iterator[
         yield f"{_vms(found)} {why}"
 
 
-def _clouds(wish: Wish, scene: Scene) -> list[str]:
+def _clouds(wish: Wish, scene: WishScene) -> list[str]:
     """Those that it concerns as a whole."""
     return [cloud for cloud in scene.queues if wish.concerns_group(cloud, "")]
 

@@ -22,7 +22,7 @@ NOBODY_IDLE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ViewPart:
     """What one VM adds to a view, and what that was made of."""
 
     vm: Vm
@@ -46,7 +46,7 @@ def view(
     machines: Mapping[str, Machine],
     seen: frozenset[str],
     now: float,
-    parts: dict[str, Part] | None = None,
+    parts: dict[str, ViewPart] | None = None,
     life: Life = FOREVER,
     idle_since: Mapping[str, float] = NOBODY_IDLE,
 ) -> FleetView:
@@ -87,9 +87,9 @@ def view(
     return FleetView(cloud=cloud, queue=queue, at=now, **told, **counts)  # type: ignore[arg-type]
 
 
-def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> Part:
+def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> ViewPart:
     worker = machine if vm.state is State.READY and not (vm.notice or vm.astray) else None
-    return Part(
+    return ViewPart(
         vm=vm,
         machine=machine,
         seen=seen,

@@ -19,7 +19,7 @@ from actors.runtime.messages import LookAtWishes, OperatorWish
 from actors.runtime.post_office import PostOffice
 from actors.runtime.wish_mail import scene, wish_of
 from actors.store.vms import read_vms
-from actors.store.wants import Outcome, accept, conclude
+from actors.store.wants import WishOutcome, accept, conclude
 from broker.rows.table import Table
 
 OF_VMS = ("drain", "hold", "kill")
@@ -88,6 +88,6 @@ class OperatorDesk:
         return [name for vm in self._vms() for name in (vm.id, vm.instance_id) if name]
 
 
-def _refused(mail: OperatorWish, why: str, now: float) -> Outcome:
+def _refused(mail: OperatorWish, why: str, now: float) -> WishOutcome:
     said = f"{mail.verb} {mail.selector} {mail.name}".strip()
-    return Outcome(id=mail.id, verdict="refused", why=why, at=now, said=said, by=mail.by, reason=mail.reason)
+    return WishOutcome(id=mail.id, verdict="refused", why=why, at=now, said=said, by=mail.by, reason=mail.reason)

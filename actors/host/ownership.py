@@ -26,8 +26,8 @@ from actors.runtime.post_actor import Terms
 from actors.runtime.rounds import Rounds
 from broker.connection.clock import RedisClock
 from broker.connection.damage import printable
-from broker.connection.generation import Generation, Lost, Restarted
-from broker.errors import Refused, Unreachable
+from broker.connection.generation import DataLost, Generation, Restarted
+from broker.errors import RedisRefused, Unreachable
 from broker.posts.assignment import shares
 from broker.posts.hosts import HostInfo, Hosts, Live
 from broker.posts.leases import Leases, Term
@@ -129,13 +129,13 @@ class Ownership:
         except Unreachable as away:
             self._note_away(str(away))
             self._drop_untrusted()
-            if isinstance(away, Refused):
+            if isinstance(away, RedisRefused):
                 self._mend(away)
         except Exception:
             self._drop_untrusted()
             raise
 
-    def _mend(self, refused: Refused) -> None:
+    def _mend(self, refused: RedisRefused) -> None:
         """A key of ownership has a type that is not ours: it is set aside, and all hosts start over, as after a loss
         of rows; the leases that are gone may have been anybody's.
         """
@@ -173,7 +173,7 @@ class Ownership:
 
     def _check_generation(self) -> None:
         match self._generation.check():
-            case Lost(seen=seen):
+            case DataLost(seen=seen):
                 log.warning("redis is empty", why=seen)
                 self._start_over()
             case Restarted(seen=seen):

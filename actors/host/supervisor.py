@@ -31,7 +31,7 @@ log = structlog.get_logger("supervisor")
 
 
 @dataclass(slots=True, kw_only=True)
-class Post:
+class ActorLife:
     """One running actor and what is known of its lives."""
 
     make: Callable[[], pykka.ActorRef[Any]]
@@ -48,7 +48,7 @@ class Supervisor:
     """`makers`: actor name -> how to start it; schedulers are "scheduler-0", "scheduler-1", ..."""
 
     def __init__(self, makers: Mapping[str, Callable[[], pykka.ActorRef[Any]]], gauges: Gauges) -> None:
-        self._lives = {name: Post(make=make) for name, make in makers.items()}
+        self._lives = {name: ActorLife(make=make) for name, make in makers.items()}
         self._schedulers = sorted(name for name in makers if name.startswith("scheduler-"))
         self._gauges = gauges
         self._lock = threading.Lock()
@@ -96,13 +96,13 @@ class Supervisor:
         told = [life.death for life in self._lives.values() if life.death and now - life.died < TOLD_S]
         return [one for one in (self._rounds.trouble, *told) if one]
 
-    def _see_to(self, name: str, life: Post) -> None:
+    def _see_to(self, name: str, life: ActorLife) -> None:
         if life.ref is not None and life.ref.is_alive():
             _tell(life, Tick())
         elif time.monotonic() >= life.not_before:
             self._start(name, life)
 
-    def _start(self, name: str, life: Post) -> None:
+    def _start(self, name: str, life: ActorLife) -> None:
         now = time.monotonic()
         if life.started:
             life.deaths = 0 if now - life.started > CALM_S else life.deaths + 1
@@ -115,7 +115,7 @@ class Supervisor:
             for post in life.posts:
                 _tell(life, Hold(post=post))
 
-    def _of(self, post: str) -> list[Post]:
+    def _of(self, post: str) -> list[ActorLife]:
         return [self._lives[self._name(title, post)] for title in ACTORS_OF[post.partition("/")[0]]]
 
     def _name(self, title: str, post: str) -> str:
@@ -125,14 +125,14 @@ class Supervisor:
         return self._schedulers[zlib.crc32(post.encode()) % len(self._schedulers)]
 
 
-def _tell_death(name: str, life: Post) -> str:
+def _tell_death(name: str, life: ActorLife) -> str:
     cause = cause_of_death(life.ref) if life.ref is not None else None
     why = f"{type(cause).__name__}: {cause}" if cause else "not known: it was stopped, or could not be made"
     log.error("actor died", actor=name, times=life.deaths, posts=len(life.posts), why=why, exc_info=cause)
     return f"its {name} died, and was started anew: {why}"[:300]
 
 
-def _tell(life: Post, message: Any) -> None:
+def _tell(life: ActorLife, message: Any) -> None:
     try:
         if life.ref is not None:
             life.ref.tell(message)

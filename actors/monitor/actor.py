@@ -28,7 +28,7 @@ from actors.pools.port import Pool, PoolError
 from actors.runtime.calls import Calls, Lane
 from actors.runtime.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.post_actor import PostActor, Seat, Terms
 from actors.runtime.post_office import PostOffice
 from actors.store.bulk_codec import INSTANCES, Packer, instance_packer
 from actors.store.joined import read_joined
@@ -54,12 +54,12 @@ class PoolSeat:
 
 
 @dataclass(slots=True, kw_only=True)
-class CloudSeat:
+class MonitorCloudSeat:
     packer: Packer[Instance] = field(default_factory=lambda: instance_packer(INSTANCES))
     told: Told = field(default_factory=dict)
 
 
-class Monitor(Serving):
+class Monitor(PostActor):
     title = "monitor"
 
     def __init__(
@@ -85,13 +85,13 @@ class Monitor(Serving):
         pool = seat.post.startswith("pool/")
         return self._config.pools[seat.name].interval_s if pool else self._config.clouds[seat.name].interval_s
 
-    def begin(self, seat: Seat, term: Term) -> PoolSeat | CloudSeat:
+    def begin(self, seat: Seat, term: Term) -> PoolSeat | MonitorCloudSeat:
         if seat.post.startswith("pool/"):
             return PoolSeat(demand=DemandRows(self._table, seat.name))
-        return CloudSeat()
+        return MonitorCloudSeat()
 
     def look(self, seat: Seat, term: Term) -> None:
-        if isinstance(seat.state, CloudSeat):
+        if isinstance(seat.state, MonitorCloudSeat):
             self._ask_cloud(seat)
             if seat.name in self._notices:
                 self._ask_for_notices(seat)

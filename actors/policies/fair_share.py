@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from actors.policies.limits import Limit, Spent
+from actors.policies.limits import Limit, Usage
 
 EXACT = 1e-9  # a level times a share is not exact: so much below a whole number is that number's predecessor
 
@@ -52,7 +52,7 @@ class AskOfFactory:
     """What one queue would use of the factory's limits, were it alone in it."""
 
     queue: str
-    asked: Spent
+    asked: Usage
     priority: int = 0
     share: float = 1.0
 

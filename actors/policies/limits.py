@@ -31,16 +31,16 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class Usage:
     """What some VMs use of a limit."""
 
     vms: int = 0
     cores: int = 0
     usd_per_hour: float = 0.0
 
-    def plus(self, vms: int, cores: int, usd_per_hour: float) -> Spent:
+    def plus(self, vms: int, cores: int, usd_per_hour: float) -> Usage:
         """With `vms` more, of `cores` and `usd_per_hour` each."""
-        return Spent(
+        return Usage(
             vms=self.vms + vms,
             cores=self.cores + vms * cores,
             usd_per_hour=self.usd_per_hour + vms * usd_per_hour,
@@ -48,7 +48,7 @@ class Spent:
 
 
 NO_LIMITS = Limit()
-NOTHING_SPENT = Spent()
+NOTHING_SPENT = Usage()
 
 
 def loosened(limit: Limit, cores: int, usd_per_hour: float) -> Limit:
@@ -60,7 +60,7 @@ def loosened(limit: Limit, cores: int, usd_per_hour: float) -> Limit:
     )
 
 
-def room(limit: Limit, spent: Spent, cores: int, usd_per_hour: float) -> int:
+def room(limit: Limit, spent: Usage, cores: int, usd_per_hour: float) -> int:
     """How many VMs of `cores` and `usd_per_hour` each still fit."""
     rooms = [NO_LIMIT]
     if limit.vms is not None:
@@ -72,7 +72,7 @@ def room(limit: Limit, spent: Spent, cores: int, usd_per_hour: float) -> int:
     return max(0, min(rooms))
 
 
-def excess(limit: Limit, spent: Spent, cores: int, usd_per_hour: float) -> int:
+def excess(limit: Limit, spent: Usage, cores: int, usd_per_hour: float) -> int:
     """How many VMs of `cores` and `usd_per_hour` each have to go until nothing is over."""
     over = [0]
     if limit.vms is not None:

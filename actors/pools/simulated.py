@@ -21,7 +21,7 @@ from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolRefused, PoolWrong,
 _COUNTS = ("idle", "young", "running", "held")
 
 
-class Simulated:
+class WorldPool:
     """One pool of the configuration. `queues`: name, jobs expression, min_idle_age_s, in the configuration's order."""
 
     def __init__(self, name: str, config: SimulatedPool, queues: tuple[tuple[str, str, float], ...]) -> None:
@@ -29,7 +29,7 @@ class Simulated:
         self._link = WorldLink(config.world, config.timeout_s)
 
     @classmethod
-    def of(cls, name: str, config: Config) -> Simulated:
+    def of(cls, name: str, config: Config) -> WorldPool:
         pool = config.pools[name]
         if not isinstance(pool, SimulatedPool):
             raise TypeError(f"pool {name} is of kind {pool.kind}")

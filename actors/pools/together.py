@@ -15,7 +15,7 @@ Asked = tuple[str, ...]
 Told = dict[str, int]
 
 
-class Together:
+class SharedQuestion:
     """`ask` is called with all places that are waiting, by one thread at a time. For any number of threads."""
 
     def __init__(self, ask: Callable[[Asked], Told]) -> None:

@@ -25,7 +25,7 @@ from actors.fleet.wish import Wish, for_cloud, for_queue, told
 from actors.policies.disruption.black_hole import black_holes
 from actors.policies.disruption.converge import Scene, follow, not_replaced, withheld
 from actors.policies.disruption.drain_deadlines import evictions, overdue
-from actors.retirement.acts import Acts, CloudSeat
+from actors.retirement.acts import Acts, RetirementSeat
 from actors.retirement.sightings import Sightings
 from actors.runtime.messages import LookAtListing, LookAtStartds
 from actors.runtime.post_actor import Seat
@@ -53,9 +53,9 @@ class Retirement(Acts):
     def may_wait_s(self, news: Message) -> float:
         return READING_MAY_WAIT_S if isinstance(news, (LookAtStartds, LookAtListing)) else 0.0
 
-    def begin(self, seat: Seat, term: Term) -> CloudSeat:
+    def begin(self, seat: Seat, term: Term) -> RetirementSeat:
         began = self._now() - self.terms.age_s(term)
-        return CloudSeat(sightings=Sightings(self._config, self._table, seat.name, began))
+        return RetirementSeat(sightings=Sightings(self._config, self._table, seat.name, began))
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now = self._registries.of(term), self._now()

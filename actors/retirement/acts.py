@@ -32,7 +32,7 @@ from actors.retirement.vm_calls import Verdict, Verified
 from actors.runtime.calls import Calls
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.post_actor import PostActor, Seat, Terms
 from actors.runtime.publisher import Noticeboard
 from actors.store.vms import Registries, Registry
 from broker.posts.leases import Term
@@ -55,7 +55,7 @@ class Marks:
 
 
 @dataclass(slots=True, kw_only=True)
-class CloudSeat:
+class RetirementSeat:
     sightings: Sightings
     still: Still = field(default_factory=Still)
     marks: Marks = field(default_factory=Marks)
@@ -70,7 +70,7 @@ class CloudSeat:
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
 
 
-class Acts(Serving):
+class Acts(PostActor):
     """The acting half of `actor.Retirement`."""
 
     def __init__(

@@ -33,7 +33,7 @@ def pool(config: Config, name: str) -> Pool:
     if isinstance(settings, HtcondorPool):
         return Htcondor.of(name, config)
     if isinstance(settings, SimulatedPool):
-        return simulated_pool.Simulated.of(name, config)
+        return simulated_pool.WorldPool.of(name, config)
     made: Pool = known_kinds(POOLS)[settings.kind].of(name, config)
     return made
 
@@ -53,7 +53,7 @@ def cloud(config: Config, name: str) -> Cloud:
             siblings=frozenset(config.clouds_of(settings.account)) if settings.account else frozenset(),
         )
     if isinstance(settings, SimulatedCloud):
-        return simulated_cloud.Simulated.of(name, config)
+        return simulated_cloud.WorldCloud.of(name, config)
     made: Cloud = known_kinds(CLOUDS)[settings.kind].of(name, config)
     return made
 

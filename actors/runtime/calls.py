@@ -21,7 +21,7 @@ SHARES: dict[Lane, float] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CallAnswer:
     """What a call brought: a value, or the exception it raised. `then` says what the actor does with it.
 
     `seat` is what the actor kept of the post when it asked: an answer to a former term of it is of no use.

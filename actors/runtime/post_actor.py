@@ -28,7 +28,7 @@ from typing import Any
 import pykka
 import structlog
 
-from actors.runtime.calls import Answer, Calls, Lane
+from actors.runtime.calls import CallAnswer, Calls, Lane
 from actors.runtime.metrics import Gauges
 from actors.store.codec import BadRow
 from broker.envelope import Message
@@ -187,7 +187,7 @@ class Seat:
         return self.post.partition("/")[2]
 
 
-class Serving(pykka.ThreadingActor):
+class PostActor(pykka.ThreadingActor):
     """Subclasses say `title`, `interval_s`, `begin` and `look`; nothing here knows what they do."""
 
     use_daemon_thread = True
@@ -238,7 +238,7 @@ class Serving(pykka.ThreadingActor):
             case Wake(post=post, message=news) if post in self._seats:
                 self._seats[post].new = False
                 self._surviving(self._seats[post], lambda seat: self.look_in(seat, self.may_wait_s(news)))
-            case Answer(post=post, key=key, seat=seat):
+            case CallAnswer(post=post, key=key, seat=seat):
                 self._unanswered.discard(key)
                 if self._seats.get(post) is seat:
                     self._take(self._seats[post], message)
@@ -256,7 +256,7 @@ class Serving(pykka.ThreadingActor):
 
         def answer(value: Any, error: Exception | None) -> None:
             if ref.is_alive():
-                ref.tell(Answer(post=post, key=key, seat=seat, then=then, wakes=wakes, value=value, error=error))
+                ref.tell(CallAnswer(post=post, key=key, seat=seat, then=then, wakes=wakes, value=value, error=error))
 
         if key in self._unanswered or not self.calls.start(lane, key, call, answer):
             return False
@@ -276,7 +276,7 @@ class Serving(pykka.ThreadingActor):
         else:
             self._tick_soon()
 
-    def _take(self, seat: Seat, answer: Answer) -> None:
+    def _take(self, seat: Seat, answer: CallAnswer) -> None:
         """What was kept of a term that is over is gone, so its answers say nothing any more: the rows do."""
         if seat.state is None:
             return

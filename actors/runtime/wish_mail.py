@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.config.schema import Config
-from actors.fleet.effects import Scene
+from actors.fleet.effects import WishScene
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_cloud, told
 from actors.runtime.messages import OperatorWish
@@ -30,7 +30,7 @@ def wish_of(mail: OperatorWish, config: Config, vms: Iterable[Vm], now: float) -
     )
 
 
-def scene(config: Config, table: Table, now: float) -> Scene:
+def scene(config: Config, table: Table, now: float) -> WishScene:
     """What wishes meet: the rows of all clouds, as they are."""
     wishes, frozen = read_wishes(table, now), {}
     for cloud in config.clouds:
@@ -40,7 +40,7 @@ def scene(config: Config, table: Table, now: float) -> Scene:
         elif view and view.frozen and view.frozen == view.closed:
             frozen[cloud] = view.frozen  # by the freeze file of its holder's host
     vms = [vm for vm in read_vms(table, config.clouds) if vm.alive]
-    return Scene(vms=vms, wishes=wishes, queues=config.queues_by_cloud, frozen=frozen)
+    return WishScene(vms=vms, wishes=wishes, queues=config.queues_by_cloud, frozen=frozen)
 
 
 def _named(mail: OperatorWish, config: Config) -> tuple[str, ...]:

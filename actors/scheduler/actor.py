@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from actors.config.policy_rules import Rules, rules_of, share_of_factory, spent
+from actors.config.policy_rules import FactoryRules, rules_of, share_of_factory, spent
 from actors.config.promise import promises_of
 from actors.config.schema import Config
 from actors.fleet.joined import Joined
@@ -25,7 +25,7 @@ from actors.policies.steps import Counts
 from actors.runtime.calls import Calls
 from actors.runtime.messages import LookAtFleet, LookAtWant
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.post_actor import PostActor, Seat, Terms
 from actors.runtime.post_office import PostOffice
 from actors.scheduler.counts import counted
 from actors.store.joined import joined_of, joined_places, read_joined
@@ -33,7 +33,7 @@ from actors.store.readings import OLD_READINGS, demand_of, demand_places
 from actors.store.rows import frozen_by
 from actors.store.views import view_places, views_of
 from actors.store.wants import (
-    Standing,
+    QueueStanding,
     doubts_row,
     read_doubts,
     read_standing,
@@ -61,16 +61,16 @@ log = structlog.get_logger("scheduler")
 @dataclass(slots=True, kw_only=True)
 class QueueSeat:
     began: float
-    rules: Rules
+    rules: FactoryRules
     wants: dict[str, Want]
     joined: Mapping[str, Joined]
     told: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     watched: Mapping[Pair, float] = field(default_factory=dict)
-    standing: Standing | None = None
+    standing: QueueStanding | None = None
 
 
-class Scheduler(Serving):
+class Scheduler(PostActor):
     title = "scheduler"
 
     def __init__(
@@ -118,7 +118,7 @@ class Scheduler(Serving):
         unseen = [cloud for cloud, (view, _) in views.items() if view is None]
         if unseen and now - state.began < FIRST_VIEWS_S:
             why = f"waits for a first look at {', '.join(unseen)}"
-            self._tell_standing(seat, term, Standing(known=False, why=(why,)))
+            self._tell_standing(seat, term, QueueStanding(known=False, why=(why,)))
             return
         wants = self._all_wants(seat)
         decision = decide(
@@ -222,15 +222,15 @@ class Scheduler(Serving):
         self._gauges.in_vain.labels(seat.name).set(sum(doubt.jobs for doubt in decision.doubts))
         seat.state.doubts, seat.state.watched = decision.doubts, decision.watched
 
-    def _tell_standing(self, seat: Seat, term: Term, standing: Standing) -> None:
+    def _tell_standing(self, seat: Seat, term: Term, standing: QueueStanding) -> None:
         if standing != seat.state.standing:
             write_standing(self._table, term, standing)
             seat.state.standing = standing
 
 
-def standing_of(decision: Decision) -> Standing:
+def standing_of(decision: Decision) -> QueueStanding:
     demand = decision.demand
-    return Standing(
+    return QueueStanding(
         known=demand.known,
         idle=demand.idle,
         young=demand.young,

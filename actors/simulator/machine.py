@@ -11,7 +11,7 @@ from actors.simulator.jobs import Job
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class WaitingJob:
     """A job in the queue, and how often it was started (a reclaimed spot VM takes its jobs with it)."""
 
     number: int
@@ -22,7 +22,7 @@ class Waiting:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Machine:
+class SimulatedMachine:
     """Times are virtual seconds. `on` has its jobs, and when each will end (only the oracle looks)."""
 
     id: str
@@ -35,7 +35,7 @@ class Machine:
     final: bool = False  # it has lived its time: its drain is not taken back
     idle_since: float = 0.0
     jobs: int = 0
-    on: dict[int, tuple[float, Waiting]] = field(default_factory=dict)
+    on: dict[int, tuple[float, WaitingJob]] = field(default_factory=dict)
 
     @property
     def supply(self) -> bool:

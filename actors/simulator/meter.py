@@ -33,7 +33,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """A run's figures. Waits are of jobs that started, from submission to first start; NaN when none did."""
 
     name: str
@@ -84,12 +84,12 @@ class Meter:
         self.started[machine.cloud] = self.started.get(machine.cloud, 0) + 1
         self.core_s += (now - machine.born) * machine.cpus
 
-    def outcome(self, name: str, left: int, now: float) -> Outcome:
+    def outcome(self, name: str, left: int, now: float) -> RunOutcome:
         """The figures, once all VMs have ended."""
         prices = {cloud.rules.name: cloud.rules.usd_per_hour for cloud in self.clouds}
         hours = {cloud: self.vm_s.get(cloud, 0.0) / 3600.0 for cloud in prices}
         waits_s = sorted(self.waits_s) or [math.nan]
-        return Outcome(
+        return RunOutcome(
             name=name,
             jobs_done=self.jobs_done,
             jobs_left=left,

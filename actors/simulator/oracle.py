@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 
 from actors.fleet.vm import State
 from actors.policies.provisioning.matchmaking import Size
-from actors.simulator.machine import Machine, Waiting
-from actors.simulator.world import CloudModel, World
+from actors.simulator.machine import SimulatedMachine, WaitingJob
+from actors.simulator.world import CloudModel, SimulatedSite
 
 NEVER = float("inf")
 
@@ -27,7 +27,7 @@ class Oracle:
     def __init__(self, *, interval_s: float = 5.0) -> None:
         self.name, self.interval_s = "oracle", interval_s
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         ((name, cloud),) = world.clouds.items()
         plans = [_plan(world, machine, cloud) for machine in world.machines[name].values() if machine.supply]
         room = cloud.rules.max_vms - len(world.machines[name])
@@ -36,7 +36,7 @@ class Oracle:
         return {name: len(plans) - unused + bought}
 
 
-class Plan:
+class FreeOverTime:
     """What is free on one VM from when on: steps `(time, free)`, the last for ever."""
 
     def __init__(self, free: Size, at: float, releases: Iterator[tuple[float, Size]], *, empty: bool) -> None:
@@ -74,14 +74,14 @@ def _minus(a: Size, b: Size) -> Size:
     return (a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3])
 
 
-def _plan(world: World, machine: Machine, cloud: CloudModel) -> Plan:
+def _plan(world: SimulatedSite, machine: SimulatedMachine, cloud: CloudModel) -> FreeOverTime:
     now = world.env.now
     at = max(now, machine.born + cloud.boot_s) if machine.state is State.BOOTING else now
     releases = ((end, waiting.ask) for end, waiting in machine.on.values())
-    return Plan(machine.free, at, releases, empty=machine.state is State.READY and not machine.jobs)
+    return FreeOverTime(machine.free, at, releases, empty=machine.state is State.READY and not machine.jobs)
 
 
-def _lay(world: World, cloud: CloudModel, plans: list[Plan], room: int) -> int:
+def _lay(world: SimulatedSite, cloud: CloudModel, plans: list[FreeOverTime], room: int) -> int:
     """Lay all waiting jobs; returns how many VMs are bought for them."""
     there = world.env.now + cloud.boot_s
     bought = 0
@@ -92,7 +92,7 @@ def _lay(world: World, cloud: CloudModel, plans: list[Plan], room: int) -> int:
         heapq.heapify(heap)
         for waiting in world.waiting[ask]:
             if bought < room and (not heap or heap[0][0] > there):
-                plans.append(Plan(cloud.rules.size, there, iter(()), empty=False))
+                plans.append(FreeOverTime(cloud.rules.size, there, iter(()), empty=False))
                 heapq.heappush(heap, (there, len(plans) - 1))
                 bought += 1
             if heap:
@@ -100,7 +100,7 @@ def _lay(world: World, cloud: CloudModel, plans: list[Plan], room: int) -> int:
     return bought
 
 
-def _lay_one(heap: list[tuple[float, int]], plans: list[Plan], ask: Size, waiting: Waiting) -> None:
+def _lay_one(heap: list[tuple[float, int]], plans: list[FreeOverTime], ask: Size, waiting: WaitingJob) -> None:
     start, number = heap[0]
     plan = plans[number]
     if start < NEVER:

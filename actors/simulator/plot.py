@@ -10,20 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from actors.config.outside_text import visible
-from actors.simulator.meter import Outcome
+from actors.simulator.meter import RunOutcome
 from actors.simulator.report import duration
 
 COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#009E73", "#999999", "#F0E442")  # for every eye
 WAITING, RUNNING = "#D55E00", "#0072B2"
 
 
-def plot(outcomes: Sequence[Outcome], path: Path) -> tuple[Path, Path]:
+def plot(outcomes: Sequence[RunOutcome], path: Path) -> tuple[Path, Path]:
     """Two panels for each outcome, side by side, with the same scales. Returns the SVG's and the PNG's path."""
     with rc_context({"text.parse_math": False}):  # a "$" in a name is a "$"
         return _drawn(outcomes, path)
 
 
-def _drawn(outcomes: Sequence[Outcome], path: Path) -> tuple[Path, Path]:
+def _drawn(outcomes: Sequence[RunOutcome], path: Path) -> tuple[Path, Path]:
     figure = Figure(figsize=(max(7.5, 6.2 * len(outcomes)), 6.0), layout="constrained")
     panels = figure.subplots(2, len(outcomes), sharex=True, sharey="row", squeeze=False)
     for column, outcome in enumerate(outcomes):
@@ -39,11 +39,11 @@ def _drawn(outcomes: Sequence[Outcome], path: Path) -> tuple[Path, Path]:
     return written
 
 
-def _hours(outcome: Outcome) -> list[float]:
+def _hours(outcome: RunOutcome) -> list[float]:
     return [sample.at_s / 3600.0 for sample in outcome.samples]
 
 
-def _jobs(axes: Axes, outcome: Outcome) -> None:
+def _jobs(axes: Axes, outcome: RunOutcome) -> None:
     hours = _hours(outcome)
     axes.fill_between(hours, [sample.running for sample in outcome.samples], color=RUNNING, alpha=0.35, linewidth=0)
     axes.plot(hours, [sample.running for sample in outcome.samples], color=RUNNING, linewidth=1.0, label="running")
@@ -53,7 +53,7 @@ def _jobs(axes: Axes, outcome: Outcome) -> None:
     _tidy(axes)
 
 
-def _vms(axes: Axes, outcome: Outcome) -> None:
+def _vms(axes: Axes, outcome: RunOutcome) -> None:
     hours = _hours(outcome)
     clouds = list(outcome.vm_hours)
     stacks = [[sample.vms.get(cloud, 0) for sample in outcome.samples] for cloud in clouds]

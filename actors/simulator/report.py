@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 
 from actors.simulator.jobs import Job
-from actors.simulator.meter import Outcome
+from actors.simulator.meter import RunOutcome
 
 
-def table(outcomes: Sequence[Outcome], compare: bool = False) -> Table:
+def table(outcomes: Sequence[RunOutcome], compare: bool = False) -> Table:
     """A column for each configuration. With `compare` the figures stand as multiples of the first one's too."""
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     shown.add_column("")
@@ -34,13 +34,13 @@ def _times(value: float, first: float) -> str:
     return "  x    -" if not first or math.isnan(value / first) else f"  x {value / first:.2f}"
 
 
-def _clouds(outcomes: Sequence[Outcome]) -> list[str]:
+def _clouds(outcomes: Sequence[RunOutcome]) -> list[str]:
     """Of all of them; none where there is one only."""
     clouds = list(dict.fromkeys(cloud for outcome in outcomes for cloud in outcome.vm_hours))
     return clouds if len(clouds) > 1 else []
 
 
-def _hours(outcome: Outcome, cloud: str) -> str:
+def _hours(outcome: RunOutcome, cloud: str) -> str:
     return f"{outcome.vm_hours[cloud]:,.1f}" if cloud in outcome.vm_hours else ""
 
 
@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-FIGURES: tuple[tuple[str, Callable[[Outcome], float], Callable[[float], str]], ...] = (
+FIGURES: tuple[tuple[str, Callable[[RunOutcome], float], Callable[[float], str]], ...] = (
     ("mean wait", lambda outcome: outcome.mean_wait_s, duration),
     ("median wait", lambda outcome: outcome.median_wait_s, duration),
     ("95 % wait under", lambda outcome: outcome.p95_wait_s, duration),

@@ -18,14 +18,14 @@ from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import QueueRules
 from actors.policies.steps import Counts
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 
 
 class Scaler(Protocol):
     name: str
     interval_s: float
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         """VMs that each cloud should have now."""
         ...
 
@@ -39,7 +39,7 @@ class Ours:
         self._queue = queue
         self._wants: dict[str, Want] = {}
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         now = world.env.now
         fleet: dict[str, FleetView | None] = {cloud: fleet_view(world, cloud) for cloud in world.clouds}
         views: dict[str, CloudView | None] = {cloud: cloud_view(world, cloud) for cloud in world.clouds}
@@ -50,12 +50,12 @@ class Ours:
         return {cloud: want.n for cloud, want in self._wants.items()}
 
 
-def started(world: World) -> int:
+def started(world: SimulatedSite) -> int:
     """VMs, ever."""
     return sum(world.meter.started.values()) + sum(map(len, world.machines.values()))
 
 
-def seen(world: World) -> JobsSeen:
+def seen(world: SimulatedSite) -> JobsSeen:
     """The pool's jobs as a reading shows them."""
     asked = {ask for ask, queue in world.waiting.items() if queue} | {ask for ask, n in world.running.items() if n}
     classes = tuple(
@@ -69,7 +69,7 @@ def _shape(ask: Size) -> Shape:
     return Shape(cpus=ask[0], memory_mib=ask[1], disk_mib=ask[2], gpus=ask[3])
 
 
-def fleet_view(world: World, cloud: str) -> FleetView:
+def fleet_view(world: SimulatedSite, cloud: str) -> FleetView:
     """One cloud's VMs as its holder publishes them."""
     counts = dict.fromkeys(("booting", "unwanted", "draining", "cancellable", "busy", "idle", "old", "claims"), 0)
     free: list[Size] = []
@@ -91,5 +91,5 @@ def fleet_view(world: World, cloud: str) -> FleetView:
     return replace(view, ready=view.busy + view.idle)
 
 
-def cloud_view(world: World, cloud: str) -> CloudView:
+def cloud_view(world: SimulatedSite, cloud: str) -> CloudView:
     return CloudView(cloud=cloud, at=world.env.now, room=world.room(cloud), family_used=world.family_used(cloud))

@@ -10,7 +10,7 @@ from actors.config.schema import Config
 from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import QueueRules
 from actors.simulator.jobs import Job
-from actors.simulator.meter import Outcome
+from actors.simulator.meter import RunOutcome
 from actors.simulator.run import simulate
 from actors.simulator.scaler import Ours
 from actors.simulator.world import CloudModel
@@ -62,7 +62,7 @@ def _spot(config: Config, cloud: str) -> bool:
     return getattr(config.clouds[cloud], "market", "") == "spot"
 
 
-def outcomes(scenarios: Sequence[Scenario], jobs: Sequence[Job], assume: Assumptions | None = None) -> list[Outcome]:
+def outcomes(scenarios: Sequence[Scenario], jobs: Sequence[Job], assume: Assumptions | None = None) -> list[RunOutcome]:
     """Run each scenario over the same jobs, with the same chances."""
     assume = assume or Assumptions()
     return [

@@ -24,7 +24,7 @@ from actors.policies.disruption.release_order import Candidate, choose
 from actors.policies.provisioning.matchmaking import Size
 from actors.policies.rules import CloudRules
 from actors.simulator.jobs import Job
-from actors.simulator.machine import Machine, Waiting, size_of
+from actors.simulator.machine import SimulatedMachine, WaitingJob, size_of
 from actors.simulator.meter import Meter
 
 Events = Generator[simpy.Event, Any, None]
@@ -41,7 +41,7 @@ class CloudModel:
     life: Life = FOREVER
 
 
-class World:
+class SimulatedSite:
     """One run. `waiting` and `running`: by what jobs ask for; `machines`: not ended ones, by cloud and id."""
 
     def __init__(
@@ -49,12 +49,12 @@ class World:
     ) -> None:
         self.env = env
         self.clouds = {cloud.rules.name: cloud for cloud in clouds}
-        self.waiting: dict[Size, deque[Waiting]] = defaultdict(deque)
+        self.waiting: dict[Size, deque[WaitingJob]] = defaultdict(deque)
         self.running: dict[Size, int] = defaultdict(int)
-        self.machines: dict[str, dict[str, Machine]] = {cloud: {} for cloud in self.clouds}
+        self.machines: dict[str, dict[str, SimulatedMachine]] = {cloud: {} for cloud in self.clouds}
         self.meter = Meter(self.clouds.values())
         self.left = len(jobs)
-        self._open: dict[int, dict[Machine, None]] = defaultdict(dict)
+        self._open: dict[int, dict[SimulatedMachine, None]] = defaultdict(dict)
         self._chance = random.Random(seed)
         self._born = 0
         env.process(self._arrivals(jobs))
@@ -67,7 +67,7 @@ class World:
             if job.at_s > self.env.now:
                 yield self.env.timeout(job.at_s - self.env.now)
             ask = size_of(job.request)
-            self.waiting[ask].append(Waiting(number, job, ask))
+            self.waiting[ask].append(WaitingJob(number, job, ask))
         yield self.env.timeout(0)
 
     def _negotiations(self, cycle_s: float) -> Events:
@@ -87,7 +87,7 @@ class World:
                 if not queue:
                     return
 
-    def _start(self, machine: Machine, waiting: Waiting) -> None:
+    def _start(self, machine: SimulatedMachine, waiting: WaitingJob) -> None:
         now = self.env.now
         self._open[machine.free[0]].pop(machine, None)
         machine.take(waiting.ask)
@@ -117,7 +117,7 @@ class World:
         elif machine.state is State.READY and not machine.jobs and self.short(machine):
             self._outlive(machine)
 
-    def _leave(self, machine: Machine, number: int) -> None:
+    def _leave(self, machine: SimulatedMachine, number: int) -> None:
         ask = machine.on.pop(number)[1].ask
         self._open[machine.free[0]].pop(machine, None)
         machine.give(ask)
@@ -126,7 +126,7 @@ class World:
             machine.idle_since = self.env.now
         self._reopen(machine)
 
-    def _reopen(self, machine: Machine) -> None:
+    def _reopen(self, machine: SimulatedMachine) -> None:
         if machine.open:
             self._open[machine.free[0]][machine] = None
 
@@ -142,7 +142,7 @@ class World:
             elif missing < 0:
                 self._shrink(mine, -missing)
 
-    def _grow(self, cloud: str, mine: list[Machine], missing: int) -> None:
+    def _grow(self, cloud: str, mine: list[SimulatedMachine], missing: int) -> None:
         back = [m for m in mine if m.unwanted or (m.state is State.DRAINING and not m.final)][:missing]
         for machine in back:
             machine.unwanted = False
@@ -166,17 +166,19 @@ class World:
     def _launch(self, cloud: CloudModel) -> None:
         self._born += 1
         size = cloud.rules.size
-        machine = Machine(id=f"{self._born:06}", cloud=cloud.rules.name, born=self.env.now, cpus=size[0], free=size)
+        machine = SimulatedMachine(
+            id=f"{self._born:06}", cloud=cloud.rules.name, born=self.env.now, cpus=size[0], free=size
+        )
         self.machines[cloud.rules.name][machine.id] = machine
         boot_s = cloud.boot_s * math.exp(self._chance.gauss(0.0, cloud.spread))
         self._after(boot_s, machine, self._join)
 
-    def _after(self, delay_s: float, machine: Machine, call: Any) -> None:
+    def _after(self, delay_s: float, machine: SimulatedMachine, call: Any) -> None:
         event = self.env.timeout(delay_s)
         assert event.callbacks is not None
         event.callbacks.append(lambda _: call(machine))
 
-    def _join(self, machine: Machine) -> None:
+    def _join(self, machine: SimulatedMachine) -> None:
         machine.state, machine.idle_since = State.READY, self.env.now
         if machine.unwanted:
             self._end(machine)
@@ -190,7 +192,7 @@ class World:
         if rate:
             self._after(self._chance.expovariate(rate / 3600.0), machine, self._reclaim)
 
-    def _shrink(self, mine: list[Machine], surplus: int) -> None:
+    def _shrink(self, mine: list[SimulatedMachine], surplus: int) -> None:
         by_id = {machine.id: machine for machine in mine if machine.supply}
         for machine_id in choose(surplus, [_candidate(one, self.short(one)) for one in by_id.values()]):
             machine = by_id[machine_id]
@@ -199,37 +201,37 @@ class World:
             else:
                 self._drain(machine)
 
-    def end_empty(self, machines: Iterable[Machine]) -> None:
+    def end_empty(self, machines: Iterable[SimulatedMachine]) -> None:
         """End VMs that have no job: by name, for who does not leave the choice to `apply`."""
         for machine in machines:
             if not machine.jobs:
                 self._drain(machine)
 
-    def left_s(self, machine: Machine) -> float:
+    def left_s(self, machine: SimulatedMachine) -> float:
         """Of its life."""
         return self.clouds[machine.cloud].life.left_s(machine.id, machine.born, self.env.now)
 
-    def short(self, machine: Machine) -> bool:
+    def short(self, machine: SimulatedMachine) -> bool:
         """Whether it lives too short for new jobs."""
         return self.clouds[machine.cloud].life.short(machine.id, machine.born, self.env.now)
 
-    def _ages(self, machine: Machine) -> None:
+    def _ages(self, machine: SimulatedMachine) -> None:
         """An idle VM that lives too short for new jobs is of no use."""
         if not machine.jobs:
             self._outlive(machine)
 
-    def _outlive(self, machine: Machine) -> None:
+    def _outlive(self, machine: SimulatedMachine) -> None:
         machine.final = True
         if machine.id in self.machines[machine.cloud] and machine.state is State.READY:
             self._drain(machine)
 
-    def _drain(self, machine: Machine) -> None:
+    def _drain(self, machine: SimulatedMachine) -> None:
         self._open[machine.free[0]].pop(machine, None)
         machine.state = State.DRAINING
         if not machine.jobs:
             self._end(machine)
 
-    def _reclaim(self, machine: Machine) -> None:
+    def _reclaim(self, machine: SimulatedMachine) -> None:
         if machine.id in self.machines[machine.cloud]:
             self.meter.reclaimed(machine.jobs)
             for number, (_, waiting) in list(machine.on.items()):
@@ -243,14 +245,14 @@ class World:
             for machine in list(machines.values()):
                 self._end(machine)
 
-    def _end(self, machine: Machine) -> None:
+    def _end(self, machine: SimulatedMachine) -> None:
         self._open[machine.free[0]].pop(machine, None)
         machine.state = State.ENDED
         del self.machines[machine.cloud][machine.id]
         self.meter.ended(machine, self.env.now)
 
 
-def _candidate(machine: Machine, short: bool) -> Candidate:
+def _candidate(machine: SimulatedMachine, short: bool) -> Candidate:
     return Candidate(
         id=machine.id,
         born=machine.born,

@@ -25,7 +25,7 @@ from actors.fleet.observations import Listed
 from actors.fleet.vm import Vm
 from actors.store import shape_quotas
 from broker.posts.leases import Term
-from broker.rows.allotments import MOST, Allotments, Ask, Share, total
+from broker.rows.allotments import MOST, Allotments, PotAsk, Share, total
 
 MICRO = 1_000_000  # money is counted in whole millionths of a dollar an hour
 KINDS = 3  # of amounts: VMs, cores, money
@@ -93,7 +93,7 @@ class Accounts:
         each = (1, settings.shape.cpus, micro(settings.usd_per_hour))
         have = len(alive) + lost
         money = sum(micro(vm.usd_per_hour) for vm in alive) + lost * each[2]
-        ask = Ask(
+        ask = PotAsk(
             own=(have, have * each[1], money),
             each=each,
             limits=_limits(account),

@@ -40,7 +40,7 @@ def claim(config: Config, pots: Allotments, term: Term, cloud: str, have: int, m
     if family is None:
         return ALONE
     members = [f"cloud/{one}" for one in config.families[family.name]]
-    ask = allotments.Ask(own=(have,), each=(1,), limits=(family.max_vms,), members=members, more=more)
+    ask = allotments.PotAsk(own=(have,), each=(1,), limits=(family.max_vms,), members=members, more=more)
     got = pots.claim(term, f"cloud/{family.name}", ask)
     left, (used,) = got.room - got.n, got.totals
     why = f"cloud {family.name} has at most {family.max_vms} VMs of all shapes, in use: {used}"

@@ -26,7 +26,7 @@ from actors.config.promise import promise_of
 from actors.config.schema import Config
 from actors.fleet import breaker
 from actors.fleet.breaker import Breaker
-from actors.fleet.fleet_view import Part
+from actors.fleet.fleet_view import ViewPart
 from actors.fleet.history import Because
 from actors.fleet.joined import Joined, taught
 from actors.fleet.observations import Machine
@@ -75,7 +75,7 @@ class Registry:
         term: Term,
         cloud: str,
         image: str,
-        rules: breaker.Rules,
+        rules: breaker.BreakerRules,
         roll: Callable[[], float],
         chronicle: Chronicle,
     ) -> None:
@@ -97,7 +97,7 @@ class Registry:
         self.suspects: dict[str, str] = {}  # by VM id: what else answers or advertises in its place
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out of service, not to be replaced
-        self.parts: dict[str, Part] = {}  # by VM id: what each added to the last views
+        self.parts: dict[str, ViewPart] = {}  # by VM id: what each added to the last views
         self.shares: dict[str, int] = {}  # by queue: its part of this cloud, where all queues want too much
         self.family_shares: dict[str, int] = {}  # the same of all shapes of the cloud that this is a shape of
         self.published: dict[str, FleetView | CloudView] = {}
@@ -310,7 +310,7 @@ class Registries:
     def _made(self, term: Term) -> Registry:
         name = term.post.partition("/")[2]
         cloud = self._config.clouds[name]
-        rules = breaker.Rules(
+        rules = breaker.BreakerRules(
             failures=cloud.boot_failures,
             share=cloud.boot_failures_share,
             pause_s=cloud.closed_s,

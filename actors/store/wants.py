@@ -23,7 +23,7 @@ from broker.rows.table import Put, Row, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class WishOutcome:
     """What became of a wish: `accepted` and what it does, or `refused` and why.
 
     A refused one has no other row: it says what it was.
@@ -39,7 +39,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class QueueStanding:
     """How a queue stands, in its scheduler's words. Counts are jobs; `waiting`: a cloud could run them, had it room."""
 
     known: bool
@@ -58,16 +58,16 @@ class Doubts:
     doubts: tuple[Doubt, ...] = ()
 
 
-def write_standing(table: Table, term: Term, standing: Standing) -> None:
+def write_standing(table: Table, term: Term, standing: QueueStanding) -> None:
     table.write(term, [standing_row(standing)])
 
 
-def standing_row(standing: Standing) -> Put:
+def standing_row(standing: QueueStanding) -> Put:
     return Put(kind="standing", key="@", body=pack(standing), expected_version=None)
 
 
-def read_standing(table: Table, queue: str) -> Standing | None:
-    return rows.get(table, Standing, "standing", f"queue/{queue}", "@")
+def read_standing(table: Table, queue: str) -> QueueStanding | None:
+    return rows.get(table, QueueStanding, "standing", f"queue/{queue}", "@")
 
 
 def doubts_row(doubts: tuple[Doubt, ...]) -> Put:
@@ -125,10 +125,10 @@ def read_wishes(table: Table, now: float) -> tuple[Wish, ...]:
 def accept(table: Table, wish: Wish, why: str = "") -> None:
     """Write the wish first, then its outcome: whoever sees the outcome finds the wish. `why`: what it does."""
     table.put_once("wish", wish.id, pack(wish))
-    conclude(table, Outcome(id=wish.id, verdict="accepted", why=why, at=wish.at))
+    conclude(table, WishOutcome(id=wish.id, verdict="accepted", why=why, at=wish.at))
 
 
-def conclude(table: Table, outcome: Outcome) -> None:
+def conclude(table: Table, outcome: WishOutcome) -> None:
     table.put_once("outcome", outcome.id, pack(outcome))
 
 
@@ -148,5 +148,5 @@ def forget_wishes(table: Table, now: float, kept_s: float) -> int:
     return len(over | alone)
 
 
-def read_outcomes(table: Table) -> Mapping[str, Outcome]:
-    return rows.once(table, Outcome, "outcome")
+def read_outcomes(table: Table) -> Mapping[str, WishOutcome]:
+    return rows.once(table, WishOutcome, "outcome")

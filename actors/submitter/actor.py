@@ -34,7 +34,7 @@ from actors.fleet.want import Want
 from actors.runtime.calls import Calls
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Seat, Serving, Terms
+from actors.runtime.post_actor import PostActor, Seat, Terms
 from actors.runtime.publisher import Noticeboard, room
 from actors.store.quotas import Accounts
 from actors.store.readings import newer_listing
@@ -61,7 +61,7 @@ log = structlog.get_logger("submitter")
 
 
 @dataclass(slots=True, kw_only=True)
-class CloudSeat:
+class SubmitterSeat:
     began: float  # when the term began: a listing asked for since then shows all that a former holder started
     listed: Listed | None = None
     quiet: bool = False
@@ -72,7 +72,7 @@ class CloudSeat:
     started: dict[str, Answered] = field(default_factory=dict)  # launches in full that are not written down, by intent
 
 
-class Submitter(Serving):
+class Submitter(PostActor):
     title = "submitter"
 
     def __init__(
@@ -98,9 +98,9 @@ class Submitter(Serving):
     def interval_s(self, seat: Seat) -> float:
         return QUIET_LOOK_S if seat.state and seat.state.quiet else LOOK_S
 
-    def begin(self, seat: Seat, term: Term) -> CloudSeat:
+    def begin(self, seat: Seat, term: Term) -> SubmitterSeat:
         self._board.recall(self._registries.of(term))
-        return CloudSeat(began=self._now() - self.terms.age_s(term))
+        return SubmitterSeat(began=self._now() - self.terms.age_s(term))
 
     def look(self, seat: Seat, term: Term) -> None:
         registry, now, before = self._registries.of(term), self._now(), seat.state.listed

@@ -44,7 +44,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from broker.connection.address import Address
-from broker.errors import AlreadyRuns, BrokerError, Refused, Unreachable, reaching
+from broker.errors import AlreadyRuns, BrokerError, RedisRefused, Unreachable, reaching
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
@@ -171,7 +171,7 @@ class EmbeddedServer:
                     with reaching():
                         if client.info("server")["process_id"] == self.pid:
                             return True
-                except Refused:
+                except RedisRefused:
                     return False
                 except Unreachable:
                     pass
@@ -198,7 +198,7 @@ def find(directory: str | Path) -> Address | None:
     try:
         with reaching():
             client.ping()
-    except Refused as no:
+    except RedisRefused as no:
         return address if any(word in str(no) for word in UP) else None
     except Unreachable:
         return None

@@ -36,7 +36,7 @@ class Restarted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost:
+class DataLost:
     """The data are gone, in part or wholly, or this is the first start. Adopt before anything is started or ended."""
 
     generation: str
@@ -64,7 +64,7 @@ class Generation:
                 self._client.delete(self._key)
         return wrong
 
-    def check(self) -> Same | Restarted | Lost:
+    def check(self) -> Same | Restarted | DataLost:
         """Look once. The first look is Lost if it had to make the key. Raises Unreachable."""
         offered = secrets.token_hex(8)
         with reaching():
@@ -77,9 +77,9 @@ class Generation:
         before, self._known = self._known, (generation, run_id)
         if before is None:
             seen = "there was no generation key: a first start, or all is lost"
-            return Lost(generation=generation, seen=seen) if generation == offered else Same(generation=generation)
+            return DataLost(generation=generation, seen=seen) if generation == offered else Same(generation=generation)
         if before[0] != generation:
-            return Lost(generation=generation, seen=f"generation {before[0]} is gone, {generation} is there")
+            return DataLost(generation=generation, seen=f"generation {before[0]} is gone, {generation} is there")
         if before[1] != run_id:
             return Restarted(generation=generation, seen=f"server {before[1]} is gone, {run_id} answers")
         return Same(generation=generation)

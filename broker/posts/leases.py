@@ -133,7 +133,7 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lost:
+class LostTerm:
     """A term that could not be renewed, and what the store says of its post now ("held by ...", "free ...")."""
 
     term: Term
@@ -145,7 +145,7 @@ class Renewal:
     """The answer to `renew`, in the order asked. `renewed` are new Terms: trust those, not the old ones."""
 
     renewed: tuple[Term, ...]
-    lost: tuple[Lost, ...]
+    lost: tuple[LostTerm, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,7 +221,7 @@ class Leases:
         seen = {which: _seen(fence, holder, left_ms) for which, fence, holder, left_ms in answer}
         return Renewal(
             renewed=tuple(replace(term, trusted_until=until) for i, term in enumerate(asked_terms) if i not in seen),
-            lost=tuple(Lost(term=asked_terms[which], seen=text) for which, text in seen.items()),
+            lost=tuple(LostTerm(term=asked_terms[which], seen=text) for which, text in seen.items()),
         )
 
     def release(self, term: Term) -> bool:

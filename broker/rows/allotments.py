@@ -103,7 +103,7 @@ return {0, granted, room, unknown, said}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class PotAsk:
     """What a member has, and how many more it asks for, of `each` so much. `limits`: None is no limit.
 
     `members`: the posts that share the pot, with or without the one that asks.
@@ -144,7 +144,7 @@ class Allotments:
         self._client, self._site = client, site
         self._claim = client.register_script(CLAIM)
 
-    def claim(self, term: Term, pot: str, ask: Ask) -> Granted:
+    def claim(self, term: Term, pot: str, ask: PotAsk) -> Granted:
         """Say what the term's post has, and take up to `ask.more`. Raises LeaseLost: nothing was written."""
         outside = ask.outside or (0,) * len(ask.own)
         if not (len(ask.own) == len(ask.each) == len(ask.limits) == len(outside)) or min(*ask.own, *outside) < 0:

@@ -16,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from broker.errors import Refused, reaching
+from broker.errors import RedisRefused, reaching
 from broker.rows.table import Table
 from deploy.lab.demo.simulated import SimulatedStage
 from tests.condor_pool import until
@@ -113,7 +113,7 @@ def test_a_factory_runs_as_the_host_user_and_is_refused_nothing(served: Served) 
     ],
 )
 def test_the_host_reaches_its_own_factorys_keys_and_nothing_else(secured: RedisSite, call: Call) -> None:
-    with pytest.raises(Refused), reaching():
+    with pytest.raises(RedisRefused), reaching():
         call(client_of(secured, "host"))
 
 
@@ -139,7 +139,7 @@ def test_apf_drain_works_as_the_operator(served: Served) -> None:
 def test_the_operator_may_say_that_to_one_mailbox_only(secured: RedisSite) -> None:
     client = client_of(secured, "operator")
     client.lpush("apf:prod:mail:operator", "x")
-    with pytest.raises(Refused), reaching():
+    with pytest.raises(RedisRefused), reaching():
         client.lpush("apf:prod:mail:scheduler@queue/atlas", "x")
 
 
@@ -167,7 +167,7 @@ def test_the_operator_may_say_that_to_one_mailbox_only(secured: RedisSite) -> No
     ],
 )
 def test_the_operator_may_do_nothing_else(secured: RedisSite, call: Call) -> None:
-    with pytest.raises(Refused), reaching():
+    with pytest.raises(RedisRefused), reaching():
         call(client_of(secured, "operator"))
 
 
@@ -245,7 +245,7 @@ def test_the_dashboard_reads_dead_letters_and_drops_none(served: Served) -> None
     ],
 )
 def test_the_dashboard_writes_nothing_and_sees_no_secret(secured: RedisSite, call: Call) -> None:
-    with pytest.raises(Refused), reaching():
+    with pytest.raises(RedisRefused), reaching():
         call(client_of(secured, "dashboard"))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from actors.runtime.messages import KINDS
 from actors.store.codec import VERSION, BadRow, pack, unpack
-from actors.store.wants import Outcome
+from actors.store.wants import WishOutcome
 from broker.codec import CONTENT_TYPE
 from broker.connection.address import Address, Site
 from broker.connection.clock import RedisClock
@@ -133,22 +133,22 @@ def test_hosts_terms_and_the_active_configuration_are_read(old: Site) -> None:
 
 
 def test_a_field_that_is_not_known_yet_is_passed_over() -> None:
-    outcome = Outcome(id="wish-0001", verdict="accepted", why="", at=1.0)
+    outcome = WishOutcome(id="wish-0001", verdict="accepted", why="", at=1.0)
     newer = msgpack.packb({**msgpack.unpackb(pack(outcome)), "of_tomorrow": 1})
-    assert unpack(Outcome, newer) == outcome
+    assert unpack(WishOutcome, newer) == outcome
 
 
 def test_a_shape_of_tomorrow_is_refused_and_never_misread() -> None:
-    outcome = Outcome(id="wish-0001", verdict="accepted", why="", at=1.0)
+    outcome = WishOutcome(id="wish-0001", verdict="accepted", why="", at=1.0)
     newer = msgpack.packb({**msgpack.unpackb(pack(outcome)), VERSION: 2})
     with pytest.raises(BadRow, match="shape 2; this version reads 1: upgrade this host"):
-        unpack(Outcome, newer)
+        unpack(WishOutcome, newer)
 
 
 def test_rows_of_before_the_version_was_written_are_the_first_shape() -> None:
-    outcome = Outcome(id="wish-0001", verdict="accepted", why="", at=1.0)
+    outcome = WishOutcome(id="wish-0001", verdict="accepted", why="", at=1.0)
     older = {name: value for name, value in msgpack.unpackb(pack(outcome)).items() if name != VERSION}
-    assert unpack(Outcome, msgpack.packb(older)) == outcome
+    assert unpack(WishOutcome, msgpack.packb(older)) == outcome
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from broker.errors import Refused, Unreachable, reaching
+from broker.errors import RedisRefused, Unreachable, reaching
 from broker.posts.leases import Leases, Term
 from broker.rows.table import Put, Table
 from deploy.lab.demo.simulated import SimulatedStage
@@ -98,7 +98,7 @@ def test_anyone_may_ask_a_sentinel_and_nobody_may_order_it_about(watched: RedisS
     assert master_port(watched) == watched.cable.port
     orders = (("SENTINEL", "FAILOVER", "apf"), ("SENTINEL", "SET", "apf", "quorum", "1"), ("SENTINEL", "REMOVE", "apf"))
     for order in (*orders, ("SENTINEL", "RESET", "*"), ("SHUTDOWN",), ("CONFIG", "GET", "*"), ("ACL", "LIST")):
-        with pytest.raises(Refused), reaching():
+        with pytest.raises(RedisRefused), reaching():
             sentinel(watched).execute_command(*order)
 
 

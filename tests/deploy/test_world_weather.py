@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from actors.clouds.port import NoCapacity, Throttled, Unknown
-from actors.clouds.simulated.cloud import Notices, Simulated
+from actors.clouds.simulated.cloud import Notices, WorldCloud
 from actors.clouds.spot_notices import NotANotice, notice_of
 from actors.config.schema import SimulatedCloud, SimulatedPool
 from actors.fleet.spot_notice import Kind
 from actors.pools.port import Drain, PoolAway
-from actors.pools.simulated import Simulated as SimulatedWork
+from actors.pools.simulated import WorldPool as SimulatedWork
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 from deploy.lab.world.things import SPOT
@@ -33,7 +33,7 @@ class Site:
         self.server = WorldServer(world, clock=lambda: self.now, links=links, seed=1)
         shape = {"cpus": 1, "memory_mib": 512}
         config = {"kind": "simulated", "world": str(links["h/cloud"]), "shape": shape, "max_vms": 9, "timeout_s": 1}
-        self.cloud = Simulated("a", SimulatedCloud.model_validate({**config, "usd_per_hour": 3.6}), "apf")
+        self.cloud = WorldCloud("a", SimulatedCloud.model_validate({**config, "usd_per_hour": 3.6}), "apf")
         pool = SimulatedPool(kind="simulated", world=str(links["h/pool"]), timeout_s=0.5)
         self.pool = SimulatedWork("p", pool, QUEUES)
 

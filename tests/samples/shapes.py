@@ -21,7 +21,7 @@ from actors.store.bulk_codec import pack_instances, pack_machines, unpack_instan
 from actors.store.codec import pack, unpack
 from actors.store.readings import ALL, HEAD, STRAYS, Classes, DemandHead, ListingHead, StartdsHead
 from actors.store.vms import Started
-from actors.store.wants import Doubts, Outcome, Standing
+from actors.store.wants import Doubts, QueueStanding, WishOutcome
 from broker.envelope import Message
 from tests.samples.filled import filled
 
@@ -58,7 +58,7 @@ SHAPES = (
     _one("joined", CLOUD, "0a1b2c3d4e5f", Joined),
     _one("want", QUEUE, "spot", Want),
     _one("doubts", QUEUE, "@", Doubts),
-    _one("standing", QUEUE, "@", Standing),
+    _one("standing", QUEUE, "@", QueueStanding),
     _one("demand", POOL, HEAD, DemandHead),
     _one("demand", POOL, "atlas", Classes),
     _one("startds", POOL, HEAD, StartdsHead),
@@ -81,7 +81,7 @@ SHAPES = (
     ),
     _one("notice", "", "i-1/interruption", Notice),
     _one("wish", "", "wish-0001", Wish),
-    _one("outcome", "", "wish-0001", Outcome),
+    _one("outcome", "", "wish-0001", WishOutcome),
 )
 
 _FIELDS = {"pool": "local", "cloud": "spot", "queue": "atlas"}

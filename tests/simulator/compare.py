@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from actors.fleet.shape import Shape
 from actors.policies.rules import QueueRules, cloud_rules
 from actors.simulator.generate import generate
-from actors.simulator.meter import Outcome
+from actors.simulator.meter import RunOutcome
 from actors.simulator.oracle import Oracle
 from actors.simulator.report import floor_vm_hours
 from actors.simulator.run import simulate
@@ -64,7 +64,7 @@ def main(seeds: Iterable[int]) -> None:
             print(_row(kind, outcomes, oracle, floor), flush=True)
 
 
-def _row(kind: str, outcomes: list[Outcome], oracle: list[Outcome], floor: float) -> str:
+def _row(kind: str, outcomes: list[RunOutcome], oracle: list[RunOutcome], floor: float) -> str:
     hours, wait_s = _hours(outcomes), _wait_s(outcomes)
     p95_s = max(outcome.p95_wait_s for outcome in outcomes)
     left = sum(outcome.jobs_left for outcome in outcomes)
@@ -72,11 +72,11 @@ def _row(kind: str, outcomes: list[Outcome], oracle: list[Outcome], floor: float
     return f"| {kind} | {outcomes[0].name} | {left} | {wait_s:.0f} s | {p95_s:.0f} s | {hours:.0f} | {ratios} |"
 
 
-def _hours(outcomes: list[Outcome]) -> float:
+def _hours(outcomes: list[RunOutcome]) -> float:
     return sum(outcome.all_vm_hours for outcome in outcomes)
 
 
-def _wait_s(outcomes: list[Outcome]) -> float:
+def _wait_s(outcomes: list[RunOutcome]) -> float:
     jobs = sum(outcome.jobs_done for outcome in outcomes)
     return sum(outcome.mean_wait_s * outcome.jobs_done for outcome in outcomes) / jobs
 

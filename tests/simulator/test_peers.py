@@ -10,7 +10,7 @@ import pytest
 from actors.fleet.shape import Shape
 from actors.policies.rules import QueueRules, cloud_rules
 from actors.simulator.jobs import Job
-from actors.simulator.meter import Outcome
+from actors.simulator.meter import RunOutcome
 from actors.simulator.run import simulate
 from actors.simulator.scaler import Scaler
 from actors.simulator.world import CloudModel
@@ -30,7 +30,7 @@ def job(at_s: float = 0.0, runtime_s: float = RUN_S) -> Job:
     return Job(at_s=at_s, runtime_s=runtime_s, request=Shape(cpus=1, memory_mib=1_000, disk_mib=1_000))
 
 
-def run(scaler: Scaler, *jobs: Job) -> Outcome:
+def run(scaler: Scaler, *jobs: Job) -> RunOutcome:
     return simulate(jobs, [CloudModel(rules=CLOUD, boot_s=BOOT_S, spread=0.0)], scaler, cycle_s=1.0)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.clouds.simulated.cloud import Simulated
+from actors.clouds.simulated.cloud import WorldCloud
 from actors.fleet import reconcile
 from actors.fleet.evidence import Health
 from actors.fleet.matching import Matched, match
@@ -88,14 +88,14 @@ def _healthy_source() -> None:
 
 
 def _token() -> None:
-    launch = Simulated.launch
+    launch = WorldCloud.launch
 
-    def with_new_token(self: Simulated, request: str) -> Any:
+    def with_new_token(self: WorldCloud, request: str) -> Any:
         facts = json.loads(request)
         return launch(self, json.dumps({**facts, "token": uuid.uuid4().hex}, sort_keys=True))
 
-    _replace(Simulated, "launch", with_new_token)
-    _replace(Simulated, "find", lambda self, intent, token: ())
+    _replace(WorldCloud, "launch", with_new_token)
+    _replace(WorldCloud, "find", lambda self, intent, token: ())
 
 
 def _limit() -> None:

@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from actors.clouds.ec2 import aws_client, errors
 from actors.clouds.port import Unknown
-from actors.clouds.spot_notices import Message
+from actors.clouds.spot_notices import QueuedMessage
 from actors.config.schema import Ec2Account
 
 _MOST = 10  # messages in one answer: the most that SQS gives
@@ -35,12 +35,14 @@ class Sqs:
         self._lock = threading.Lock()
         self._made: Any = None
 
-    def receive(self, wait_s: int) -> tuple[Message, ...]:
+    def receive(self, wait_s: int) -> tuple[QueuedMessage, ...]:
         with self._call() as client:
             got = client.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_MOST, WaitTimeSeconds=wait_s)
-            return tuple(Message(body=one["Body"], receipt=one["ReceiptHandle"]) for one in got.get("Messages", ()))
+            return tuple(
+                QueuedMessage(body=one["Body"], receipt=one["ReceiptHandle"]) for one in got.get("Messages", ())
+            )
 
-    def delete(self, messages: Sequence[Message]) -> None:
+    def delete(self, messages: Sequence[QueuedMessage]) -> None:
         entries = [{"Id": str(number), "ReceiptHandle": one.receipt} for number, one in enumerate(messages)]
         with self._call() as client:
             for start in range(0, len(entries), _MOST):

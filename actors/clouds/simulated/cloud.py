@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.clouds.port import CloudError, NoCapacity, Order, Quota, Refused, Spent, Throttled, TokenUsed, Unknown
 from actors.clouds.simulated.link import WorldAway, WorldLink, WorldRefused
-from actors.clouds.spot_notices import Message
+from actors.clouds.spot_notices import QueuedMessage
 from actors.config.findings import Finding
 from actors.config.schema import Config, SimulatedCloud
 from actors.fleet.observations import Instance, Listed
@@ -27,7 +27,7 @@ _REMEDIES: dict[str, Callable[[str, str], CloudError]] = {
 }
 
 
-class Simulated:
+class WorldCloud:
     """One cloud of the configuration, for one factory."""
 
     def __init__(self, name: str, config: SimulatedCloud, factory: str) -> None:
@@ -35,7 +35,7 @@ class Simulated:
         self._link = WorldLink(config.world, config.timeout_s)
 
     @classmethod
-    def of(cls, name: str, config: Config) -> Simulated:
+    def of(cls, name: str, config: Config) -> WorldCloud:
         cloud = config.clouds[name]
         if not isinstance(cloud, SimulatedCloud):
             raise TypeError(f"cloud {name} is of kind {cloud.kind}")
@@ -99,15 +99,15 @@ class Notices:
         self._name, self._link = name, WorldLink(config.world, config.timeout_s)
         self._over = threading.Event()
 
-    def receive(self, wait_s: int) -> tuple[Message, ...]:
+    def receive(self, wait_s: int) -> tuple[QueuedMessage, ...]:
         deadline = time.monotonic() + wait_s
         while True:
             with _remedied():
                 found = self._link.call("notices", cloud=self._name)
             if found or time.monotonic() >= deadline or self._over.wait(_NOTICES_AGAIN_S):
-                return tuple(Message(body=body, receipt=receipt) for receipt, body in found)
+                return tuple(QueuedMessage(body=body, receipt=receipt) for receipt, body in found)
 
-    def delete(self, messages: Sequence[Message]) -> None:
+    def delete(self, messages: Sequence[QueuedMessage]) -> None:
         with _remedied():
             self._link.call("drop_notices", cloud=self._name, receipts=[one.receipt for one in messages])
 

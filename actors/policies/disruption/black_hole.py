@@ -37,7 +37,7 @@ MOST_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class BlackHoleRules:
     """`jobs` 0: nothing is judged."""
 
     jobs: int = 20
@@ -48,7 +48,7 @@ def black_holes(
     vms: Collection[Vm],
     machines: Mapping[str, Machine],
     busy_since: Mapping[str, float],
-    rules: Mapping[str, Rules],
+    rules: Mapping[str, BlackHoleRules],
     now: float,
 ) -> dict[str, str]:
     """By VM id, why it is one: those that may be taken out now, of all VMs of one cloud.
@@ -70,7 +70,7 @@ def black_holes(
 
 
 def _of_queue(
-    vms: list[Vm], machines: Mapping[str, Machine], busy_since: Mapping[str, float], rules: Rules, now: float
+    vms: list[Vm], machines: Mapping[str, Machine], busy_since: Mapping[str, float], rules: BlackHoleRules, now: float
 ) -> dict[str, str]:
     ready = {vm.id: machines[vm.id] for vm in vms if vm.state is State.READY and vm.id in machines}
     suspects = [vm_id for vm_id, machine in ready.items() if _short(machine, rules)]
@@ -89,11 +89,11 @@ def _of_queue(
     return {vm_id: _told(ready[vm_id], len(longer)) for vm_id in worst[: max(0, most)]}
 
 
-def _short(machine: Machine, rules: Rules) -> bool:
+def _short(machine: Machine, rules: BlackHoleRules) -> bool:
     return machine.recent_jobs >= rules.jobs and machine.longest_job_s < rules.shorter_than_s
 
 
-def _takes_longer(machine: Machine, busy_s: float, rules: Rules) -> bool:
+def _takes_longer(machine: Machine, busy_s: float, rules: BlackHoleRules) -> bool:
     if machine.recent_jobs and machine.longest_job_s >= rules.shorter_than_s:
         return True
     return machine.busy and busy_s >= STEADY_S and machine.recent_jobs * rules.shorter_than_s < busy_s

@@ -24,7 +24,7 @@ from actors.fleet.spot_notice import Notice, noticed, urgent
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_vm, told
 from actors.policies.disruption.black_hole import looked_at, taken_out
-from actors.policies.disruption.drain_budget import UNLIMITED, Budget, DrainRules
+from actors.policies.disruption.drain_budget import UNLIMITED, DrainBudget, DrainRules
 from actors.policies.disruption.release_order import Candidate, choose, paid_left_s
 
 DECIDED_WITHIN_S = 30.0  # after a VM was given up for its age, its queue's want has been decided anew
@@ -64,7 +64,7 @@ class Scene:
 
 def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     changes = Changes()
-    budget = Budget(scene.drains, scene.queue_drains, vms, scene.now)
+    budget = DrainBudget(scene.drains, scene.queue_drains, vms, scene.now)
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     supply: Counter[str] = Counter()
     draining: list[Vm] = []
@@ -90,7 +90,7 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     return changes
 
 
-def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: Budget) -> None:
+def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: DrainBudget) -> None:
     if not budget.waiting and not any(vm.drain_waits for vm in vms):
         return
     for vm in vms:
@@ -133,7 +133,7 @@ def outlived(vms: Iterable[Vm], now: float) -> Counter[str]:
     )
 
 
-def _wished(vm: Vm, scene: Scene, budget: Budget) -> tuple[Vm, bool]:
+def _wished(vm: Vm, scene: Scene, budget: DrainBudget) -> tuple[Vm, bool]:
     """The VM after the operator's wishes and its cloud's notice, and whether policy may decide about it:
     kill > hold > notice > drain > policy.
     """
@@ -163,14 +163,14 @@ def _killed(vm: Vm, wish: Wish, now: float) -> Vm:
     return vm
 
 
-def _eats_jobs(vm: Vm, scene: Scene, budget: Budget) -> Vm:
+def _eats_jobs(vm: Vm, scene: Scene, budget: DrainBudget) -> Vm:
     """A black hole. What an operator holds, or what refused a drain lately, stays; a frozen cloud drains nothing."""
     if vm.state is not State.READY or vm.held or scene.frozen or scene.now - vm.refused_at < REFUSED_FOR_S:
         return vm
     return taken_out(vm, scene.black_holes[vm.id], scene.now) if budget.may(vm) else vm
 
 
-def _ages(vm: Vm, scene: Scene, budget: Budget) -> Vm:
+def _ages(vm: Vm, scene: Scene, budget: DrainBudget) -> Vm:
     """Its time is over, or soon and it is idle. One that drains already is not taken back any more (`cancellable`)."""
     left_s, machine = scene.life.left_s(vm.id, vm.born, scene.now), scene.machines.get(vm.id)
     if left_s > 0.0 and (machine is None or machine.busy):
@@ -193,7 +193,7 @@ def _held(vm: Vm, wish: Wish | None) -> Vm:
     return vm
 
 
-def _leaving(vm: Vm, now: float, budget: Budget) -> Vm:
+def _leaving(vm: Vm, now: float, budget: DrainBudget) -> Vm:
     """Its cloud will take it, or may. If it drains already, that drain is not taken back any more (`cancellable`)."""
     if vm.state is not State.READY or vm.held or now - vm.refused_at < REFUSED_FOR_S:
         return vm
@@ -202,7 +202,7 @@ def _leaving(vm: Vm, now: float, budget: Budget) -> Vm:
     return drain(vm, now, "spot" if urgent(vm) else "rebalance", f"{vm.notice} notice from its cloud")
 
 
-def _drained(vm: Vm, wish: Wish, now: float, budget: Budget) -> Vm:
+def _drained(vm: Vm, wish: Wish, now: float, budget: DrainBudget) -> Vm:
     if vm.state is State.READY and now - vm.refused_at >= REFUSED_FOR_S:
         return drain(vm, now, f"wish:{wish.id}", told(wish)) if budget.may(vm) else vm
     if vm.state is State.DRAINING and vm.drain_for.startswith("policy"):
@@ -218,7 +218,7 @@ def _no_longer_drained(vm: Vm) -> Vm:
     return replace(vm, drain_for="policy") if wished else vm
 
 
-def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes, budget: Budget) -> None:
+def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes, budget: DrainBudget) -> None:
     if missing > 0:
         _take_back(vms, missing, scene, changes)
     elif missing < 0 and not scene.frozen:
@@ -234,7 +234,7 @@ def _take_back(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> N
     changes.cancel += [vm for vm in vms if cancellable(vm, scene.machines.get(vm.id))][:missing]
 
 
-def _give_up(vms: list[Vm], surplus: int, scene: Scene, changes: Changes, budget: Budget) -> None:
+def _give_up(vms: list[Vm], surplus: int, scene: Scene, changes: Changes, budget: DrainBudget) -> None:
     by_id = {vm.id: vm for vm in vms if vm.supply and scene.now - vm.refused_at >= REFUSED_FOR_S}
     for vm_id in choose(surplus, [_candidate(vm, scene) for vm in by_id.values()]):
         vm = by_id[vm_id]

@@ -42,7 +42,7 @@ class DrainRules:
 UNLIMITED = DrainRules()
 
 
-class Budget:
+class DrainBudget:
     """What drains may still begin at one look. Ask `may`; it counts what it allows."""
 
     def __init__(self, cloud: DrainRules, queues: Mapping[str, DrainRules], vms: Collection[Vm], now: float) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.capacity import Capacity
 from actors.policies.provisioning.cascade import Settled, settle
-from actors.policies.provisioning.headroom import Budget
+from actors.policies.provisioning.headroom import Headroom
 from actors.policies.provisioning.matchmaking import Load
 
 
 def adjust(
-    standings: Sequence[Standing], load: Load, matched: int, budget: Budget, settled: Settled, n: int
+    standings: Sequence[Capacity], load: Load, matched: int, budget: Headroom, settled: Settled, n: int
 ) -> Settled:
     """`settled` changed so that its balance is `n`, as far as room, `budget` (before any VM was added) and holds go."""
     if n > settled.n:
@@ -28,7 +28,7 @@ def adjust(
     return settled
 
 
-def _more(standings: Sequence[Standing], settled: Settled, more: int) -> None:
+def _more(standings: Sequence[Capacity], settled: Settled, more: int) -> None:
     new, spare = settled.places.new, settled.spare
     for cloud in standings:
         stays = min(more, max(0, spare[cloud.name] - cloud.over))
@@ -42,7 +42,7 @@ def _more(standings: Sequence[Standing], settled: Settled, more: int) -> None:
             more -= added
 
 
-def _fewer(standings: Sequence[Standing], settled: Settled, fewer: int) -> None:
+def _fewer(standings: Sequence[Capacity], settled: Settled, fewer: int) -> None:
     for cloud in reversed(standings):
         if cloud.may_fall:
             can = cloud.supply - cloud.held - settled.spare[cloud.name]

@@ -22,7 +22,7 @@ from actors.policies.rules import CloudRules, QueueRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Capacity:
     """One cloud for one queue. Counts of VMs; `supply` = `flight` + `idle` + `busy` + `unseen`.
 
     `kept` says why the want stays as it was, `frozen` why it does not fall, `full` why nothing may be added; each is
@@ -75,7 +75,7 @@ def standings(
     views: Mapping[str, CloudView | None],
     before: Mapping[str, Want],
     now: float,
-) -> tuple[Standing, ...]:
+) -> tuple[Capacity, ...]:
     """The queue's clouds, tier by tier, cheapest first inside a tier."""
     found = []
     for tier, names in enumerate(queue.cascade):
@@ -88,11 +88,11 @@ def standings(
 
 def _standing(
     rules: CloudRules, tier: int, view: FleetView | None, cloud: CloudView | None, want: Want | None, now: float
-) -> Standing:
+) -> Capacity:
     wanted = want.n if want else 0
     recent = want is not None and now - want.changed < rules.boot_deadline_s
     if view is None:
-        return Standing(
+        return Capacity(
             rules=rules,
             tier=tier,
             before=wanted,
@@ -107,7 +107,7 @@ def _standing(
     unseen = max(0, wanted - view.supply) if want and recent and seen_at < want.changed else 0
     idle, busy = max(0, min(view.idle, view.ready) - view.suspect), min(view.busy, view.ready)
     of_idle, of_busy = _split(view.free, max(0, idle - view.old) * rules.slots)
-    return Standing(
+    return Capacity(
         rules=rules,
         tier=tier,
         before=wanted,

@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.policies.limits import NO_LIMIT
-from actors.policies.provisioning.capacity import Standing
-from actors.policies.provisioning.headroom import Budget
+from actors.policies.provisioning.capacity import Capacity
+from actors.policies.provisioning.headroom import Headroom
 from actors.policies.provisioning.matchmaking import Load
 from actors.policies.provisioning.packing import Waiting
 from actors.policies.provisioning.shape_choice import families, pick
@@ -47,7 +47,7 @@ class Settled:
     places: Places
     spare: dict[str, int]
     waiting: Waiting
-    budget: Budget
+    budget: Headroom
 
     @property
     def n(self) -> int:
@@ -55,7 +55,7 @@ class Settled:
         return sum(self.places.new.values()) - sum(self.spare.values())
 
 
-def settle(standings: Sequence[Standing], load: Load, matched: int, budget: Budget) -> Settled:
+def settle(standings: Sequence[Capacity], load: Load, matched: int, budget: Headroom) -> Settled:
     """Places for the waiting jobs, less `matched` ones that have a place already, with new VMs within `budget`."""
     waiting = Waiting(load)
     waiting.forget(matched)
@@ -64,7 +64,7 @@ def settle(standings: Sequence[Standing], load: Load, matched: int, budget: Budg
     return Settled(places=places, spare=spare, waiting=waiting, budget=budget)
 
 
-def place(standings: Sequence[Standing], waiting: Waiting, budget: Budget) -> Places:
+def place(standings: Sequence[Capacity], waiting: Waiting, budget: Headroom) -> Places:
     """Give waiting jobs the capacity there is, then new VMs within `budget`. What is left in `waiting` has no place."""
     places = take_free(standings, waiting)
     for tier in tiers(standings):
@@ -72,13 +72,13 @@ def place(standings: Sequence[Standing], waiting: Waiting, budget: Budget) -> Pl
     return places
 
 
-def tiers(standings: Sequence[Standing]) -> list[list[Standing]]:
+def tiers(standings: Sequence[Capacity]) -> list[list[Capacity]]:
     """The clouds by tier, the cheapest first."""
     numbers = sorted({cloud.tier for cloud in standings})
     return [[cloud for cloud in standings if cloud.tier == number] for number in numbers]
 
 
-def take_free(standings: Sequence[Standing], waiting: Waiting) -> Places:
+def take_free(standings: Sequence[Capacity], waiting: Waiting) -> Places:
     """Give waiting jobs the capacity there is: the rest of busy VMs first."""
     places = Places()
     for cloud in standings:
@@ -93,19 +93,19 @@ def take_free(standings: Sequence[Standing], waiting: Waiting) -> Places:
     return places
 
 
-def add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget) -> None:
+def add(tier: Sequence[Capacity], waiting: Waiting, new: dict[str, int], budget: Headroom) -> None:
     """Give waiting jobs new VMs of one tier, counted in `new`: by their Rank first, where they have one."""
     for best in (True, False) if waiting.choosy else (False,):
         _add(tier, waiting, new, budget, best)
 
 
-def _take_vms(cloud: Standing, waiting: Waiting, vms: int, *, best: bool = False) -> int:
+def _take_vms(cloud: Capacity, waiting: Waiting, vms: int, *, best: bool = False) -> int:
     rules = cloud.rules
     slots = waiting.take(rules.name, rules.size, vms * rules.slots, single=rules.static, best=best)
     return -(-slots // rules.slots)
 
 
-def _take_flight(shapes: Sequence[Standing], waiting: Waiting) -> dict[str, int]:
+def _take_flight(shapes: Sequence[Capacity], waiting: Waiting) -> dict[str, int]:
     """VMs under way that are used. Among shapes in the order in which they were bought, so that they go on to do."""
     if len(shapes) == 1:
         return {shapes[0].name: _take_vms(shapes[0], waiting, shapes[0].flight)}
@@ -117,8 +117,8 @@ def _take_flight(shapes: Sequence[Standing], waiting: Waiting) -> dict[str, int]
 
 
 def _take_new(
-    shapes: Sequence[Standing], rooms: dict[str, int], most: int, waiting: Waiting, budget: Budget, best: bool
-) -> tuple[Standing, int]:
+    shapes: Sequence[Capacity], rooms: dict[str, int], most: int, waiting: Waiting, budget: Headroom, best: bool
+) -> tuple[Capacity, int]:
     """At most `most` new VMs, all of one shape."""
     if not shapes[0].rules.family:
         (cloud,) = shapes
@@ -131,7 +131,7 @@ def _take_new(
     return picked.cloud, vms
 
 
-def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget: Budget, best: bool) -> None:
+def _add(tier: Sequence[Capacity], waiting: Waiting, new: dict[str, int], budget: Headroom, best: bool) -> None:
     """Add VMs in one tier, as many as its clouds' room, `budget` and the waiting jobs allow.
 
     `best`: for those jobs only that rank no other cloud of the tier higher.
@@ -154,12 +154,12 @@ def _add(tier: Sequence[Standing], waiting: Waiting, new: dict[str, int], budget
         added += taken
 
 
-def _next(shapes: Sequence[Standing], new: Mapping[str, int]) -> float:
+def _next(shapes: Sequence[Capacity], new: Mapping[str, int]) -> float:
     """How far a cloud would stand, by its weight, with one VM more."""
     return (sum(cloud.supply + new[cloud.name] for cloud in shapes) + 1) / shapes[0].rules.weight
 
 
-def take_away(standings: Sequence[Standing], load: Load, waiting: Waiting, places: Places) -> dict[str, int]:
+def take_away(standings: Sequence[Capacity], load: Load, waiting: Waiting, places: Places) -> dict[str, int]:
     """VMs by cloud that are not needed: each cloud's own, then exchanged for busy ones of dearer clouds."""
     spare = {cloud.name: _spare(cloud, places) for cloud in standings}
     if any(spare.values()):
@@ -168,20 +168,20 @@ def take_away(standings: Sequence[Standing], load: Load, waiting: Waiting, place
     return spare
 
 
-def _spare(cloud: Standing, places: Places) -> int:
+def _spare(cloud: Capacity, places: Places) -> int:
     """VMs that are idle or under way, and that no waiting job needs. Held ones stay."""
     return 0 if cloud.kept else max(unneeded(cloud, places), cloud.over)
 
 
-def unneeded(cloud: Standing, places: Places) -> int:
+def unneeded(cloud: Capacity, places: Places) -> int:
     """Without those that are held."""
     unused = cloud.idle + cloud.flight - places.idle[cloud.name] - places.flight[cloud.name]
     return max(0, min(unused, cloud.supply - cloud.held))
 
 
 def _exchange(
-    dear: Standing,
-    standings: Sequence[Standing],
+    dear: Capacity,
+    standings: Sequence[Capacity],
     load: Load,
     waiting: Waiting,
     places: Places,
@@ -199,7 +199,7 @@ def _exchange(
             could_go -= moved
 
 
-def _could_go(dear: Standing, load: Load, waiting: Waiting, places: Places, spare: dict[str, int]) -> int:
+def _could_go(dear: Capacity, load: Load, waiting: Waiting, places: Places, spare: dict[str, int]) -> int:
     """Busy VMs of a cloud that may be given up while cheaper ones stay."""
     if not dear.may_fall or places.new[dear.name] or load.suits[dear.name] & waiting.classes:
         return 0

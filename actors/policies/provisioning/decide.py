@@ -19,12 +19,12 @@ from dataclasses import dataclass, field, replace
 
 from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
-from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Spent
+from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Usage
 from actors.policies.provisioning.adjust import adjust
-from actors.policies.provisioning.capacity import Standing, standings
+from actors.policies.provisioning.capacity import Capacity, standings
 from actors.policies.provisioning.cascade import Places, Settled, settle
 from actors.policies.provisioning.fair_asks import Asked, asking, fewer, more
-from actors.policies.provisioning.headroom import Budget, Scope, over, scopes
+from actors.policies.provisioning.headroom import Headroom, Scope, over, scopes
 from actors.policies.provisioning.matchmaking import Load, Unmet, load
 from actors.policies.provisioning.stabilization import less, old_enough, remember
 from actors.policies.provisioning.vain import Doubt, Pair, heed, try_one
@@ -90,7 +90,7 @@ def decide(
     now: float,
     decision: str,
     counts: Counts = NOTHING_COUNTED,
-    elsewhere: Spent = NOTHING_SPENT,
+    elsewhere: Usage = NOTHING_SPENT,
     factory_share: Limit = NO_LIMITS,
     doubts: Sequence[Doubt] = (),
     watched: Mapping[Pair, float] = NOTHING_WATCHED,
@@ -138,10 +138,10 @@ def decide(
 
 def _counts(
     outside: Counts,
-    elsewhere: Spent,
+    elsewhere: Usage,
     queue: QueueRules,
     wanted: Load,
-    standing: Sequence[Standing],
+    standing: Sequence[Capacity],
     before: Mapping[str, Want],
     now: float,
 ) -> Counts:
@@ -171,7 +171,7 @@ def _summary(wanted: Load, demand: JobsSeen) -> Demand:
     )
 
 
-def _just_matched(standing: Sequence[Standing], wanted: Load, demand: JobsSeen) -> int:
+def _just_matched(standing: Sequence[Capacity], wanted: Load, demand: JobsSeen) -> int:
     """Jobs that the demand still calls idle and that a cloud, seen later, shows on a slot already.
 
     A cloud that was not seen to change since has the running jobs that it had.
@@ -182,15 +182,15 @@ def _just_matched(standing: Sequence[Standing], wanted: Load, demand: JobsSeen) 
     return max(0, min(later, sum(cloud.claims for cloud in standing) - wanted.running))
 
 
-def _budget(limits: Sequence[Scope], standing: Sequence[Standing], complete: bool) -> Budget:
+def _budget(limits: Sequence[Scope], standing: Sequence[Capacity], complete: bool) -> Headroom:
     """New VMs that the limits allow, beside those that there are and those whose want will not fall."""
     have = {c.name: c.supply if complete and c.may_fall else max(c.supply, c.before) for c in standing}
-    return Budget(limits, have, {cloud.name: cloud.rules for cloud in standing})
+    return Headroom(limits, have, {cloud.name: cloud.rules for cloud in standing})
 
 
 def _shared(
-    queue: QueueRules, limits: Sequence[Scope], standing: Sequence[Standing], complete: bool
-) -> tuple[Budget, Budget] | tuple[None, None]:
+    queue: QueueRules, limits: Sequence[Scope], standing: Sequence[Capacity], complete: bool
+) -> tuple[Headroom, Headroom] | tuple[None, None]:
     """The room within this queue's share of the factory's limits, and without any; None where nobody else is."""
     if not queue.factory_limit or not queue.factory_shared:
         return None, None
@@ -199,7 +199,7 @@ def _shared(
     return _budget([*own, *share], standing, complete), _budget(own, standing, complete)
 
 
-def _give_back(limits: Sequence[Scope], standing: Sequence[Standing], settled: Settled) -> None:
+def _give_back(limits: Sequence[Scope], standing: Sequence[Capacity], settled: Settled) -> None:
     """What is beyond this queue's share of the factory is a surplus, the dearest first."""
     for scope in (limit for limit in limits if limit.rounded_up):
         wants = {c.name: c.supply - settled.spare[c.name] + settled.places.new[c.name] for c in standing}
@@ -209,7 +209,7 @@ def _give_back(limits: Sequence[Scope], standing: Sequence[Standing], settled: S
 
 
 def _change(
-    queue: QueueRules, cloud: Standing, settled: Settled, complete: bool, want: Want | None, now: float
+    queue: QueueRules, cloud: Capacity, settled: Settled, complete: bool, want: Want | None, now: float
 ) -> Change:
     new, spare = settled.places.new[cloud.name], settled.spare[cloud.name]
     if cloud.kept:
@@ -228,7 +228,7 @@ def _change(
     return Change(n=base - released, why=(why,), surplus=less(steps, released))
 
 
-def _grown(cloud: Standing, places: Places, new: int) -> str:
+def _grown(cloud: Capacity, places: Places, new: int) -> str:
     used = places.used(cloud.name)
     parts = [f"{cloud.busy} busy"] if cloud.busy else []
     parts += [f"{used} with room that waiting jobs take"] if used else []
@@ -239,7 +239,7 @@ def _grown(cloud: Standing, places: Places, new: int) -> str:
     return f"{cloud.name}: {', '.join(parts) or 'nothing needs it'}"
 
 
-def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s: float) -> str:
+def _shrunk(cloud: Capacity, surplus: int, released: int, age_s: float, after_s: float) -> str:
     beyond = f", {cloud.over} beyond its share of {cloud.share}" if cloud.over else ""
     if not released:
         return f"{cloud.name}: {surplus} too many{beyond}, for {age_s:.0f} of {after_s:.0f} s"
@@ -247,7 +247,7 @@ def _shrunk(cloud: Standing, surplus: int, released: int, age_s: float, after_s:
     return f"{cloud.name}: {released} released, too many{beyond} for {after_s:.0f} s{rest}"
 
 
-def _clamp(limits: Sequence[Scope], standing: Sequence[Standing], changes: dict[str, Change], complete: bool) -> None:
+def _clamp(limits: Sequence[Scope], standing: Sequence[Capacity], changes: dict[str, Change], complete: bool) -> None:
     """Limits that the supply itself passes (they were lowered): the dearest goes first. Kept wants are left alone.
 
     What may not fall is lowered to what it was only; nor, when demand is not complete, does a want within limits fall.
@@ -271,7 +271,7 @@ def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
         changes[cloud] = Change(n=most, why=(*change.why, f"{cloud}: {change.n} lowered to {most}: {why}"))
 
 
-def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Standing], demand: JobsSeen) -> tuple[str, ...]:
+def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Capacity], demand: JobsSeen) -> tuple[str, ...]:
     new = sum(settled.places.new.values())
     jobs = f"{wanted.idle} waiting and {wanted.running} running jobs"
     why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: no new VM needed"]
@@ -285,7 +285,7 @@ def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Standing], dem
     return (*why, *(unmet.why for unmet in wanted.unmet))
 
 
-def _full_by(cloud: Standing, settled: Settled) -> str:
+def _full_by(cloud: Capacity, settled: Settled) -> str:
     new = settled.places.new.get(cloud.name, 0)
     return cloud.full or settled.budget.full(cloud.rules) or (f"the {new} new fill it" if new else "no room")
 

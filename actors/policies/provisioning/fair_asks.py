@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.policies.limits import NO_LIMIT
-from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.capacity import Capacity
 from actors.policies.provisioning.cascade import Settled, add, settle, take_free, tiers, unneeded
-from actors.policies.provisioning.headroom import Budget
+from actors.policies.provisioning.headroom import Headroom
 from actors.policies.provisioning.matchmaking import Load
 from actors.policies.provisioning.packing import Waiting
 from actors.policies.provisioning.shape_choice import families
@@ -32,7 +32,7 @@ class Asked:
 
 
 def asking(
-    standings: Sequence[Standing], load: Load, matched: int, budget: Budget, alone: Budget | None, settled: Settled
+    standings: Sequence[Capacity], load: Load, matched: int, budget: Headroom, alone: Headroom | None, settled: Settled
 ) -> Asked:
     """`budget`: the room that this queue's share of the factory's limits leaves, `alone`: the room without them, None
     where there are none. `settled`: what the jobs have now.
@@ -64,13 +64,13 @@ def more(asked: Asked, wants: Mapping[str, int]) -> Asked:
     )
 
 
-def _short(cloud: Standing, settled: Settled) -> bool:
+def _short(cloud: Capacity, settled: Settled) -> bool:
     if cloud.rules.family and (cloud.family_share < NO_LIMIT or not settled.budget.room(cloud.rules)):
         return True
     return cloud.over > 0 or (not cloud.closed and settled.places.new[cloud.name] >= cloud.room)
 
 
-def _alone_on_each(standings: Sequence[Standing], load: Load, matched: int, budget: Budget) -> dict[str, int]:
+def _alone_on_each(standings: Sequence[Capacity], load: Load, matched: int, budget: Headroom) -> dict[str, int]:
     """Tier by tier as the jobs are placed; in each, once more for every cloud of it that others want too.
 
     The shapes of one cloud share a limit, so they are asked for together.
@@ -90,12 +90,12 @@ def _alone_on_each(standings: Sequence[Standing], load: Load, matched: int, budg
     return asked
 
 
-def _with_room(cloud: Standing) -> Standing:
+def _with_room(cloud: Capacity) -> Capacity:
     """As if no other queue had VMs there."""
     if cloud.closed or cloud.kept:
         return cloud
     return replace(cloud, room=max(cloud.room, min(cloud.rules.max_vms, cloud.share) - cloud.supply))
 
 
-def _has(cloud: Standing, settled: Settled) -> int:
+def _has(cloud: Capacity, settled: Settled) -> int:
     return cloud.supply - settled.spare[cloud.name] + settled.places.new[cloud.name]

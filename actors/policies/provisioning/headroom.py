@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from actors.policies.limits import NO_LIMIT, NO_LIMITS, NOTHING_SPENT, Limit, Spent, excess, loosened, room
-from actors.policies.provisioning.capacity import Standing
+from actors.policies.limits import NO_LIMIT, NO_LIMITS, NOTHING_SPENT, Limit, Usage, excess, loosened, room
+from actors.policies.provisioning.capacity import Capacity
 from actors.policies.rules import AccountRules, CloudRules, QueueRules
 
 SHARE = "this queue's share of the factory"
@@ -28,14 +28,14 @@ class Scope:
     name: str
     limit: Limit
     clouds: frozenset[str]
-    elsewhere: Spent = NOTHING_SPENT
+    elsewhere: Usage = NOTHING_SPENT
     binding: bool = True  # what is over it is lowered
     rounded_up: bool = False  # the last VM may stand over the edge
     of_others: bool = False  # it is there only because other queues have, or want, VMs of the same cloud
 
 
 def scopes(
-    queue: QueueRules, elsewhere: Spent, factory_share: Limit = NO_LIMITS, standings: Sequence[Standing] = ()
+    queue: QueueRules, elsewhere: Usage, factory_share: Limit = NO_LIMITS, standings: Sequence[Capacity] = ()
 ) -> tuple[Scope, ...]:
     """The limits that there are. `elsewhere`: what the factory's other queues have."""
     clouds = frozenset(queue.clouds)
@@ -52,7 +52,7 @@ def scopes(
     return tuple(scope for scope in (*tiers, of_queue, *of_shapes, *accounts, factory, share) if scope.limit)
 
 
-def _families(standings: Sequence[Standing]) -> Iterator[Scope]:
+def _families(standings: Sequence[Capacity]) -> Iterator[Scope]:
     """The limits of clouds of several shapes: over this queue's VMs, and over those of all queues."""
     for name in dict.fromkeys(one.rules.family for one in standings if one.rules.family):
         inside = [one for one in standings if one.rules.family == name]
@@ -60,7 +60,7 @@ def _families(standings: Sequence[Standing]) -> Iterator[Scope]:
         others = max(one.family_used for one in inside) - sum(one.supply - one.unseen for one in inside)
         yield Scope(name=f"cloud {name}", limit=limit, clouds=shapes)
         if others > 0:
-            elsewhere = Spent(vms=others)
+            elsewhere = Usage(vms=others)
             yield Scope(
                 name=f"cloud {name}", limit=limit, clouds=shapes, elsewhere=elsewhere, binding=False, of_others=True
             )
@@ -76,7 +76,7 @@ def _families(standings: Sequence[Standing]) -> Iterator[Scope]:
             )
 
 
-def _account(account: AccountRules, standings: Sequence[Standing]) -> Scope:
+def _account(account: AccountRules, standings: Sequence[Capacity]) -> Scope:
     """Its clouds say what all of them use; the largest is taken, as they say it at different times."""
     inside = [standing for standing in standings if standing.name in account.clouds]
     vms, cores, usd_per_hour = (
@@ -87,13 +87,13 @@ def _account(account: AccountRules, standings: Sequence[Standing]) -> Scope:
         vms -= seen
         cores -= seen * one.rules.cores
         usd_per_hour -= seen * one.rules.usd_per_hour
-    others = Spent(vms=max(0, int(vms)), cores=max(0, int(cores)), usd_per_hour=max(0.0, usd_per_hour))
+    others = Usage(vms=max(0, int(vms)), cores=max(0, int(cores)), usd_per_hour=max(0.0, usd_per_hour))
     return Scope(
         name=f"account {account.name}", limit=account.limit, clouds=account.clouds, elsewhere=others, binding=False
     )
 
 
-class Budget:
+class Headroom:
     """Room for new VMs, counted down as they are added."""
 
     def __init__(self, scopes: Sequence[Scope], have: Mapping[str, int], clouds: Mapping[str, CloudRules]) -> None:
@@ -101,15 +101,15 @@ class Budget:
         self._spent = [spent(scope, have, clouds) for scope in scopes]
         self._left = NO_LIMIT
 
-    def at_most(self, vms: int = NO_LIMIT) -> Budget:
+    def at_most(self, vms: int = NO_LIMIT) -> Headroom:
         """The same room once more, for no more than `vms`."""
-        other = Budget((), {}, {})
+        other = Headroom((), {}, {})
         other._scopes, other._spent, other._left = self._scopes, list(self._spent), min(self._left, vms)
         return other
 
-    def alone(self) -> Budget:
+    def alone(self) -> Headroom:
         """The same room, were no other queue on the clouds of several shapes."""
-        other = Budget((), {}, {})
+        other = Headroom((), {}, {})
         kept = [(scope, used) for scope, used in zip(self._scopes, self._spent, strict=True) if not scope.of_others]
         other._scopes, other._spent, other._left = [one for one, _ in kept], [used for _, used in kept], self._left
         return other
@@ -147,7 +147,7 @@ def _limit(scope: Scope, cloud: CloudRules) -> Limit:
     return loosened(scope.limit, cloud.cores, cloud.usd_per_hour) if scope.rounded_up else scope.limit
 
 
-def spent(scope: Scope, have: Mapping[str, int], clouds: Mapping[str, CloudRules]) -> Spent:
+def spent(scope: Scope, have: Mapping[str, int], clouds: Mapping[str, CloudRules]) -> Usage:
     """What `have` VMs by cloud use of a scope's limit, with what is used elsewhere."""
     used = scope.elsewhere
     for name in scope.clouds & have.keys():
@@ -156,7 +156,7 @@ def spent(scope: Scope, have: Mapping[str, int], clouds: Mapping[str, CloudRules
 
 
 def over(
-    scope: Scope, standings: Sequence[Standing], wants: Mapping[str, int], floor: Mapping[str, int]
+    scope: Scope, standings: Sequence[Capacity], wants: Mapping[str, int], floor: Mapping[str, int]
 ) -> dict[str, int]:
     """The wants by cloud that are too high for a scope's limit, lowered: the dearest first, never below `floor`."""
     lowered: dict[str, int] = {}

@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.policies.limits import CENT, NO_LIMIT
-from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.capacity import Capacity
 from actors.policies.provisioning.packing import Filling, Waiting
 from actors.policies.rules import CloudRules
 
@@ -40,16 +40,16 @@ EXACT = 12  # digits of a price for each job: 0.06 / 4 is 0.03 / 2
 class Pick:
     """`vms` new VMs of `cloud`, each with `filling`. No other shape would be chosen before so many were taken."""
 
-    cloud: Standing
+    cloud: Capacity
     filling: Filling
     vms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class ShapeOffer:
     """One shape, and what one new VM of it would take now. `price`: US$/h, or cores where no shape has a price."""
 
-    cloud: Standing
+    cloud: Capacity
     price: float
     filling: Filling
     jobs: int
@@ -60,9 +60,9 @@ class Offer:
         return round(self.price / self.jobs, EXACT), -self.cloud.rules.cores, self.cloud.name
 
 
-def families(clouds: Sequence[Standing]) -> list[list[Standing]]:
+def families(clouds: Sequence[Capacity]) -> list[list[Capacity]]:
     """The clouds in their order, the shapes of one cloud that stand in one tier together."""
-    found: dict[tuple[int, str], list[Standing]] = {}
+    found: dict[tuple[int, str], list[Capacity]] = {}
     for cloud in clouds:
         key = (cloud.tier, f"/{cloud.rules.family}" if cloud.rules.family else cloud.name)
         found.setdefault(key, []).append(cloud)
@@ -70,7 +70,7 @@ def families(clouds: Sequence[Standing]) -> list[list[Standing]]:
 
 
 def pick(
-    shapes: Sequence[Standing], rooms: Mapping[str, int], together: int, waiting: Waiting, *, best: bool = False
+    shapes: Sequence[Capacity], rooms: Mapping[str, int], together: int, waiting: Waiting, *, best: bool = False
 ) -> Pick | None:
     """The next VMs of one cloud's `shapes`; None when no waiting job fits, or there is no room.
 
@@ -90,7 +90,7 @@ def pick(
     return Pick(cloud=chosen.cloud, filling=chosen.filling, vms=vms)
 
 
-def _offers(shapes: Sequence[Standing], waiting: Waiting, first: int, best: bool) -> list[Offer]:
+def _offers(shapes: Sequence[Capacity], waiting: Waiting, first: int, best: bool) -> list[ShapeOffer]:
     """Of the shapes that suit the class with the bit `first`."""
     priced = any(cloud.rules.usd_per_hour for cloud in shapes)
     offers = []
@@ -99,11 +99,13 @@ def _offers(shapes: Sequence[Standing], waiting: Waiting, first: int, best: bool
         filling = waiting.of_one(rules.name, rules.size, rules.slots, single=rules.static, best=best)
         if filling and 1 << filling[0][0] == first:
             price = rules.usd_per_hour if priced else float(rules.cores)
-            offers.append(Offer(cloud=cloud, price=price, filling=filling, jobs=sum(n for _, n in filling)))
+            offers.append(ShapeOffer(cloud=cloud, price=price, filling=filling, jobs=sum(n for _, n in filling)))
     return offers
 
 
-def _cheapest(offers: Sequence[Offer], rooms: Mapping[str, int], waiting: Waiting, all_jobs: int, best: bool) -> Offer:
+def _cheapest(
+    offers: Sequence[ShapeOffer], rooms: Mapping[str, int], waiting: Waiting, all_jobs: int, best: bool
+) -> ShapeOffer:
     """By the ratio; once one VM could take all that is left, only if no shape alone would be cheaper in the end."""
     ranked = sorted(offers, key=lambda offer: offer.rank)
     if not any(waiting.takes_all(offer.filling, all_jobs) for offer in offers):
@@ -117,7 +119,7 @@ def _cheapest(offers: Sequence[Offer], rooms: Mapping[str, int], waiting: Waitin
     return ranked[0]
 
 
-def _finish(offers: Sequence[Offer], rooms: Mapping[str, int], waiting: Waiting, best: bool) -> float:
+def _finish(offers: Sequence[ShapeOffer], rooms: Mapping[str, int], waiting: Waiting, best: bool) -> float:
     """What it costs to give all that is left VMs of one shape: the best one for that."""
     names = [offer.cloud.name for offer in offers]
     return min(
@@ -143,7 +145,7 @@ def _alone(rules: CloudRules, names: Sequence[str], waiting: Waiting, best: bool
     return vms
 
 
-def _steps(offers: Sequence[Offer], chosen: Offer, waiting: Waiting) -> int:
+def _steps(offers: Sequence[ShapeOffer], chosen: ShapeOffer, waiting: Waiting) -> int:
     """For how many VMs of `chosen` no offer changes, so that the same would be chosen again."""
     takes = dict(chosen.filling)
     spare = ((waiting.left(i) - n) // takes[i] for offer in offers for i, n in offer.filling if i in takes)
@@ -151,8 +153,13 @@ def _steps(offers: Sequence[Offer], chosen: Offer, waiting: Waiting) -> int:
 
 
 def _larger(
-    offers: Sequence[Offer], cheap: Offer, rooms: Mapping[str, int], together: int, jobs: int, waiting: Waiting
-) -> tuple[Offer, int]:
+    offers: Sequence[ShapeOffer],
+    cheap: ShapeOffer,
+    rooms: Mapping[str, int],
+    together: int,
+    jobs: int,
+    waiting: Waiting,
+) -> tuple[ShapeOffer, int]:
     """So many VMs that take more jobs each that `cheap` ones are enough for the rest."""
     large = min(offers, key=lambda offer: (-offer.jobs, offer.rank))
     gained = large.jobs - cheap.jobs

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from actors.fleet.observations import JobClass, JobsSeen
-from actors.policies.provisioning.capacity import Standing
+from actors.policies.provisioning.capacity import Capacity
 from actors.policies.provisioning.cascade import Settled, unneeded
 from actors.policies.provisioning.matchmaking import Load, Unmet
 from actors.policies.rules import CloudRules
@@ -35,7 +35,7 @@ IN_VAIN = "they joined and got none of them: the pool does not match them"
 SHOWN = 160  # characters of Requirements
 
 Pair = tuple[str, str]  # a cloud, and a class as it was matched with its workers
-Found = Mapping[Pair, tuple[int, Standing]]  # the class's number in the load
+Found = Mapping[Pair, tuple[int, Capacity]]  # the class's number in the load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Heeded:
 def heed(
     demand: JobsSeen,
     load: Load,
-    standing: Sequence[Standing],
+    standing: Sequence[Capacity],
     before: Sequence[Doubt],
     watched: Mapping[Pair, float],
     now: float,
@@ -99,7 +99,7 @@ def heed(
     return _without(load, found, dict(list(doubts.items())[:KEPT]), beside, now)
 
 
-def try_one(settled: Settled, standing: Sequence[Standing], tried: frozenset[str]) -> None:
+def try_one(settled: Settled, standing: Sequence[Capacity], tried: frozenset[str]) -> None:
     """On each cloud where a doubt is due one VM that nobody needs: kept where there is one, else bought."""
     for cloud in (one for one in standing if one.name in tried and not one.kept):
         name, places = cloud.name, settled.places
@@ -110,7 +110,7 @@ def try_one(settled: Settled, standing: Sequence[Standing], tried: frozenset[str
             settled.budget.take(cloud.rules, 1)
 
 
-def _pairs(demand: JobsSeen, load: Load, cloud: Standing) -> Iterator[tuple[Pair, tuple[int, Standing]]]:
+def _pairs(demand: JobsSeen, load: Load, cloud: Capacity) -> Iterator[tuple[Pair, tuple[int, Capacity]]]:
     bits = load.suits[cloud.name]
     while bits:
         i = (bits & -bits).bit_length() - 1
@@ -134,7 +134,7 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:16]
 
 
-def _still(doubt: Doubt | None, job: JobClass, jobs: int, cloud: Standing, now: float) -> Doubt | None:
+def _still(doubt: Doubt | None, job: JobClass, jobs: int, cloud: Capacity, now: float) -> Doubt | None:
     """What is left of a doubt: nothing once jobs of the class began beside the tried VM."""
     if doubt is None:
         return None
@@ -151,7 +151,7 @@ def _found(
     before: Doubt | None,
     job: JobClass,
     jobs: int,
-    cloud: Standing,
+    cloud: Capacity,
     beside: float,
     now: float,
     after_s: float,

@@ -1,4 +1,4 @@
-"""Groups of jobs become classes, and are counted. Runs in a child; `Reader` in a fork of it (see `condor_apart`).
+"""Groups of jobs become classes, and are counted. Runs in a child; `AdReader` in a fork of it (see `condor_apart`).
 
 Jobs are alike when every cloud answers them the same and they would take the same there. Where the clouds of a queue
 tell nothing to ask (a look without workers) they are alike when they ask for the same.
@@ -25,7 +25,7 @@ from actors.pools.htcondor.judge import (
     OFFER,
     REQUEST,
     Answer,
-    Queue,
+    JudgedQueue,
     Slot,
     Unreadable,
     answers,
@@ -50,11 +50,11 @@ Told = tuple[Any, ...]  # class (None: of no queue), status, jobs, overlapping, 
 Row = tuple[Any, ...]  # queue, cpus, MiB, MiB, gpus, requirements, rank, attributes, answers, apart, decided, 4 counts
 
 
-class Reader:
+class AdReader:
     """Tells of an ad which class it is of. `named`: the attributes of jobs that have to be asked for."""
 
     def __init__(self, queues: Sequence[QueueSpec], slots: Slots, now: float) -> None:
-        self._queues = [Queue(name, ExprTree(jobs), slots.get(name, ())) for name, jobs, *_ in queues]
+        self._queues = [JudgedQueue(name, ExprTree(jobs), slots.get(name, ())) for name, jobs, *_ in queues]
         self._refers = [relevant(jobs, start, slots.get(name, ())) for name, jobs, start, _ in queues]
         self._ages = [age for *_, age in queues]
         self._now = now
@@ -98,10 +98,10 @@ class Reader:
             return (queue.name, (), f"cannot be read: {unreadable}", ""), None
         return (*kind, sample), sample
 
-    def _answers(self, ad: ClassAd, queue: Queue) -> tuple[Answer, ...]:
+    def _answers(self, ad: ClassAd, queue: JudgedQueue) -> tuple[Answer, ...]:
         return answers(ad, queue.slots)
 
-    def _decision(self, ad: ClassAd, queue: Queue, told: tuple[Answer, ...]) -> str:
+    def _decision(self, ad: ClassAd, queue: JudgedQueue, told: tuple[Answer, ...]) -> str:
         if not told or any(answer[1] for answer in told):
             return ""
         try:

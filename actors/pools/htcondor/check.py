@@ -10,7 +10,7 @@ from actors.fleet.observations import JobsSeen, Machine, StartdsSeen
 from actors.pools.port import PoolError
 
 
-class Checked(Protocol):
+class AskedPool(Protocol):
     """What is needed of the pool."""
 
     def jobs(self, now: float) -> JobsSeen: ...
@@ -20,11 +20,11 @@ class Checked(Protocol):
     def may_administer(self, machine: Machine) -> None: ...
 
 
-def check(pool: Checked, queues: tuple[str, ...]) -> tuple[Finding, ...]:
+def check(pool: AskedPool, queues: tuple[str, ...]) -> tuple[Finding, ...]:
     return (*_jobs(pool, queues), *_startds(pool))
 
 
-def _jobs(pool: Checked, queues: tuple[str, ...]) -> Iterator[Finding]:
+def _jobs(pool: AskedPool, queues: tuple[str, ...]) -> Iterator[Finding]:
     try:
         seen = pool.jobs(0.0)
     except PoolError as error:
@@ -44,7 +44,7 @@ def _jobs(pool: Checked, queues: tuple[str, ...]) -> Iterator[Finding]:
         yield Finding(what=f"jobs of queue {queue}", ok=True, text=text)
 
 
-def _startds(pool: Checked) -> Iterator[Finding]:
+def _startds(pool: AskedPool) -> Iterator[Finding]:
     try:
         machines = pool.startds(0.0).machines
     except PoolError as error:
@@ -54,7 +54,7 @@ def _startds(pool: Checked) -> Iterator[Finding]:
     yield _drains(pool, machines)
 
 
-def _drains(pool: Checked, machines: tuple[Machine, ...]) -> Finding:
+def _drains(pool: AskedPool, machines: tuple[Machine, ...]) -> Finding:
     what = "permission to drain"
     if not machines:
         return Finding(what=what, ok=None, text="not tried, there is no startd to ask")

@@ -28,7 +28,18 @@ from classad2 import ClassAd
 from actors.fleet.matching import host_of
 from actors.pools.htcondor import whole
 from actors.pools.htcondor.apart import judged
-from actors.pools.htcondor.census import AGE, ASKED, LEAVING, RUNNING, SUSPENDED, Census, QueueSpec, Reader, Row, Slots
+from actors.pools.htcondor.census import (
+    AGE,
+    ASKED,
+    LEAVING,
+    RUNNING,
+    SUSPENDED,
+    AdReader,
+    Census,
+    QueueSpec,
+    Row,
+    Slots,
+)
 from actors.pools.htcondor.errors import asked_twice, explained
 from actors.pools.htcondor.judge import IDLE
 from actors.pools.htcondor.startds import INSTANCE_ID, startd_name
@@ -105,7 +116,7 @@ def _groups(schedd: htcondor2.Schedd, constraint: str, asked: list[str]) -> list
 def _census(
     name: str, schedd: htcondor2.Schedd, queues: tuple[QueueSpec, ...], slots: Slots, avoided: Avoided | None
 ) -> Census:
-    reader, census = Reader(queues, slots, time.time()), Census()
+    reader, census = AdReader(queues, slots, time.time()), Census()
     asked, constraint = sorted({*ASKED, *reader.named}), f"{HERE} && ({concerns(queues)})"
     if avoided is None:
         ads = _groups(schedd, constraint, asked)

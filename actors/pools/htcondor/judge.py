@@ -35,7 +35,7 @@ Slot = tuple[str, int, str]  # cloud, its tier, the ClassAd of a free slot of it
 Answer = tuple[str, bool, bool, int, int, int, int]  # as fleet.seen.Answer
 
 
-class Queue(NamedTuple):
+class JudgedQueue(NamedTuple):
     """A queue of the pool. `slots`: of each of its clouds; none where nothing is to be answered."""
 
     name: str
@@ -47,7 +47,7 @@ class Unreadable(Exception):
     """These jobs are of no class but their own; the text says why."""
 
 
-def matching(ad: ClassAd, queues: Sequence[Queue]) -> list[int]:
+def matching(ad: ClassAd, queues: Sequence[JudgedQueue]) -> list[int]:
     """The numbers of the queues whose expression is exactly true. Raises Unreadable."""
     try:
         return [number for number, queue in enumerate(queues) if queue.jobs.eval(ad) is True]

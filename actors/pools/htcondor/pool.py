@@ -32,7 +32,7 @@ from actors.pools.htcondor.child_lanes import ChildFailed, Lane, TaskFailed
 from actors.pools.machines import MachineMemory, machines_of
 from actors.pools.machines import machine as machine_of
 from actors.pools.port import NO_SLOTS, Drain, PoolAway, PoolDenied, PoolError, PoolRefused, PoolWrong, Slots
-from actors.pools.together import Together
+from actors.pools.together import SharedQuestion
 
 _TASKS = "actors.pools.htcondor.condor_tasks"
 _GRACE_S = 1.0
@@ -64,7 +64,7 @@ class Htcondor:
         self._lock = threading.Lock()
         self._one_reading = threading.Lock()
         self._memory = MachineMemory()
-        self._places_asked = Together(self._jobs_on)
+        self._places_asked = SharedQuestion(self._jobs_on)
         self._known: dict[str, str] = {}
         self._asked_again: dict[str, Answer] = {}
         self._without: dict[str, Avoided] = {}

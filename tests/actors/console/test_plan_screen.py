@@ -11,27 +11,27 @@ from rich.console import Console
 from actors.config.load import load
 from actors.config.schema import Config
 from actors.console.plan import look, plan
-from actors.console.plan_screen import Plan, report, screen
+from actors.console.plan_screen import PlanShown, report, screen
 from tests.actors.console.factory_file import FactoryFile, said
 from tests.actors.console.test_plan import NOW, Cloud, Pool
 
 CASCADE = Path(__file__).parents[3] / "configs" / "cascade.toml"
 
 
-def planned(pool: Pool, **clouds: Cloud) -> Plan:
+def planned(pool: Pool, **clouds: Cloud) -> PlanShown:
     config: Config = load(CASCADE)
     everything = {name: clouds.get(name.replace("-", "_"), Cloud()) for name in config.clouds}
     seen = look({"local": pool}, everything, NOW)
     return report(config, seen, plan(config, seen, NOW))
 
 
-def text(made: Plan) -> str:
+def text(made: PlanShown) -> str:
     shown = StringIO()
     Console(file=shown, width=160).print(screen(made))
     return shown.getvalue()
 
 
-def moves(made: Plan) -> dict[str, tuple[int, int]]:
+def moves(made: PlanShown) -> dict[str, tuple[int, int]]:
     return {cloud.cloud: (cloud.start, cloud.release) for cloud in made.queues[0].clouds}
 
 
@@ -71,6 +71,6 @@ def test_brackets_in_a_reason_are_shown_as_they_are() -> None:
 def test_a_world_that_is_away_exits_with_1_and_programs_get_json(file: FactoryFile) -> None:
     result = file.apf("plan", "--json")
     assert result.exit_code == 1
-    made = Plan.model_validate(json.loads(result.stdout))
+    made = PlanShown.model_validate(json.loads(result.stdout))
     assert {one.source for one in made.not_read} >= {"pool/local jobs", "cloud/private listing"}
     assert "not read" in said(file.apf("plan"))

@@ -23,9 +23,9 @@ from actors.fleet.wish import Wish
 from actors.store.active_config import NAME, activate
 from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
 from actors.store.site import NotRunning
-from actors.store.wants import Standing, accept
+from actors.store.wants import QueueStanding, accept
 from broker.connection.address import Site
-from broker.rows.allotments import Allotments, Ask
+from broker.rows.allotments import Allotments, PotAsk
 from broker.rows.document import Document
 from tests.actors.console.factory_rows import Rows
 
@@ -58,7 +58,7 @@ def healthy(rows: Rows) -> Rows:
     for cloud in ("private", "spot"):
         rows.write("listing", f"cloud/{cloud}", HEAD, ListingHead(at=rows.now()))
         rows.write("fleet", f"cloud/{cloud}", HEAD, CloudView(cloud=cloud, at=rows.now(), room=1))
-    standing = Standing(known=True, idle=7, running=3, waiting=7, why=("7 waiting and 3 running jobs",))
+    standing = QueueStanding(known=True, idle=7, running=3, waiting=7, why=("7 waiting and 3 running jobs",))
     rows.write("standing", "queue/atlas", HEAD, standing)
     return rows
 
@@ -141,7 +141,7 @@ def with_account(config: Config, **limits: float) -> Config:
 
 def says(rows: Rows, site: Site, cloud: str, own: tuple[int, int, int], outside: tuple[int, int, int]) -> None:
     """A cloud's holder says what it has, in VMs, cores and millionths of a dollar, and what others have beside it."""
-    ask = Ask(own=own, each=(1, 1, 0), limits=(None,) * 3, members=(), outside=outside, place="one-region")
+    ask = PotAsk(own=own, each=(1, 1, 0), limits=(None,) * 3, members=(), outside=outside, place="one-region")
     Allotments(site.client(), site).claim(rows.term(f"cloud/{cloud}"), "amazon", ask)
 
 

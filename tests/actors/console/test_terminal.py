@@ -30,7 +30,7 @@ from actors.fleet.want import CloudView, Want
 from actors.fleet.wish import Wish
 from actors.host import logs
 from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.store.wants import Outcome, Standing, accept, conclude
+from actors.store.wants import QueueStanding, WishOutcome, accept, conclude
 from broker.connection.address import Site
 from broker.mail.dead_letters import DeadLetters
 from broker.posts.hosts import HostInfo
@@ -79,7 +79,7 @@ def hostile(file: FactoryFile, rows: Rows, site: Site) -> FactoryFile:
     rows.write("listing", "cloud/private", HEAD, ListingHead(at=rows.now(), failed=SPLIT))
     told: Any = dict.fromkeys(("closed", "frozen", "listing_short", "breaker", "full", "unmarked"), EVIL)
     rows.write("fleet", "cloud/private", HEAD, CloudView(cloud="private", at=rows.now(), room=1, **told))
-    rows.write("standing", "queue/atlas", HEAD, Standing(known=True, idle=1, why=(EVIL, SPLIT), unmet=(EVIL,)))
+    rows.write("standing", "queue/atlas", HEAD, QueueStanding(known=True, idle=1, why=(EVIL, SPLIT), unmet=(EVIL,)))
     want = Want(queue="atlas", cloud="private", n=1, reasons=(EVIL, SPLIT), decision=EVIL)
     rows.write("want", "queue/atlas", "private", want)
     cause: dict[str, Any]
@@ -90,7 +90,9 @@ def hostile(file: FactoryFile, rows: Rows, site: Site) -> FactoryFile:
     rows.write("intent", "cloud/private", EVIL, intent)
     wish: Any = {"verb": EVIL, "selector": EVIL, "names": (EVIL,), "reason": SPLIT, "by": EVIL}
     accept(rows.table, Wish(id=EVIL, at=rows.now(), ends=rows.now() + 99, **wish))
-    conclude(rows.table, Outcome(id="no", verdict="refused", why=EVIL, at=rows.now(), said=EVIL, by=EVIL, reason=EVIL))
+    conclude(
+        rows.table, WishOutcome(id="no", verdict="refused", why=EVIL, at=rows.now(), said=EVIL, by=EVIL, reason=EVIL)
+    )
     DeadLetters(site.client(), site).add(EVIL, EVIL, EVIL.encode(), EVIL)
     return file
 

@@ -12,7 +12,7 @@ from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import Intent, State
 from actors.fleet.want import CloudView
 from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.store.wants import Standing
+from actors.store.wants import QueueStanding
 from tests.actors.console.factory_rows import Rows
 
 
@@ -24,7 +24,7 @@ def healthy(rows: Rows) -> Rows:
     rows.write("startds", "pool/local", HEAD, StartdsHead(at=rows.now()))
     for cloud in ("private", "spot"):
         rows.write("listing", f"cloud/{cloud}", HEAD, ListingHead(at=rows.now()))
-    rows.write("standing", "queue/atlas", HEAD, Standing(known=True))
+    rows.write("standing", "queue/atlas", HEAD, QueueStanding(known=True))
     return rows
 
 
@@ -59,12 +59,12 @@ def test_a_reading_that_got_old_is_bad(config: Config, healthy: Rows) -> None:
 
 def test_jobs_that_no_cloud_can_run_are_told_once(config: Config, healthy: Rows) -> None:
     line = "2 jobs need 64 cpus; private and spot have 1"
-    healthy.write("standing", "queue/atlas", HEAD, Standing(known=True, why=(line,), unmet=(line,)))
+    healthy.write("standing", "queue/atlas", HEAD, QueueStanding(known=True, why=(line,), unmet=(line,)))
     assert line in only(config).what
 
 
 def test_held_jobs_are_noted(config: Config, healthy: Rows) -> None:
-    healthy.write("standing", "queue/atlas", HEAD, Standing(known=True, held=3))
+    healthy.write("standing", "queue/atlas", HEAD, QueueStanding(known=True, held=3))
     assert "3 jobs are held" in only(config).what
 
 

@@ -11,7 +11,7 @@ from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
 from actors.store.history import Chronicle
 from actors.store.readings import DemandHead
-from actors.store.wants import Standing
+from actors.store.wants import QueueStanding
 from broker.rows.table import Delete
 from tests.actors.console.factory_file import FactoryFile, said
 from tests.actors.console.factory_rows import Rows
@@ -24,7 +24,7 @@ def wants(rows: Rows, cloud: str, n: int, **more: object) -> None:
 
 def test_a_queue_tells_its_jobs_its_wants_since_when_and_why(file: FactoryFile, rows: Rows) -> None:
     rows.write("demand", "pool/local", "@", DemandHead(at=rows.now() - 4))
-    standing = Standing(
+    standing = QueueStanding(
         known=True, idle=7, young=2, running=1, held=3, why=("7 waiting jobs", "9 wait for 2 gpus"),
         unmet=("9 wait for 2 gpus",),
     )  # fmt: skip

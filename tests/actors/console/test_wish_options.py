@@ -20,7 +20,7 @@ from actors.host.operator_mailbox import OperatorDesk
 from actors.policies.disruption.converge import Scene, follow, withheld
 from actors.runtime.messages import OperatorWish
 from actors.runtime.wish_mail import wish_of
-from actors.store.wants import Outcome
+from actors.store.wants import WishOutcome
 from tests.actors.fleet.made import NOW, vm
 
 VERBS = ("drain", "undrain", "hold", "release", "kill", "freeze", "thaw")
@@ -75,10 +75,10 @@ class Sent:
         monkeypatch.setattr(send_wish, "ask", self._ask)
         monkeypatch.setattr(send_wish, "before", self._before)
 
-    def _ask(self, _config: Any, wanted: OperatorWish, wait_s: float) -> Outcome:
+    def _ask(self, _config: Any, wanted: OperatorWish, wait_s: float) -> WishOutcome:
         self.mails.append(wanted)
         self.waits.append(wait_s)
-        return Outcome(id=wanted.id, verdict="accepted", why="so it is", at=NOW)
+        return WishOutcome(id=wanted.id, verdict="accepted", why="so it is", at=NOW)
 
     def _before(self, _config: Any, _wanted: OperatorWish) -> tuple[str, ...]:
         self.told += 1

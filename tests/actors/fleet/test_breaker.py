@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.fleet import breaker
-from actors.fleet.breaker import Breaker, Position, Rules, admits, booted, position, refused, sample
+from actors.fleet.breaker import Breaker, BreakerRules, Position, admits, booted, position, refused, sample
 from actors.fleet.vm import State
 from tests.actors.fleet.made import NOW, vm
 
-RULES = Rules(failures=3, share=0.5, pause_s=100.0, most_s=1_000.0)
+RULES = BreakerRules(failures=3, share=0.5, pause_s=100.0, most_s=1_000.0)
 BOOTING = vm(State.BOOTING, image="ami-1")
 
 
-def boots(*good: bool, rules: Rules = RULES) -> Breaker:
+def boots(*good: bool, rules: BreakerRules = RULES) -> Breaker:
     found = Breaker(image="ami-1")
     for number, one in enumerate(good):
         found = booted(found, one, NOW - 900, NOW + number, rules, 0.0)
@@ -120,7 +120,7 @@ def test_whatever_happens_nothing_starts_while_it_is_open_and_half_open_starts_o
     events: list[tuple[str, float]], failures: int, share: float, roll: float
 ) -> None:
     """A submitter that always wants five more, and a world that does as it likes with what boots."""
-    rules = Rules(failures=failures, share=share, pause_s=100.0, most_s=500.0)
+    rules = BreakerRules(failures=failures, share=share, pause_s=100.0, most_s=500.0)
     found, now, booting, number = Breaker(image="ami-1"), NOW, [], 0
     for event, later_s in events:
         now += later_s
@@ -146,7 +146,7 @@ def test_whatever_happens_nothing_starts_while_it_is_open_and_half_open_starts_o
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 1.0])
 def test_the_window_holds_what_opens_it(share: float) -> None:
-    rules = Rules(failures=3, share=share)
+    rules = BreakerRules(failures=3, share=share)
     found = boots(*[True] * 50, *[False] * 3, rules=rules)
     assert bool(found.why) == (share * rules.window <= 3)
     assert boots(*[True] * 50, *[False] * rules.window, rules=rules).why

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.effects import NOTHING, Scene, effects
+from actors.fleet.effects import NOTHING, WishScene, effects
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 from tests.actors.fleet.made import NOW, vm
@@ -28,7 +28,7 @@ def fleet(*states: State, **changes: object) -> list[Vm]:
 
 
 def said(one: Wish, vms: list[Vm], *wishes: Wish, frozen: dict[str, str] | None = None) -> str:
-    scene = Scene(vms=vms, wishes=wishes, queues={"private": ("atlas",), "spot": ("atlas",)}, frozen=frozen or {})
+    scene = WishScene(vms=vms, wishes=wishes, queues={"private": ("atlas",), "spot": ("atlas",)}, frozen=frozen or {})
     return "; ".join(effects(one, scene))
 
 

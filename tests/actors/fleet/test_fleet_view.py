@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from actors.fleet.fleet_view import Part, cancellable, view
+from actors.fleet.fleet_view import ViewPart, cancellable, view
 from actors.fleet.max_life import Life
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
@@ -76,7 +76,7 @@ def test_what_lives_too_short_has_nothing_for_new_jobs_though_its_jobs_count() -
 
 
 def test_what_is_kept_from_view_to_view_changes_nothing() -> None:
-    parts: dict[str, Part] = {}
+    parts: dict[str, ViewPart] = {}
     rows = [vm(id="a"), vm(id="b"), vm(State.BOOTING, id="c")]
     machines = {"a": BUSY, "b": machine()}
     for ids in (frozenset("ab"), frozenset("a"), frozenset("ab")):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.fleet.adoption import orphans
-from actors.fleet.breaker import Breaker, Rules, admits, booted, position, refused, reset, sample
+from actors.fleet.breaker import Breaker, BreakerRules, admits, booted, position, refused, reset, sample
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Instance, Machine
 from actors.fleet.reconcile import advance
@@ -36,7 +36,7 @@ ENDED = vm(State.ENDED)
 
 RUNS = machine(slot("Claimed", "Busy"))
 THERE, NOTHING = listed(instance()), listed()
-THREE = Rules(failures=3, share=0.5, pause_s=120.0, most_s=900.0)
+THREE = BreakerRules(failures=3, share=0.5, pause_s=120.0, most_s=900.0)
 
 NOT_EVIDENCE = "what one listing does not show is no evidence: new instances are listed late, and old ones run on"
 NO_CHECKS = "EC2's status checks are not read: a VM that cannot boot fails its boot deadline"
@@ -59,7 +59,9 @@ def of_boot(was: Vm, state: str = "running", *ads: Machine, gone: bool = False) 
     return run
 
 
-def after_boots(boots: str, rules: Rules = THREE, later_s: float = 0.0, by_hand: bool = False) -> Callable[[], str]:
+def after_boots(
+    boots: str, rules: BreakerRules = THREE, later_s: float = 0.0, by_hand: bool = False
+) -> Callable[[], str]:
     """Whether VMs may be started after these boots, "+" good and "-" bad, one a second; `later_s` after the last."""
 
     def run() -> str:
@@ -114,7 +116,7 @@ ROWS = (
     # --- protected mode
     row("failures under the threshold", ON, after_boots("--")),
     row("failures at the threshold", OFF, after_boots("---")),
-    row("protected mode is off: threshold 0", ON, after_boots("-" * 20, Rules(failures=0))),
+    row("protected mode is off: threshold 0", ON, after_boots("-" * 20, BreakerRules(failures=0))),
     row("a good launch sets the count back", ON, after_boots("--++++--")),
     row("good launches between as many failures", ON, after_boots("-+-+-"), OFF,
         "a share of the last boots counts, not a row of them: an image that fails every second time costs as much"),

@@ -4,7 +4,7 @@ import pytest
 
 from actors.fleet.wish import Wish
 from actors.host.restore import Keepsake
-from actors.store.wants import Outcome, accept, conclude, forget_wishes, read_outcomes, read_wishes
+from actors.store.wants import WishOutcome, accept, conclude, forget_wishes, read_outcomes, read_wishes
 from broker.connection.address import Site
 from broker.rows.document import Document, Edition
 from broker.rows.table import Table
@@ -103,8 +103,8 @@ def test_a_newer_configuration_is_told(table: Table, document: Document) -> None
 def test_wishes_are_forgotten_a_while_after_they_are_over_with_their_outcomes(table: Table) -> None:
     for id, ends in (("long-over", 1_000.0), ("just-over", 1_950.0), ("alive", 9_000.0)):
         accept(table, wish(id, ends))
-    conclude(table, Outcome(id="refused-long-ago", verdict="refused", why="no such VM", at=900.0))
-    conclude(table, Outcome(id="refused-now", verdict="refused", why="no such VM", at=1_990.0))
+    conclude(table, WishOutcome(id="refused-long-ago", verdict="refused", why="no such VM", at=900.0))
+    conclude(table, WishOutcome(id="refused-now", verdict="refused", why="no such VM", at=1_990.0))
     assert forget_wishes(table, now=2_000.0, kept_s=100.0) == 2
     assert {one.id for one in read_wishes(table, 0.0)} == {"just-over", "alive"}
     assert set(read_outcomes(table)) == {"just-over", "alive", "refused-now"}

@@ -11,7 +11,7 @@ from actors.host.supervisor import Supervisor
 from actors.runtime import post_actor
 from actors.runtime.calls import Calls
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Hold, Seat, Serving, Terms, Tick
+from actors.runtime.post_actor import Hold, PostActor, Seat, Terms, Tick
 from actors.runtime.rounds import Rounds
 from broker.posts.leases import Term
 from tests.late import within
@@ -19,7 +19,7 @@ from tests.late import within
 POST = "pool/local"
 
 
-class Falls(Serving):
+class Falls(PostActor):
     """Dies at its first message, as an actor with a mistake in what serves all posts does."""
 
     title = "monitor"
@@ -65,7 +65,7 @@ def test_the_line_that_says_that_an_actor_died_says_what_of(terms: Terms) -> Non
     assert life.ref is not first
 
 
-class FailsAt(Serving):
+class FailsAt(PostActor):
     """One of its posts fails at each look, until it is well; the others do not."""
 
     title = "monitor"

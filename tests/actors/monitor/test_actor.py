@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.fleet.observations import Failed, Listed
-from actors.monitor.actor import TOLD_AGAIN_S, CloudSeat, Monitor
+from actors.monitor.actor import TOLD_AGAIN_S, Monitor, MonitorCloudSeat
 from actors.runtime.calls import Calls
 from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Seat
@@ -33,7 +33,7 @@ def tell(stage: Stage, site: Site) -> Tell:
         stage._terms, Calls(2), CONFIG, stage.table, None, {}, {}, lambda: stage.now, Gauges(), {},
         DeadLetters(site.client(), site),
     )  # type: ignore[arg-type]  # fmt: skip
-    seat = Seat(post=stage.post, state=CloudSeat())
+    seat = Seat(post=stage.post, state=MonitorCloudSeat())
 
     def told(why: str) -> list[str]:
         failed = Failed(source="cloud/private", at=stage.now, reason=why)

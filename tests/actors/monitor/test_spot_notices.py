@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from actors.clouds.port import Unknown
-from actors.clouds.spot_notices import Message
+from actors.clouds.spot_notices import QueuedMessage
 from actors.config.schema import Config
 from actors.fleet.spot_notice import KEPT_S, Kind
 from actors.fleet.vm import State
-from actors.monitor.actor import CloudSeat, Monitor
+from actors.monitor.actor import Monitor, MonitorCloudSeat
 from actors.runtime.calls import Calls
 from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Seat
@@ -48,12 +48,12 @@ class TwinQueue:
         for body in bodies:
             self.messages[f"r-{len(self.messages)}"] = body
 
-    def receive(self, wait_s: int) -> tuple[Message, ...]:
+    def receive(self, wait_s: int) -> tuple[QueuedMessage, ...]:
         if self.away:
             raise Unknown("timed out")
-        return tuple(Message(body=body, receipt=receipt) for receipt, body in self.messages.items())
+        return tuple(QueuedMessage(body=body, receipt=receipt) for receipt, body in self.messages.items())
 
-    def delete(self, messages: Sequence[Message]) -> None:
+    def delete(self, messages: Sequence[QueuedMessage]) -> None:
         for one in messages:
             self.messages.pop(one.receipt, None)
 
@@ -196,7 +196,7 @@ def test_the_monitor_asks_again_and_again_wakes_and_counts(
     )
     monitor.asked = []
     seat = Seat(post="cloud/private")
-    seat.state = CloudSeat()
+    seat.state = MonitorCloudSeat()
     monitor.look(seat, stage.term)
     monitor.answer()
     assert woken == []

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
-from actors.policies.limits import Limit, Spent
+from actors.policies.limits import Limit, Usage
 
 
 def ask(queue: str, asked: int, priority: int = 0, share: float = 1.0) -> Ask:
@@ -85,7 +85,7 @@ def test_more_room_or_a_higher_ask_never_gives_less(room: int, asks: list[Ask], 
 
 
 def of_factory(queue: str, vms: int, usd_per_hour: float, priority: int = 0) -> AskOfFactory:
-    spent = Spent(vms=vms, cores=8 * vms, usd_per_hour=usd_per_hour)
+    spent = Usage(vms=vms, cores=8 * vms, usd_per_hour=usd_per_hour)
     return AskOfFactory(queue=queue, asked=spent, priority=priority)
 
 

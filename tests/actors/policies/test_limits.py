@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.config.load import load
 from actors.config.policy_rules import rules_of, spent
-from actors.policies.limits import Limit, Spent, excess, loosened, room
+from actors.policies.limits import Limit, Usage, excess, loosened, room
 from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.rules import AccountRules
 from actors.policies.steps import make
@@ -27,7 +27,7 @@ def limited(
     own: Limit = Limit(),  # noqa: B008
     tiers: tuple[Limit, ...] = (),
     factory: Limit = Limit(),  # noqa: B008
-    elsewhere: Spent = Spent(),  # noqa: B008
+    elsewhere: Usage = Usage(),  # noqa: B008
     busy: dict[str, int] | None = None,
 ) -> Decision:
     """Jobs of two cores on the three clouds, within the limits."""
@@ -60,7 +60,7 @@ def test_a_tiers_limit_spills_over_to_the_next_tier() -> None:
 
 
 def test_the_factorys_limit_counts_what_other_queues_have_and_stops_growth_only() -> None:
-    used = Spent(vms=7, cores=28, usd_per_hour=3.0)
+    used = Usage(vms=7, cores=28, usd_per_hour=3.0)
     assert numbers(limited(99, factory=Limit(vms=10), elsewhere=used)) == {"free": 3, "spot": 0, "dear": 0}
     over = limited(9, factory=Limit(vms=2), elsewhere=used, busy={"spot": 5})
     assert numbers(over) == {"free": 0, "spot": 5, "dear": 0}
@@ -72,14 +72,14 @@ def test_the_step_over_the_factory_counts_other_queues_and_our_own_vms() -> None
     fleet = {name: site.fleet.get(name) or has(rules) for name, rules in site.clouds.items()}
     views = {name: site._open(name, fleet) for name in site.clouds}
     seen, wants = demand(jobs(9, cpus=2, running=1)), {"free": want("free", 1)}
-    decision = decide(queue, seen, fleet, site.clouds, views, wants, NOW, "d", elsewhere=Spent(vms=7))
+    decision = decide(queue, seen, fleet, site.clouds, views, wants, NOW, "d", elsewhere=Usage(vms=7))
     assert sum(numbers(decision).values()) == 3
 
 
 def test_what_other_queues_spend_is_counted_by_their_clouds() -> None:
     config = load(Path(__file__).parents[3] / "configs" / "cascade.toml")
     wants = [want("private", 2), want("spot", 4), want("gone", 1)]
-    assert spent(config, wants) == Spent(vms=7, cores=48, usd_per_hour=0.6)
+    assert spent(config, wants) == Usage(vms=7, cores=48, usd_per_hour=0.6)
     assert not rules_of(config, "atlas").look_elsewhere
 
 
@@ -101,14 +101,14 @@ limits = st.builds(
 def test_what_has_room_is_not_over_and_one_more_than_the_room_is(
     limit: Limit, have: int, cores: int, usd_per_hour: float
 ) -> None:
-    spent = Spent().plus(have, cores, usd_per_hour)
+    spent = Usage().plus(have, cores, usd_per_hour)
     free = room(limit, spent, cores, usd_per_hour)
     if free and free < 1_000:
         assert excess(limit, spent.plus(free, cores, usd_per_hour), cores, usd_per_hour) == 0
         assert excess(limit, spent.plus(free + 1, cores, usd_per_hour), cores, usd_per_hour) >= 1
     gone = excess(limit, spent, cores, usd_per_hour)
     if gone <= have:
-        assert excess(limit, Spent().plus(have - gone, cores, usd_per_hour), cores, usd_per_hour) == 0
+        assert excess(limit, Usage().plus(have - gone, cores, usd_per_hour), cores, usd_per_hour) == 0
 
 
 @given(limits, limits, limits, st.integers(0, 99), st.integers(0, 4), st.integers(0, 9))
@@ -116,10 +116,10 @@ def test_what_has_room_is_not_over_and_one_more_than_the_room_is(
 def test_no_decision_passes_a_limit(own: Limit, tier: Limit, factory: Limit, idle: int, free: int, spot: int) -> None:
     decision = limited(idle, own=own, tiers=(Limit(), tier), factory=factory, busy={"free": free, "spot": spot})
     n = numbers(decision)
-    used = Spent()
+    used = Usage()
     for rules in (FREE, SPOT, DEAR):
         used = used.plus(n[rules.name], rules.cores, rules.usd_per_hour)
-    only = Spent().plus(n["spot"], SPOT.cores, SPOT.usd_per_hour)
+    only = Usage().plus(n["spot"], SPOT.cores, SPOT.usd_per_hour)
     assert all(excess(own, used, rules.cores, rules.usd_per_hour) == 0 or not n[rules.name] for rules in (SPOT, DEAR))
     assert excess(tier, only, SPOT.cores, SPOT.usd_per_hour) == 0
     grown = any(n[name] > had for name, had in (("free", free), ("spot", spot), ("dear", 0)))
@@ -161,16 +161,16 @@ def test_an_account_limits_what_the_configuration_says_it_does() -> None:
 def test_sums_of_prices_that_are_not_exact_neither_cost_a_vm_nor_a_place() -> None:
     thirty_cents = Limit(usd_per_hour=0.3)
     assert 0.3 / 0.1 < 3 < (0.1 + 0.1 + 0.1) / 0.1
-    assert room(thirty_cents, Spent(), 1, 0.1) == 3
-    assert excess(thirty_cents, Spent(usd_per_hour=0.1 + 0.1 + 0.1), 1, 0.1) == 0
+    assert room(thirty_cents, Usage(), 1, 0.1) == 3
+    assert excess(thirty_cents, Usage(usd_per_hour=0.1 + 0.1 + 0.1), 1, 0.1) == 0
 
 
 def test_what_is_over_its_limit_leaves_no_room_and_not_less_than_none() -> None:
-    assert room(Limit(vms=2), Spent(vms=5), 1, 0.0) == 0
-    assert excess(Limit(vms=2), Spent(vms=5), 1, 0.0) == 3
+    assert room(Limit(vms=2), Usage(vms=5), 1, 0.0) == 0
+    assert excess(Limit(vms=2), Usage(vms=5), 1, 0.0) == 3
 
 
 def test_a_share_that_is_no_whole_number_of_vms_has_room_for_the_last_of_them_and_a_whole_one_for_no_more() -> None:
-    assert room(loosened(Limit(cores=6), 4, 0.0), Spent(vms=1, cores=4), 4, 0.0) == 1
-    assert room(loosened(Limit(cores=8), 4, 0.0), Spent(vms=2, cores=8), 4, 0.0) == 0
-    assert room(loosened(Limit(usd_per_hour=0.2), 1, 0.1), Spent(vms=2, usd_per_hour=0.2), 1, 0.1) == 0
+    assert room(loosened(Limit(cores=6), 4, 0.0), Usage(vms=1, cores=4), 4, 0.0) == 1
+    assert room(loosened(Limit(cores=8), 4, 0.0), Usage(vms=2, cores=8), 4, 0.0) == 0
+    assert room(loosened(Limit(usd_per_hour=0.2), 1, 0.1), Usage(vms=2, usd_per_hour=0.2), 1, 0.1) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from actors.config.schema import SimulatedPool
 from actors.pools.port import PoolAway
-from actors.pools.simulated import Simulated
+from actors.pools.simulated import WorldPool
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 from tests.actors.pools.conformance import *  # noqa: F403
@@ -22,7 +22,7 @@ class SimulatedSite:
     def __init__(self) -> None:
         self.now = 1000.0
         self.server = WorldServer(World(boot_s=2), clock=lambda: self.now)
-        self.pool = Simulated("sim", SimulatedPool(kind="simulated", world=self.server.place), QUEUES)
+        self.pool = WorldPool("sim", SimulatedPool(kind="simulated", world=self.server.place), QUEUES)
 
     def boot(self, *, cpus: int = 1, retirement_s: int = 315_360_000) -> str:
         return str(self.server.operations.do("boot", {"queue": "atlas", "cpus": cpus, "retirement_s": retirement_s}))
@@ -51,7 +51,7 @@ def site() -> Iterator[SimulatedSite]:
 
 
 def test_a_world_that_is_not_there_is_away() -> None:
-    pool = Simulated("sim", SimulatedPool(kind="simulated", world="127.0.0.1:1"), QUEUES)
+    pool = WorldPool("sim", SimulatedPool(kind="simulated", world="127.0.0.1:1"), QUEUES)
     with pytest.raises(PoolAway):
         pool.startds(1.0)
     assert [finding.ok for finding in pool.check()] == [False]

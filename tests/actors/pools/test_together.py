@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actors.pools.together import Together
+from actors.pools.together import SharedQuestion
 from tests.late import within
 
 
@@ -19,7 +19,7 @@ def test_who_comes_while_a_question_is_under_way_shares_the_next_one() -> None:
         go_on.wait(20)
         return dict.fromkeys(places, len(asked))
 
-    together = Together(ask)
+    together = SharedQuestion(ask)
     with ThreadPoolExecutor(20) as threads:
         first = threads.submit(together.ask, ("a",))
         assert begun.wait(20)
@@ -40,7 +40,7 @@ def test_an_error_is_everybodys_who_asked_and_nobodys_who_asks_later() -> None:
             raise told
         return told
 
-    together = Together(ask)
+    together = SharedQuestion(ask)
     with pytest.raises(RuntimeError):
         together.ask(("a",))
     assert together.ask(("a",)) == {"a": 3}

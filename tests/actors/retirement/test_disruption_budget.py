@@ -63,10 +63,10 @@ def test_a_new_holder_of_the_post_goes_on_with_the_same_budget(stage: Retirement
 
 
 def test_why_a_queue_says_which_of_its_drains_wait(stage: RetirementStage) -> None:
-    from actors.store.wants import Standing, write_standing
+    from actors.store.wants import QueueStanding, write_standing
 
     stage.started(2)
     stage.want(0)
     stage.step()
-    write_standing(stage.table, stage._hold("queue/atlas"), Standing(known=True))
+    write_standing(stage.table, stage._hold("queue/atlas"), QueueStanding(known=True))
     assert "1 drain waits: this cloud may have" in told(queue_story(ONE_AT_ONCE, stage.table, "atlas", stage.now))

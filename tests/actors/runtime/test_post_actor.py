@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from actors.runtime.calls import Answer, Calls
+from actors.runtime.calls import CallAnswer, Calls
 from actors.runtime.messages import LookAtDemand, LookAtWishes
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import FIRST_S, FIRST_SHARE, REST, Hold, Seat, Serving, Terms, Tick, Wake
+from actors.runtime.post_actor import FIRST_S, FIRST_SHARE, REST, Hold, PostActor, Seat, Terms, Tick, Wake
 from broker.envelope import Message
 from broker.posts.leases import Term
 
 POST = "queue/atlas"
 
 
-class Looker(Serving):
+class Looker(PostActor):
     """Each look uses `used_s` of a core, and its moment is kept in `looks`."""
 
     title = "looker"
@@ -166,9 +166,9 @@ def test_a_cheap_look_follows_each_mail() -> None:
     assert len(looks_after_wakes(used_s=0.0, for_s=0.5)) > 10
 
 
-def answer_to(actor: Serving) -> Answer:
+def answer_to(actor: PostActor) -> CallAnswer:
     """The answer from the actor's inbox, where the call's thread puts it. What was there before is gone."""
-    while not isinstance(message := actor.actor_inbox.get(timeout=10).message, Answer):
+    while not isinstance(message := actor.actor_inbox.get(timeout=10).message, CallAnswer):
         pass
     return message
 

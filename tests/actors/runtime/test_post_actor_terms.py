@@ -7,10 +7,10 @@ from typing import Any
 
 import pykka
 
-from actors.runtime.calls import Answer, Calls
+from actors.runtime.calls import CallAnswer, Calls
 from actors.runtime.messages import LookAtWishes
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Drop, Hold, Seat, Serving, Terms, Tick, Wake
+from actors.runtime.post_actor import Drop, Hold, PostActor, Seat, Terms, Tick, Wake
 from broker.errors import LeaseLost, StaleRow
 from broker.posts.leases import Term
 from tests.condor_pool import until
@@ -18,7 +18,7 @@ from tests.condor_pool import until
 POST = "queue/atlas"
 
 
-class Asker(Serving):
+class Asker(PostActor):
     """Each look asks twice; the answers are used with what is kept of the post. The first finds its term lost."""
 
     title = "asker"
@@ -74,7 +74,7 @@ def again(ref: pykka.ActorRef[Any]) -> None:
     ref.tell(Tick())
 
 
-class Counting(Serving):
+class Counting(PostActor):
     """Counts how often a post was begun, looked at, and an answer heard. `wrong`: what its looks end in."""
 
     title = "counting"
@@ -104,7 +104,7 @@ def counting() -> tuple[Counting, Calls]:
     return Counting(terms, calls, Gauges()), calls
 
 
-def received(actor: Serving, *messages: object) -> None:
+def received(actor: PostActor, *messages: object) -> None:
     for message in messages:
         actor.on_receive(message)
 
@@ -113,7 +113,7 @@ def test_an_answer_to_a_post_that_was_given_up_and_taken_again_is_not_heard() ->
     """Its row may have another writer in between: what the answer is about is no more."""
     actor, calls = counting()
     received(actor, Hold(post=POST), Tick())
-    while not isinstance(answer := actor.actor_inbox.get(timeout=10).message, Answer):
+    while not isinstance(answer := actor.actor_inbox.get(timeout=10).message, CallAnswer):
         pass
     received(actor, Drop(post=POST), Hold(post=POST), Tick())
     assert actor.begun == 2

@@ -21,7 +21,7 @@ from actors.simulator.report import floor_vm_hours, table
 from actors.simulator.run import TAIL_S, simulate
 from actors.simulator.scaler import Ours, Scaler
 from actors.simulator.scenario import Assumptions, outcomes, scenario
-from actors.simulator.world import CloudModel, World
+from actors.simulator.world import CloudModel, SimulatedSite
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -48,7 +48,7 @@ class Always:
     def __init__(self, wants: Mapping[str, int]) -> None:
         self.name, self._wants = "always", wants
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         return self._wants
 
 

@@ -22,9 +22,9 @@ from actors.store.bulk_codec import (
 )
 from actors.store.codec import BadRow, pack, unpack
 from actors.store.readings import DemandHead, ListingHead, StartdsHead
-from actors.store.wants import Outcome, Standing
+from actors.store.wants import QueueStanding, WishOutcome
 
-KINDS = (Vm, Intent, Want, FleetView, CloudView, Wish, Outcome, Standing, DemandHead, StartdsHead, ListingHead)
+KINDS = (Vm, Intent, Want, FleetView, CloudView, Wish, WishOutcome, QueueStanding, DemandHead, StartdsHead, ListingHead)
 KINDS_AND_CLASSES = (*KINDS, JobClass)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.connection.address import Address, Site
-from broker.errors import BadUrl, Refused, Unreachable, reaching
+from broker.errors import BadUrl, RedisRefused, Unreachable, reaching
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_factory_name_that_could_mix_with_another_is_refused(name: str) -> Non
 def test_a_wrong_password_is_refused_and_names_no_password(redis_address: Address) -> None:
     host, port = redis_address.nodes[0]
     wrong = Address.parse(f"redis://{host}:{port}", password="wrong-secret")
-    with pytest.raises(Refused) as no, reaching():
+    with pytest.raises(RedisRefused) as no, reaching():
         wrong.client().ping()
     assert "wrong-secret" not in str(no.value)
 

@@ -15,7 +15,7 @@ import pytest
 
 from broker.connection.address import Site
 from broker.connection.embedded import EmbeddedServer, find
-from broker.errors import AlreadyRuns, BrokerError, Refused, reaching
+from broker.errors import AlreadyRuns, BrokerError, RedisRefused, reaching
 from tests.late import within
 
 HOLD = """
@@ -54,7 +54,7 @@ def test_rows_survive_a_restart_in_the_same_directory_and_the_address_stays(tmp_
 def test_nobody_without_the_password_gets_in(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path) as server:
         stranger = replace(server.address, password=None)
-        with pytest.raises(Refused), reaching():
+        with pytest.raises(RedisRefused), reaching():
             stranger.client().get("a")
         for file in ("server.conf", "address.json"):
             assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600

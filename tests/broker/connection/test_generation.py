@@ -6,14 +6,14 @@ import pytest
 
 from broker.connection.address import Site
 from broker.connection.embedded import EmbeddedServer
-from broker.connection.generation import Generation, Lost, Restarted, Same
+from broker.connection.generation import DataLost, Generation, Restarted, Same
 from broker.errors import Unreachable
 
 
 def test_the_first_process_finds_nothing_and_the_next_finds_what_it_made(site: Site) -> None:
     first, second = Generation(site.client(), site), Generation(site.client(), site)
     made = first.check()
-    assert isinstance(made, Lost)
+    assert isinstance(made, DataLost)
     assert first.check() == Same(generation=made.generation)
     assert second.check() == Same(generation=made.generation)
 
@@ -24,7 +24,7 @@ def test_a_generation_that_is_gone_is_told_once_to_everyone(site: Site) -> None:
     site.client().delete(site.key("generation"))
     for watcher in watchers:
         found = watcher.check()
-        assert isinstance(found, Lost)
+        assert isinstance(found, DataLost)
         assert found.generation != before[0]
         assert watcher.check() == Same(generation=found.generation)
 
@@ -43,5 +43,5 @@ def test_a_restarted_server_with_our_data_is_told_from_an_empty_one(tmp_path: Pa
     assert found.generation == generation
     assert isinstance(watcher.check(), Same)
     site.client().flushall()
-    assert isinstance(watcher.check(), Lost)
+    assert isinstance(watcher.check(), DataLost)
     server.stop()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.connection.address import Site
 from broker.errors import LeaseLost
 from broker.posts.leases import Leases, Term
-from broker.rows.allotments import Allotments, Ask, Granted, total
+from broker.rows.allotments import Allotments, Granted, PotAsk, total
 
 POSTS = ("cloud/private", "cloud/spot", "cloud/dear")
 EACH = {"cloud/private": (1, 8, 0), "cloud/spot": (1, 4, 150_000), "cloud/dear": (1, 16, 400_000)}
@@ -39,7 +39,7 @@ class Pot:
 
     def ask(self, post: str, has: int, more: int, term: Term | None = None, **said: object) -> Granted:
         own = tuple(has * amount for amount in EACH[post])
-        ask = Ask(own=own, each=EACH[post], limits=self.limits, members=POSTS, more=more, **said)  # type: ignore[arg-type]
+        ask = PotAsk(own=own, each=EACH[post], limits=self.limits, members=POSTS, more=more, **said)  # type: ignore[arg-type]
         return self.allotments.claim(term or self.terms[post], "amazon", ask)
 
     def all_say(self, **have: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from actors.cli import app
-from actors.console.plan_screen import Plan
+from actors.console.plan_screen import PlanShown
 from tests.factory_on_lab import MakeFactory, make_factory  # noqa: F401
 
 
@@ -20,7 +20,7 @@ def test_a_plan_sees_the_real_jobs_and_starts_nothing(
     factory.submit(3, seconds=60)
     result = CliRunner().invoke(app, ["plan", str(factory.config_file), "--json"])
     assert result.exit_code == 0, result.output
-    (queue,) = Plan.model_validate_json(result.stdout).queues
+    (queue,) = PlanShown.model_validate_json(result.stdout).queues
     assert (queue.idle, queue.running) == (3, 0)
     assert [(cloud.cloud, cloud.have, cloud.start) for cloud in queue.clouds] == [("private", 0, 2), ("spot", 0, 1)]
     assert factory.started() == []

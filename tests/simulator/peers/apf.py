@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from actors.fleet.vm import State
 from actors.policies.steps import Counts, MaxPending, MaxPerCycle, Ready, Scale, run
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import empty_for, give_up, only_cloud, supply
 
 IDLE_S = 600.0
@@ -32,7 +32,7 @@ class ApfChain:
             MaxPending(maximum=MOST_PENDING),
         )
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         give_up(world, empty_for(world, IDLE_S))
         vms = supply(world)
         counts = Counts(
@@ -50,7 +50,7 @@ class ApfKeepRunning:
     def __init__(self, jobs_a_vm: int) -> None:
         self._jobs_a_vm = jobs_a_vm
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         jobs = sum(map(len, world.waiting.values())) + sum(world.running.values())
         n = math.ceil(jobs / self._jobs_a_vm) - len(supply(world))
         if n < 0:

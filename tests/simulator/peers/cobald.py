@@ -19,8 +19,8 @@ from cobald.decorator.standardiser import Standardiser
 from cobald.interfaces import Controller, Pool
 
 from actors.fleet.vm import State
-from actors.simulator.machine import Machine
-from actors.simulator.world import World
+from actors.simulator.machine import SimulatedMachine
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import only_cloud, supply
 
 
@@ -28,11 +28,11 @@ class SimulatedPool(Pool):  # type: ignore[misc]
     """The simulated cloud as COBalD sees it: cores."""
 
     def __init__(self) -> None:
-        self.world: World | None = None
+        self.world: SimulatedSite | None = None
         self._demand = 0.0
 
     @property
-    def _ready(self) -> list[Machine]:
+    def _ready(self) -> list[SimulatedMachine]:
         return [machine for machine in supply(self.world) if machine.state is State.READY] if self.world else []
 
     @property
@@ -72,7 +72,7 @@ class Cobald:
         self._kind, self._threshold = kind, threshold
         self._controller: Controller | None = None
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         name = only_cloud(world)
         rules = world.clouds[name].rules
         self._pool.world = world

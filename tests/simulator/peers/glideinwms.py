@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 
 from actors.fleet.vm import State
-from actors.simulator.machine import Machine
-from actors.simulator.world import World
+from actors.simulator.machine import SimulatedMachine
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import empty_for, give_up, only_cloud, supply
 
 FIRST_S, TAIL_S = 1_200.0, 400.0
@@ -25,7 +25,7 @@ class Glideinwms:
         self._jobs_a_vm = jobs_a_vm
         self._worked: set[str] = set()  # VMs that had a job once
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         self._worked.update(machine.id for machine in supply(world) if machine.jobs)
         give_up(world, [machine for machine in empty_for(world, TAIL_S) if self._over(world, machine)])
         vms = supply(world)
@@ -34,5 +34,5 @@ class Glideinwms:
         idle = sum(machine.state is State.BOOTING or not machine.jobs for machine in vms)
         return {only_cloud(world): len(vms) + max(0, asked - idle)}
 
-    def _over(self, world: World, machine: Machine) -> bool:
+    def _over(self, world: SimulatedSite, machine: SimulatedMachine) -> bool:
         return machine.id in self._worked or world.env.now - machine.idle_since >= FIRST_S

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 from actors.policies.rules import QueueRules
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
 
 EMPTY_S = 15.0
@@ -23,7 +23,7 @@ class Karpenter:
     def __init__(self, queue: QueueRules) -> None:
         self._packing = Packing(queue, self.interval_s)
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         wanted = self._packing.vms(world)
         if wanted > len(supply(world)):
             return {only_cloud(world): wanted}

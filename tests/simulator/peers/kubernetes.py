@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 
 from actors.policies.rules import QueueRules
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
 
 
@@ -25,7 +25,7 @@ class Kubernetes:
         self._packing, self._idle_s = Packing(queue, self.interval_s), idle_s
         self._added = -math.inf
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         wanted = self._packing.vms(world)
         if wanted > len(supply(world)):
             self._added = world.env.now

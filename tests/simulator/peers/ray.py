@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from actors.fleet.vm import State
 from actors.policies.rules import QueueRules
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
 
 IDLE_S = 300.0
@@ -24,7 +24,7 @@ class Ray:
     def __init__(self, queue: QueueRules) -> None:
         self._packing = Packing(queue, self.interval_s)
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         vms = supply(world)
         wanted = self._packing.vms(world)
         if wanted > len(vms):

@@ -8,28 +8,28 @@ from dataclasses import replace
 
 from actors.fleet.vm import State
 from actors.policies.rules import QueueRules
-from actors.simulator.machine import Machine
+from actors.simulator.machine import SimulatedMachine
 from actors.simulator.scaler import Ours
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 
 
-def only_cloud(world: World) -> str:
+def only_cloud(world: SimulatedSite) -> str:
     (name,) = world.clouds
     return name
 
 
-def supply(world: World) -> list[Machine]:
+def supply(world: SimulatedSite) -> list[SimulatedMachine]:
     return [machine for machine in world.machines[only_cloud(world)].values() if machine.supply]
 
 
-def empty_for(world: World, age_s: float) -> list[Machine]:
+def empty_for(world: SimulatedSite, age_s: float) -> list[SimulatedMachine]:
     """Joined VMs without a job for so long, those longest without one first."""
     ready = [machine for machine in supply(world) if machine.state is State.READY and not machine.jobs]
     long = [machine for machine in ready if world.env.now - machine.idle_since >= age_s]
     return sorted(long, key=lambda machine: (machine.idle_since, machine.id))
 
 
-def give_up(world: World, machines: list[Machine]) -> Mapping[str, int]:
+def give_up(world: SimulatedSite, machines: list[SimulatedMachine]) -> Mapping[str, int]:
     """End these, and want what is left."""
     world.end_empty(machines)
     return {only_cloud(world): len(supply(world))}
@@ -41,6 +41,6 @@ class Packing:
     def __init__(self, queue: QueueRules, interval_s: float) -> None:
         self._ours = Ours(replace(queue, release_after_s=math.inf), interval_s=interval_s)
 
-    def vms(self, world: World) -> int:
+    def vms(self, world: SimulatedSite) -> int:
         """At least those that there are."""
         return max(len(supply(world)), self._ours.scale(world)[only_cloud(world)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.policies.rules import QueueRules
-from actors.simulator.world import World
+from actors.simulator.world import SimulatedSite
 from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
 
 RESUMED_A_MINUTE, SUSPENDED_A_MINUTE = 300, 60
@@ -23,7 +23,7 @@ class Slurm:
         self.name = f"slurm-{suspend_s:g}"
         self._packing, self._suspend_s = Packing(queue, self.interval_s), suspend_s
 
-    def scale(self, world: World) -> Mapping[str, int]:
+    def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         minutes = self.interval_s / 60.0
         idle = empty_for(world, self._suspend_s)[: round(SUSPENDED_A_MINUTE * minutes)]
         wanted = self._packing.vms(world)

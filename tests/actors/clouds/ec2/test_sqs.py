@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from actors.clouds.ec2.sqs import Sqs
 from actors.clouds.port import Refused, Unknown
-from actors.clouds.spot_notices import Message, notice_of
+from actors.clouds.spot_notices import QueuedMessage, notice_of
 from actors.config.schema import Ec2Account
 from actors.fleet.spot_notice import Kind
 from tests.actors.clouds.test_spot_notices import INTERRUPTION, REBALANCE
@@ -86,7 +86,7 @@ def test_an_event_goes_through_the_stack_into_the_queue_and_comes_until_it_is_de
 
 
 def test_deleting_what_is_gone_does_no_harm(amazon: Amazon) -> None:
-    sqs(amazon.queue).delete([Message(body="", receipt=f"gone-{n}") for n in range(11)])
+    sqs(amazon.queue).delete([QueuedMessage(body="", receipt=f"gone-{n}") for n in range(11)])
 
 
 def test_a_queue_that_is_not_there_a_secret_and_nobody_at_the_address_are_cloud_errors(amazon: Amazon) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from actors.clouds.port import Cloud, NoCapacity, Unknown
-from actors.clouds.simulated.cloud import Simulated
+from actors.clouds.simulated.cloud import WorldCloud
 from actors.config.schema import SimulatedCloud
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 from tests.actors.clouds.conformance import CloudConformance, PowerOff, order, started
 
 
-def cloud_at(place: str, name: str, factory: str = "apf") -> Simulated:
+def cloud_at(place: str, name: str, factory: str = "apf") -> WorldCloud:
     shape = {"cpus": 1, "memory_mib": 1024}
     config = {"kind": "simulated", "world": place, "shape": shape, "max_vms": 9, "timeout_s": 5}
-    return Simulated(name, SimulatedCloud.model_validate(config), factory)
+    return WorldCloud(name, SimulatedCloud.model_validate(config), factory)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from actors.fleet.observations import Machine
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.disruption.black_hole import Rules, black_holes
+from actors.policies.disruption.black_hole import BlackHoleRules, black_holes
 from actors.policies.disruption.converge import Scene, follow
 from tests.actors.fleet.made import NOW, machine, slot, vm
 
-RULES = {"atlas": Rules(jobs=20, shorter_than_s=10.0)}
+RULES = {"atlas": BlackHoleRules(jobs=20, shorter_than_s=10.0)}
 BUSY = slot("Claimed", "Busy")
 
 
@@ -25,7 +25,9 @@ STEADY = machine(BUSY)
 IDLE = machine()
 
 
-def judged(*machines: Machine, busy_s: float = 600.0, held: int = 0, rules: Rules = RULES["atlas"]) -> set[int]:
+def judged(
+    *machines: Machine, busy_s: float = 600.0, held: int = 0, rules: BlackHoleRules = RULES["atlas"]
+) -> set[int]:
     """Which of these workers of one queue are black holes, by their number; `held` more are held already."""
     vms = [vm(id=f"x-{number}") for number in range(len(machines))]
     gone = [
@@ -76,7 +78,7 @@ def test_a_tenth_of_the_workers_is_held_at_a_time_and_at_least_one_the_hungriest
 
 
 def test_it_can_be_turned_off() -> None:
-    assert judged(eats(), LONG, rules=Rules(jobs=0)) == set()
+    assert judged(eats(), LONG, rules=BlackHoleRules(jobs=0)) == set()
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.floats(0, 50), st.booleans(), st.booleans()), max_size=30))

@@ -9,7 +9,7 @@ from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 from actors.policies.disruption.converge import Scene, follow
 from actors.policies.disruption.cron_windows import Minutes
-from actors.policies.disruption.drain_budget import AWAY, JOINED, Budget, DrainRules
+from actors.policies.disruption.drain_budget import AWAY, JOINED, DrainBudget, DrainRules
 from tests.actors.fleet.made import NOW, machine, vm
 
 NEVER = Minutes.parse("* * 31 2 *")
@@ -156,7 +156,7 @@ def test_no_limit_is_ever_passed_by_drains_that_could_wait(
 @given(VMS, RULES)
 def test_budgets_allow_the_same_in_any_order_and_say_why_for_each_that_waits(vms: list[Vm], rules: DrainRules) -> None:
     def allowed(order: list[Vm]) -> int:
-        budget = Budget(rules, {}, order, NOW)
+        budget = DrainBudget(rules, {}, order, NOW)
         may = [budget.may(one) for one in order if one.state is State.READY]
         assert len(budget.waiting) == may.count(False)
         assert all(budget.waiting.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
-from actors.policies.limits import Limit, Spent
+from actors.policies.limits import Limit, Usage
 from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.rules import CloudRules, QueueRules
 from tests.actors.policies.site import NOW, demand, has, jobs
@@ -100,8 +100,8 @@ class Crowd:
         share = short(rules.max_vms, asks).get(queue, -1)
         return replace(has(rules, idle=idle, busy=busy, at=self.now), queue=queue, share=share)
 
-    def _spent(self, *queues: str, alone: bool = False) -> Spent:
-        spent = Spent()
+    def _spent(self, *queues: str, alone: bool = False) -> Usage:
+        spent = Usage()
         for queue in queues:
             for name, want in self.members[queue].wants.items():
                 cloud = self.clouds[name]
