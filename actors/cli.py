@@ -339,7 +339,7 @@ def demo(
     """The main job on this machine: jobs wait, VMs start on four clouds, jobs run, VMs drain and end. A minute."""
     from deploy.lab.demo import run as shown
 
-    raise typer.Exit(shown.run(out, simulated))
+    raise typer.Exit(shown.run(Screen(width=out.width), simulated))  # a picture has a width, in a file too
 
 
 @contextmanager

@@ -131,5 +131,5 @@ def verdict(summary: Summary, broken: Sequence[Broken]) -> RenderableType:
         mark, style = ("broken", "bold red") if failed else ("kept  ", "green")
         told.append(Text.assemble((mark, style), f"  {number}. {promise}"))
         told += [Text(f"           {what}", style="red") for what in failed]
-    note = Text("\nBy the pool's own history and the clouds' own ledger, not by the factory's word.", style="dim")
-    return Panel(Group(*told, note), title="[bold]What it came to[/]", title_align="left", padding=(1, 2))
+    note = Text("By the pool's own history and the clouds' own ledger, not by the factory's word.", style="dim")
+    return Panel(Group(*told, Text(""), note), title="[bold]What it came to[/]", title_align="left", padding=(1, 2))
