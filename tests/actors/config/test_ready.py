@@ -78,7 +78,7 @@ def test_a_condition_that_no_job_can_meet_is_told(jobs: str) -> None:
     [
         ("redis://redis.example.org:6379/0", ["redis.example.org"]),
         ("redis://apf@10.0.0.7/0", ["10.0.0.7"]),
-        ("sentinel://a.example.org:26379,127.0.0.1:26379/apf", ["a.example.org"]),
+        ("sentinel://a.example.org:26379,127.0.0.1:26379/0?master=apf", ["a.example.org"]),
         ("redis://localhost:6379/0", []),
         ("redis://[::1]:6379/0", []),
         ("redis://127.0.0.2/0", []),

@@ -71,7 +71,8 @@ def test_requirements_that_are_too_long_are_not_evaluated_and_named(lab: LabPool
 
 def test_an_evaluation_without_end_loses_only_its_job_and_once_its_second(lab: LabPool, pool: Htcondor) -> None:
     lab.submit([LabJob(queue="atlas", submit=HELD)] * 3)
-    slow = held(lab, 'regexp("^(a+)+(b+)+$", strcat(X, X, X, X, X, "c")) || true', X=f'"{"a" * 400}"')
+    dear = 'isError(regexp("^(a+)+(b+)+$", strcat(X, X, X, X, X, "c")))'  # true after some tenths of a second
+    slow = held(lab, " && ".join([dear] * 40), X=f'"{"a" * 400}"')
     seen = pool.jobs(1.0, SLOTS)
     assert (seen.complete, suited(seen)) == (True, 3)
     assert f"job {slow}: evaluating it took longer" in said(seen)
