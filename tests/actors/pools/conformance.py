@@ -51,6 +51,10 @@ class Site(Protocol):
         """Jobs that run until they are ended: a slow machine may be late to look at one that ends by itself."""
         ...
 
+    def executing(self) -> int:
+        """Jobs whose programs run: a claim that was handed out is not one yet, and may be lost to a drain."""
+        ...
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait for a condition; the test fails after a while."""
         ...
@@ -102,7 +106,8 @@ def busy_until(site: Site) -> tuple[Machine, End]:
     """The machine, and what ends its job."""
     machine = joined(site, site.boot())
     end = site.submit("atlas", 1)
-    site.until(lambda: shows(site, machine, lambda now: now.busy), "the job runs")
+    site.until(lambda: shows(site, machine, lambda now: now.busy), "the job has a place")
+    site.until(lambda: site.executing() == 1, "the job runs")
     return machine, end
 
 

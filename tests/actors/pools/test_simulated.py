@@ -32,6 +32,9 @@ class SimulatedSite:
         ids = do("submit", {"queue": queue, "jobs": jobs, "seconds": math.inf, "cpus": cpus})
         return lambda: do("finish", {"ids": ids})
 
+    def executing(self) -> int:
+        return sum(job.running for job in self.pool.jobs(self.now).classes)
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         for _ in range(200):
             if condition():

@@ -74,6 +74,11 @@ class CondorSite:
         self.lab.submit([job] * jobs)
         return gate.open
 
+    def executing(self) -> int:
+        runs = ("-constraint", "JobStatus == 2 && JobCurrentStartExecutingDate isnt undefined", "-af", "ClusterId")
+        points = self.lab.access_points
+        return sum(len(point.master.tool("condor_q", "-allusers", *runs).split()) for point in points)
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         until(condition, what)
 
