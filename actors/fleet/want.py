@@ -84,6 +84,7 @@ class CloudView:
     listing_short: str = ""  # why its listing proves no end now
     breaker: str = ""  # the breaker's sentence, open or half-open
     full: str = ""  # why there is no more room than this
+    unsaid: str = ""  # there may be room: who shares its limit and has not said yet what it has
     unmarked: str = ""  # why its VMs' holds do not stand on their instances too
     suspects: tuple[str, ...] = ()  # what answers or advertises in the place of its VMs, some of it
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit

@@ -97,6 +97,7 @@ class Noticeboard:
             listing_short=registry.listing_short,
             breaker=told,
             full=told or registry.account.why,
+            unsaid=registry.account.unsaid,
             unmarked=registry.unmarked,
             suspects=_some(registry.suspects),
             account_used=registry.account.used,

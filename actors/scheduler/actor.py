@@ -51,7 +51,7 @@ LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
 QUIET_LOOK_S = 60.0  # no jobs and no VMs wanted: what changes that comes with mail
 FLEET_MAY_WAIT_S = 0.1  # a launch changes its cloud's view three times in this time
-FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at is waited for, before its jobs go to a dearer one
+FIRST_VIEWS_S = 30.0  # so long a cloud that was never looked at, or whose room is not known yet, is waited for
 
 Views = dict[str, tuple[CloudView | None, FleetView | None]]
 
@@ -115,9 +115,7 @@ class Scheduler(PostActor):
         state: QueueSeat = seat.state
         now = self._now()
         demand, views = self._read(seat, state.rules.queue.clouds, now)
-        unseen = [cloud for cloud, (view, _) in views.items() if view is None]
-        if unseen and now - state.began < FIRST_VIEWS_S:
-            why = f"waits for a first look at {', '.join(unseen)}"
+        if (why := _not_yet(views)) and now - state.began < FIRST_VIEWS_S:
             self._tell_standing(seat, term, QueueStanding(known=False, why=(why,)))
             return
         wants = self._all_wants(seat)
@@ -241,6 +239,14 @@ def standing_of(decision: Decision) -> QueueStanding:
         unmet=tuple(one.why for one in decision.unmet),
         in_vain=decision.in_vain,
     )
+
+
+def _not_yet(views: Views) -> str:
+    """What a first decision waits for: a cloud of which nothing is known is not one that is full."""
+    unseen = [cloud for cloud, (view, _) in views.items() if view is None]
+    if unseen:
+        return f"waits for a first look at {', '.join(unseen)}"
+    return "; ".join(f"waits for {cloud}: {view.unsaid}" for cloud, (view, _) in views.items() if view and view.unsaid)
 
 
 def _quiet(state: QueueSeat) -> bool:

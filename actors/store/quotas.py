@@ -42,7 +42,8 @@ class Allowed:
     vms: int = MOST
     room: int = MOST
     used: tuple[float, ...] = ()
-    why: str = ""  # it has no room: which limit, or whose use is not known
+    why: str = ""  # it has no room: which limit
+    unsaid: str = ""  # whether it has room is not known yet: whose use nobody said
     account: str = ""  # its name; empty where nothing is limited
     limits: tuple[float | None, ...] = ()  # of it, in the same three; None: no limit
     family_used: int = 0  # VMs of all shapes of its cloud
@@ -81,6 +82,7 @@ class Accounts:
             vms=min(allowed.vms, shapes.vms),
             room=min(allowed.room, shapes.room),
             why=allowed.why or shapes.why,
+            unsaid=allowed.unsaid or shapes.unsaid,
             family_used=shapes.used,
         )
 
@@ -110,7 +112,10 @@ class Accounts:
             vms=got.n,
             room=left,
             used=used,
-            why="" if left else _why(name, account, got.unknown, used),
+            why="" if left or got.unknown else _why(name, account, used),
+            unsaid=f"account {name} has a limit, and what {got.unknown} has of it is not known yet"
+            if got.unknown
+            else "",
             account=name,
             limits=(account.max_vms, account.max_cores, account.max_cost_usd_per_hour),
         )
@@ -141,9 +146,11 @@ def _limits(account: Ec2Account) -> tuple[int | None, ...]:
     return account.max_vms, account.max_cores, None if money is None else math.floor(money * MICRO + 1e-6)
 
 
-def _why(name: str, account: Ec2Account, unknown: str, used: tuple[float, ...]) -> str:
-    if unknown:
-        return f"account {name} has a limit, and what {unknown} has of it is not known yet"
+def _unsaid(name: str, unknown: str) -> str:
+    return f"account {name} has a limit, and what {unknown} has of it is not known yet" if unknown else ""
+
+
+def _why(name: str, account: Ec2Account, used: tuple[float, ...]) -> str:
     told = " and ".join(
         f"{amount:g} {unit}"
         for amount, unit, limit in zip(used, ("VMs", "cores", "US$/h"), _limits(account), strict=True)

@@ -28,7 +28,8 @@ class Together:
     vms: int = MOST
     room: int = MOST
     used: int = 0
-    why: str = ""  # there is no room: the limit, or whose use is not known
+    why: str = ""  # there is no room: the limit
+    unsaid: str = ""  # whether there is room is not known yet: whose use nobody said
 
 
 ALONE = Together()
@@ -43,9 +44,10 @@ def claim(config: Config, pots: Allotments, term: Term, cloud: str, have: int, m
     ask = allotments.PotAsk(own=(have,), each=(1,), limits=(family.max_vms,), members=members, more=more)
     got = pots.claim(term, f"cloud/{family.name}", ask)
     left, (used,) = got.room - got.n, got.totals
-    why = f"cloud {family.name} has at most {family.max_vms} VMs of all shapes, in use: {used}"
     if got.unknown:
-        why = f"cloud {family.name} has a limit for all shapes, and what {got.unknown} has of it is not known yet"
+        unsaid = f"cloud {family.name} has a limit for all shapes, and what {got.unknown} has of it is not known yet"
+        return Together(vms=got.n, room=left, used=used, unsaid=unsaid)
+    why = f"cloud {family.name} has at most {family.max_vms} VMs of all shapes, in use: {used}"
     return Together(vms=got.n, room=left, used=used, why="" if left else why)
 
 

@@ -125,7 +125,7 @@ def _standing(
         kept="" if cloud else "how the cloud stands is not known",
         frozen=cloud.frozen if cloud else "",
         full=_full(rules, view, cloud),
-        closed=bool(cloud and (cloud.closed or cloud.full)),
+        closed=bool(cloud and (cloud.closed or cloud.full or cloud.unsaid)),
         share=view.share if view.share >= 0 else NO_LIMIT,
         account_used=cloud.account_used if cloud else (),
         unclaimed_since=view.unclaimed_since,
@@ -160,4 +160,4 @@ def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
         return f"{view.supply} of at most {rules.max_vms} VMs"
     if 0 <= view.share <= view.supply:
         return f"{view.supply} VMs, its share of it is {view.share}"
-    return cloud.full or ("no room" if cloud.room <= 0 else "")
+    return cloud.full or cloud.unsaid or ("no room" if cloud.room <= 0 else "")

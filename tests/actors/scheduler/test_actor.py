@@ -11,12 +11,14 @@ from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView
 from actors.runtime.calls import Calls
+from actors.runtime.messages import LookAtDemand
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Hold, Terms, Tick
+from actors.runtime.post_actor import Hold, Terms, Tick, Wake
 from actors.runtime.post_office import PostOffice
-from actors.scheduler.actor import Scheduler
+from actors.scheduler.actor import FIRST_VIEWS_S, Scheduler
 from actors.store.readings import DemandRows
 from actors.store.views import publish
+from actors.store.wants import QueueStanding, read_standing
 from broker.connection.address import Site
 from broker.connection.clock import RedisClock
 from broker.envelope import Message
@@ -51,17 +53,22 @@ class Desk:
         self._calls.close()
         self.mailer.close()
 
+    def said(self) -> QueueStanding:
+        found = read_standing(self.table, "atlas")
+        assert found is not None
+        return found
+
     def _handed_over(self, mailbox: str, message: Message) -> bool:
         self.woken.append(mailbox)
         return True
 
-    def look(self, jobs: int, fleet: FleetView) -> set[str]:
+    def look(self, jobs: int, fleet: FleetView, room: int = 4, unsaid: str = "", later_s: float = 100.0) -> set[str]:
         """With so many waiting jobs and such a fleet; returns who was woken."""
         one = JobClass(queue="atlas", request=Shape(cpus=1), requirements="true", idle=jobs)
-        self.now += 100
+        self.now += later_s
         seen = JobsSeen(source=POOL, at=self.now, classes=(one,), schedds=(ScheddSeen(name="s"),))
         self._demand.write(self.terms[POOL], seen, ["atlas"])
-        views = [CloudView(cloud="private", at=self.now, room=4), replace(fleet, at=self.now)]
+        views = [CloudView(cloud="private", at=self.now, room=room, unsaid=unsaid), replace(fleet, at=self.now)]
         publish(self.table, self.terms[CLOUD], views, self._published)
         self.woken.clear()
         self.actor.on_receive(Hold(post=QUEUE))
@@ -105,3 +112,21 @@ def test_a_queue_that_stands_as_it_did_before_is_taken_over_without_a_word(desk:
     assert desk.table.read("standing", QUEUE)["@"].version == 1
     desk.look(2, NONE)
     assert desk.table.read("standing", QUEUE)["@"].version == 2
+
+
+def test_a_cloud_whose_room_is_not_known_yet_is_waited_for_and_is_not_full(desk: Desk) -> None:
+    why = "account amazon has a limit, and what cloud/spot has of it is not known yet"
+    assert desk.look(2, NONE, room=0, unsaid=why, later_s=1.0) == set()
+    assert desk.said().why == (f"waits for private: {why}",)
+    assert not desk.said().known
+    assert desk.look(2, NONE, later_s=1.0) == {SUBMITTER}
+
+
+def test_a_cloud_whose_room_nobody_ever_tells_holds_its_jobs_for_half_a_minute_and_not_for_ever(desk: Desk) -> None:
+    why = "account amazon has a limit, and what cloud/spot has of it is not known yet"
+    desk.look(2, NONE, room=0, unsaid=why, later_s=1.0)
+    desk.now += FIRST_VIEWS_S
+    desk.actor.on_receive(Wake(post=QUEUE, message=LookAtDemand(pool="local")))
+    desk.actor.on_receive(Tick())
+    assert desk.said().known
+    assert why in " ".join(desk.said().why)

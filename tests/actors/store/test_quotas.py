@@ -102,7 +102,7 @@ def test_nothing_is_bought_before_each_cloud_of_the_account_said_what_it_has(sit
     two.private.want(2)
     two.private.look()
     assert two.vms() == 0
-    assert "what cloud/spot has of it is not known yet" in two.private.view().full
+    assert "what cloud/spot has of it is not known yet" in two.private.view().unsaid
     two.spot.look()
     two.private.look()
     assert two.vms() == 2

@@ -96,7 +96,7 @@ def test_nothing_is_bought_before_each_shape_said_what_it_has(site: Site) -> Non
     two.small.want(2)
     two.small.look()
     assert two.vms() == 0
-    assert "what cloud/spot-large has of it is not known yet" in two.small.view().full
+    assert "what cloud/spot-large has of it is not known yet" in two.small.view().unsaid
     two.large.look()
     two.small.look()
     assert two.vms() == 2
