@@ -24,6 +24,7 @@ class Stray:
 
     machine: Machine
     why: str
+    other: bool = False  # it says that it is another factory's, or nobody who may advertised it: it is no VM of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,15 @@ class Matched:
 
     def unmatched_of(self, queue: str) -> int:
         """Startds of this queue that are no VM we know: one may be a VM that seems not to have joined."""
-        return sum(1 for stray in self.strays if stray.machine.queue == queue)
+        return sum(1 for stray in self.strays if stray.machine.queue == queue and not stray.other)
 
 
-def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str, ...] = ()) -> Matched:
+def match(
+    machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str, ...] = (), factory: str = ""
+) -> Matched:
     """`identities` are globs of who may advertise a worker; none: not checked. Ads of ended VMs linger: no strays.
+
+    `factory` is our name: another one may have a queue of the same name in this pool. Empty: not looked at.
 
     An instance that was stopped and runs again has two rows, an ended and an adopted one: the ad is the living one's.
     """
@@ -51,7 +56,8 @@ def match(machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str,
             continue
         why = _why_not(machine, vm, identities)
         if why:
-            strays.append(Stray(machine=machine, why=why))
+            other = _of_others(machine, identities, factory)
+            strays.append(Stray(machine=machine, why=why, other=other))
         else:
             claims[machine.instance_id].append(machine)
     found: dict[str, Machine] = {}
@@ -89,9 +95,18 @@ def _why_not(machine: Machine, vm: Vm | None, identities: tuple[str, ...]) -> st
         return "advertises no instance id"
     if vm is None:
         return f"instance {machine.instance_id} is no VM of this cloud"
-    if identities and not any(fnmatchcase(machine.identity, glob) for glob in identities):
+    if not _may(machine, identities):
         return f"advertised by {machine.identity or 'nobody known'}; allowed: {', '.join(identities)}"
     return ""
+
+
+def _may(machine: Machine, identities: tuple[str, ...]) -> bool:
+    return not identities or any(fnmatchcase(machine.identity, glob) for glob in identities)
+
+
+def _of_others(machine: Machine, identities: tuple[str, ...], factory: str) -> bool:
+    """A worker that does not say whose it is may be ours."""
+    return not _may(machine, identities) or bool(factory and machine.factory not in ("", factory))
 
 
 def _doubt(vm: Vm, claim: list[Machine]) -> str:

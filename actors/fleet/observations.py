@@ -139,6 +139,7 @@ class Machine:
     recent_jobs: int = 0  # starters that ended in the last 20 minutes; 0 also where the startd does not tell
     longest_job_s: float = 0.0  # how long the longest of them lived, with its transfers
     whole: Shape | None = None  # all that its slots have together, taken or not; None: a slot does not tell
+    factory: str = ""  # whose worker it says that it is; empty: it does not say
 
     @property
     def busy(self) -> bool:

@@ -15,7 +15,7 @@ from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row
 Place = tuple[str, str, str]  # see condor_reading.Place
-_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S, _WHOLE = 6, 7, 8, 20, 21, 22
+_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S, _WHOLE, _FACTORY = 6, 7, 8, 20, 21, 22, 26
 
 
 class MachineMemory:
@@ -103,6 +103,7 @@ def machine(rows: tuple[Row, ...]) -> Machine:
         recent_jobs=whole[_JOBS] if len(whole) > _JOBS else 0,
         longest_job_s=whole[_LONGEST_S] if len(whole) > _LONGEST_S else 0.0,
         whole=_together(rows),
+        factory=next((row[_FACTORY] for row in rows if len(row) > _FACTORY and row[_FACTORY]), ""),
     )
 
 

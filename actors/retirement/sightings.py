@@ -177,7 +177,7 @@ class Sightings:
             seen.health = judge(seen.health, reading, None, frozenset())
             return
         vms = [vm for vm in registry.vms() if self.pool_of(vm) == pool]
-        seen.matched = match(reading.machines, vms, self.identities(pool))
+        seen.matched = match(reading.machines, vms, self.identities(pool), self._config.factory.name)
         there = [vm for vm in vms if vm.id in self._last_seen or same_pool(vm.pool, reading.told) or not vm.pool]
         wanted = expected(there, self._last_seen, reading.at)
         seen.health = judge(seen.health, reading, seen.matched, wanted)

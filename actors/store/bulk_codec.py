@@ -183,14 +183,15 @@ def _of_machine(machine: Machine) -> list[Any]:
 
 def _tail(machine: Machine) -> tuple[Any, ...]:
     """What hosts of older versions pass over; nothing where there is nothing to say."""
-    jobs = (machine.recent_jobs, machine.longest_job_s)
-    if machine.whole is None:
-        return jobs if machine.recent_jobs else ()
-    return (*jobs, machine.whole.cpus, machine.whole.memory_mib, machine.whole.disk_mib, machine.whole.gpus)
+    jobs, shape = (machine.recent_jobs, machine.longest_job_s), machine.whole
+    whole = (shape.cpus, shape.memory_mib, shape.disk_mib, shape.gpus) if shape else (None,) * 4
+    if machine.factory:
+        return (*jobs, *whole, machine.factory)
+    return (*jobs, *whole) if shape else jobs if machine.recent_jobs else ()
 
 
 def _whole(tail: Sequence[Any]) -> Shape | None:
-    if len(tail) < 6:
+    if len(tail) < 6 or tail[2] is None:
         return None
     cpus, memory_mib, disk_mib, gpus = tail[2:6]
     return Shape(cpus=cpus, memory_mib=memory_mib, disk_mib=disk_mib, gpus=gpus)
@@ -211,6 +212,7 @@ def _machine(row: Sequence[Any]) -> Machine:
         recent_jobs=jobs[0] if jobs else 0,
         longest_job_s=jobs[1] if jobs else 0.0,
         whole=_whole(jobs),
+        factory=jobs[6] if len(jobs) > 6 else "",
     )
 
 

@@ -32,16 +32,17 @@ PROJECTION = [
     *INSTANCE_ID, "Name", "MyAddress", "APFQueue", "APFCloud", "AuthenticatedIdentity", "MaxJobRetirementTime",
     "DaemonStartTime", "State", "Activity", "SlotType", "PartitionableSlot", "NumDynamicSlots", "Cpus", "Memory",
     "Disk", "GPUs", "DrainReason", "Draining", "DrainingRequestId", "RecentJobBusyTimeCount", "RecentJobBusyTimeMax",
-    "TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs",
+    "TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs", "APFFactory",
 ]  # fmt: skip
-CUSTOM = ("APFQueue", "APFCloud")  # from a worker's configuration, in whatever case it was written there
+CUSTOM = ("APFQueue", "APFCloud", "APFFactory")  # from a worker's configuration, in whatever case it was written there
 
 _JSON = json.JSONDecoder(strict=False)  # control characters in texts are let through
 
 Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
 activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id, jobs that ended lately, the
-longest of them in s, and what the whole slot has, taken or not: cpus, MiB, MiB, gpus; 0 cpus: it does not tell."""
+longest of them in s, what the whole slot has, taken or not: cpus, MiB, MiB, gpus; 0 cpus: it does not tell; and whose
+factory it is of."""
 
 
 def joined(instance_ids: Sequence[str]) -> Iterator[list[Row]]:
@@ -118,6 +119,7 @@ def row_of(ad: ClassAd, text: str = "") -> Row:
         _whole(told, "TotalSlotMemory"),
         _whole(told, "TotalSlotDisk") // 1024,
         _whole(told, "TotalSlotGPUs"),
+        _text(told, "APFFactory"),
     )
 
 

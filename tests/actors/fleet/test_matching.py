@@ -23,6 +23,21 @@ def test_a_foreign_id_is_a_stray_that_counts_as_unmatched_of_its_queue() -> None
     assert found.unmatched_of("cms") == 0
 
 
+def test_a_worker_of_another_factory_is_none_that_ours_may_be() -> None:
+    """Two factories in one pool may both have a queue `atlas`; one that does not say whose it is may be ours."""
+    for factory, counted in (("beta", 0), ("alpha", 1), ("", 1)):
+        found = match([machine(instance_id="i-other", factory=factory)], [vm()], factory="alpha")
+        assert found.unmatched_of("atlas") == counted
+
+
+def test_a_stray_that_nobody_who_may_advertised_is_none_that_ours_may_be() -> None:
+    found = match([machine(instance_id="i-other", identity="eve@x")], [vm()], ("worker@*",))
+    assert found.unmatched_of("atlas") == 0
+    assert (
+        match([machine(instance_id="i-other", identity="worker@x")], [vm()], ("worker@*",)).unmatched_of("atlas") == 1
+    )
+
+
 def test_two_startds_with_one_id_prove_nothing_for_either() -> None:
     found = match([machine(name="a"), machine(name="b")], [vm()])
     assert not found.machines
