@@ -58,7 +58,9 @@ def _head(status: Status) -> Text:
 
 def _troubles(status: Status) -> Iterator[Text]:
     if not status.troubles:
-        yield Text("nothing is wrong", style="green")
+        unread = [queue.name for queue in status.queues if not queue.known]
+        known = Text("nothing is wrong", style="green")
+        yield Text(f"not known: demand of {', '.join(unread)} was not read", style="yellow") if unread else known
     for trouble in status.troubles:
         mark, style = ("WRONG ", "bold red") if trouble.weight == "bad" else ("note  ", "yellow")
         yield Text.assemble((mark, style), trouble.what, (f"  -> {trouble.todo}" if trouble.todo else "", "dim"))

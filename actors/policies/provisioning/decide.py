@@ -274,7 +274,8 @@ def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
 def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Capacity], demand: JobsSeen) -> tuple[str, ...]:
     new = sum(settled.places.new.values())
     jobs = f"{wanted.idle} waiting and {wanted.running} running jobs"
-    why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: no new VM needed"]
+    none = "no new VM can be had" if settled.waiting.jobs else "no new VM needed"
+    why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: {none}"]
     if not demand.complete:
         missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
         why.append(f"demand is incomplete, without {missing or 'any schedd'}")

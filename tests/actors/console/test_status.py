@@ -72,6 +72,15 @@ def test_a_healthy_factory_has_no_trouble(config: Config) -> None:
     assert "nothing is wrong" in shown(status)
 
 
+@pytest.mark.usefixtures("healthy")
+def test_nothing_is_called_right_while_a_queues_demand_was_not_read(config: Config) -> None:
+    status = read(config)
+    unread = tuple(queue.model_copy(update={"known": False}) for queue in status.queues)
+    text = shown(status.model_copy(update={"queues": unread, "troubles": ()}))
+    assert "nothing is wrong" not in text
+    assert "not known: demand of atlas was not read" in text
+
+
 def test_a_factory_without_a_host_says_so_first(config: Config) -> None:
     status = read(config)
     assert "no host is alive" in status.troubles[0].what

@@ -37,6 +37,14 @@ def test_jobs_without_room_anywhere_are_counted_and_the_limits_are_named() -> No
     )
 
 
+def test_no_new_vm_is_not_called_unneeded_while_jobs_wait_for_room() -> None:
+    names = ("private", "spot", "dear")
+    views = {name: CloudView(cloud=name, at=NOW, room=0, closed="no capacity") for name in names}
+    decision = cascade(views=views).decide(demand(jobs(1)))
+    assert decision.waiting == 1
+    assert decision.why[0] == "1 waiting and 0 running jobs: no new VM can be had"
+
+
 def test_a_closed_cloud_is_passed_over_at_once_and_its_unlaunched_want_is_dropped() -> None:
     closed = CloudView(cloud="private", at=NOW, room=2, closed="no capacity until 10:00")
     site = cascade(views={"private": closed}, wants={"private": want("private", 2, changed=NOW - 5)})
