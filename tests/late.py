@@ -31,6 +31,12 @@ def within(
     return time.monotonic() - began
 
 
+def in_time(limit_s: float, began: float, what: str) -> None:
+    """What began at `began` (monotonic) is over now. Raises NotWithin where that took longer."""
+    if time.monotonic() - began > limit_s:
+        raise NotWithin(limit_s, what)
+
+
 def late_or_broken(late: NotWithin, wrong: Sequence[str]) -> Exception:
     """What to raise when a wait was in vain: promises that are broken already count for more."""
     return Broken("\n".join([*wrong, str(late)])) if wrong else late

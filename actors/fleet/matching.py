@@ -60,10 +60,13 @@ def match(
             strays.append(Stray(machine=machine, why=why, other=other))
         else:
             claims[machine.instance_id].append(machine)
+    return _settled([(by_instance[instance_id], claim) for instance_id, claim in claims.items()], strays)
+
+
+def _settled(claims: Iterable[tuple[Vm, list[Machine]]], strays: Iterable[Stray]) -> Matched:
     found: dict[str, Machine] = {}
     doubtful: dict[str, str] = {}
-    for instance_id, claim in claims.items():
-        vm = by_instance[instance_id]
+    for vm, claim in claims:
         one = _the_one(vm, claim)
         if one:
             found[vm.id] = one

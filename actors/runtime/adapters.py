@@ -86,10 +86,12 @@ def recipe(config: Config) -> Callable[[str, str], str]:
         try:
             token = tokens.fresh(settings.worker_token_command)
             own = config.clouds[cloud].user_data
-            text = Path(own).expanduser().read_text() if own else user_data.template()
+            text = Path(own).expanduser().read_text(encoding="utf-8") if own else user_data.template()
             return user_data.render(text, user_data.worker(config, cloud, queue, token))
         except (TokenFailed, user_data.TemplateMistake, OSError) as wrong:
             raise RecipeFailed(str(wrong)) from wrong
+        except UnicodeDecodeError as wrong:
+            raise RecipeFailed(f"the user-data template {own} is no UTF-8 text: {wrong}") from wrong
 
     return make
 

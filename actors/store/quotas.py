@@ -25,7 +25,7 @@ from actors.fleet.observations import Listed
 from actors.fleet.vm import Vm
 from actors.store import shape_quotas
 from broker.posts.leases import Term
-from broker.rows.allotments import MOST, Allotments, PotAsk, Share, total
+from broker.rows.allotments import MOST, Allotments, Granted, PotAsk, Share, total
 
 MICRO = 1_000_000  # money is counted in whole millionths of a dollar an hour
 KINDS = 3  # of amounts: VMs, cores, money
@@ -105,20 +105,7 @@ class Accounts:
             place=settings.place or cloud,
         )
         got = self._allotments.claim(term, name, ask)
-        vms_used, cores, money = got.totals
-        left = got.room - got.n
-        used = () if got.unknown else (vms_used, cores, money / MICRO)
-        return Allowed(
-            vms=got.n,
-            room=left,
-            used=used,
-            why="" if left or got.unknown else _why(name, account, used),
-            unsaid=f"account {name} has a limit, and what {got.unknown} has of it is not known yet"
-            if got.unknown
-            else "",
-            account=name,
-            limits=(account.max_vms, account.max_cores, account.max_cost_usd_per_hour),
-        )
+        return _allowed(name, account, got)
 
 
 def use_of(config: Config, name: str, said: Mapping[str, Share], vms: Iterable[Vm]) -> Use:
@@ -146,8 +133,19 @@ def _limits(account: Ec2Account) -> tuple[int | None, ...]:
     return account.max_vms, account.max_cores, None if money is None else math.floor(money * MICRO + 1e-6)
 
 
-def _unsaid(name: str, unknown: str) -> str:
-    return f"account {name} has a limit, and what {unknown} has of it is not known yet" if unknown else ""
+def _allowed(name: str, account: Ec2Account, got: Granted) -> Allowed:
+    vms, cores, money = got.totals
+    left, used = got.room - got.n, () if got.unknown else (vms, cores, money / MICRO)
+    unsaid = f"account {name} has a limit, and what {got.unknown} has of it is not known yet" if got.unknown else ""
+    return Allowed(
+        vms=got.n,
+        room=left,
+        used=used,
+        why="" if left or unsaid else _why(name, account, used),
+        unsaid=unsaid,
+        account=name,
+        limits=(account.max_vms, account.max_cores, account.max_cost_usd_per_hour),
+    )
 
 
 def _why(name: str, account: Ec2Account, used: tuple[float, ...]) -> str:

@@ -45,6 +45,7 @@ def test_an_actor_that_dies_is_started_anew_and_goes_on(make_factory: MakeFactor
     host = factory.host()
     factory.submit(4, gate=factory.gate())
     host.start()
+    factory.until(lambda: len(factory.fences_of()) == 4, "it holds all posts", 20)
     for title in ("monitor", "scheduler", "submitter", "retirement"):
         host.kill_actor(title)
         factory.until(lambda title=title: host.said("actor died", actor=title), f"the {title} died", 20)

@@ -16,6 +16,7 @@ from deploy.lab.pool.access_point import LabJob
 from deploy.lab.pool.pool import LabPool
 from tests.actors.pools.htcondor.condor_site import factory_pool
 from tests.condor_pool import condor, lab_pool, until  # noqa: F401
+from tests.late import in_time
 
 pytestmark = pytest.mark.lab
 
@@ -78,7 +79,7 @@ def test_an_evaluation_without_end_loses_only_its_job_and_once_its_second(lab: L
     assert f"job {slow}: evaluating it took longer" in said(seen)
     start = time.monotonic()
     assert f"job {slow}: " in said(pool.jobs(1.0, SLOTS))
-    assert time.monotonic() - start < 1.0, "it is not tried again at once"
+    in_time(1.0, start, "it is not tried again at once")
 
 
 def test_attributes_that_double_each_other_do_not_hide_the_other_jobs_of_their_schedd(

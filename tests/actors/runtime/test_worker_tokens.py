@@ -1,4 +1,4 @@
-"""How often the operator's token command is run."""
+"""How often the operator's token command is run, and what becomes of a template that cannot be used."""
 
 import base64
 import json
@@ -7,7 +7,11 @@ import threading
 import time
 from pathlib import Path
 
-from actors.runtime.adapters import Tokens
+import pytest
+
+from actors.clouds.worker.recipe import RecipeFailed
+from actors.config.schema import Config
+from actors.runtime.adapters import Tokens, recipe
 
 
 def command(log: Path) -> tuple[str, ...]:
@@ -37,3 +41,15 @@ def test_another_pools_command_mints_a_token_of_its_own(tmp_path: Path) -> None:
         tokens.fresh(command(tmp_path / pool))
     assert (tmp_path / "a").exists()
     assert (tmp_path / "b").exists()
+
+
+def test_a_template_that_is_no_utf8_fails_its_own_launch_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "latin-1.yaml").write_bytes(b"#cloud-config\n# M\xfcnchen\n")
+    cloud = {"kind": "ec2", "region": "r", "image": "ami-1", "instance_type": "m", "max_vms": 1}
+    shape = {"shape": {"cpus": 1, "memory_mib": 1024}, "user_data": str(tmp_path / "latin-1.yaml")}
+    pool = {"kind": "htcondor", "collector": "cm", "worker_token_command": command(tmp_path / "log")}
+    queue = {"pool": "local", "jobs": "true", "cascade": [["private"]]}
+    whole = {"factory": {"name": "f"}, "pools": {"local": pool}, "clouds": {"private": {**cloud, **shape}}}
+    make = recipe(Config.model_validate({**whole, "queues": {"atlas": queue}}))
+    with pytest.raises(RecipeFailed, match=r"template .*latin-1\.yaml is no UTF-8 text"):
+        make("private", "atlas")

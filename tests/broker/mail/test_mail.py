@@ -21,6 +21,7 @@ from broker.mail.dead_letters import DeadLetters
 from broker.mail.mailboxes import ADDED_AT_ONCE, MAX_BACKLOG, TRIM_EVERY, Mailroom
 from tests.broker.post import Post, wait_for
 from tests.broker.words import KINDS, Call, Look
+from tests.late import in_time
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +276,7 @@ def test_mail_flows_again_after_redis_was_restarted(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(Unreachable):
         post.mailer.send("q", Look(row=1))
-    assert time.monotonic() - began < 2.0
+    in_time(2.0, began, "it is over")
     assert server.start() == site.address
     wait_for(lambda: post.room.connected)
     post.still_lives("q")
@@ -309,7 +310,7 @@ def test_closing_is_bounded_when_redis_is_frozen(tmp_path: Path) -> None:
     try:
         began = time.monotonic()
         post.room.close(timeout_s=2.0)
-        assert time.monotonic() - began < 4.0
+        in_time(4.0, began, "it is over")
         with pytest.raises(redis.TimeoutError):
             redis.Redis(host="127.0.0.1", port=server.address.nodes[0][1], socket_timeout=0.2, retry=None).ping()
     finally:

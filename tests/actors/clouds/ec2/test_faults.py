@@ -14,6 +14,7 @@ from deploy.lab.cloud.api import CloudApi
 from deploy.lab.cloud.control import Control
 from tests.actors.clouds.conformance import order, started
 from tests.actors.clouds.conftest import MakeEc2
+from tests.late import in_time
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_a_call_ends_at_its_time_limit(cloud: Ec2, control: Control) -> None:
     before = time.monotonic()
     with pytest.raises(Unknown):
         cloud.listing(1.0)
-    assert time.monotonic() - before < 8
+    in_time(8, before, "it is over")
 
 
 @pytest.mark.parametrize(
