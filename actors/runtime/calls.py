@@ -46,17 +46,20 @@ class Calls:
             for lane, share in SHARES.items()
         }
         self._under_way: set[str] = set()
+        self._closed = False
         self._lock = threading.Lock()
 
     def start(
         self, lane: Lane, key: str, call: Callable[[], Any], answer: Callable[[Any, Exception | None], None]
     ) -> bool:
-        """Start `call` unless `key` is under way; `answer(value, error)` runs on the call's thread. False: it is."""
+        """Start `call` unless `key` is under way; `answer(value, error)` runs on the call's thread. False: it is, or
+        this host stops: an actor may have its last look then.
+        """
         with self._lock:
-            if key in self._under_way:
+            if self._closed or key in self._under_way:
                 return False
             self._under_way.add(key)
-        self._lanes[lane].submit(self._run, key, call, answer)
+            self._lanes[lane].submit(self._run, key, call, answer)
         return True
 
     def under_way(self, key: str) -> bool:
@@ -65,6 +68,8 @@ class Calls:
 
     def close(self) -> None:
         """Start nothing more. Calls under way end by their own time limits."""
+        with self._lock:
+            self._closed = True
         for lane in self._lanes.values():
             lane.shutdown(wait=False, cancel_futures=True)
 

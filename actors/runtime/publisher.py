@@ -126,9 +126,9 @@ def concerned(
     return [queue for queue in queues if not says_same(new.get(queue), before.get(queue))]
 
 
-def _gate(cloud: FleetView | CloudView | None) -> tuple[str, str, bool] | None:
+def _gate(cloud: FleetView | CloudView | None) -> tuple[str, str, str, bool] | None:
     """What of a cloud concerns every queue. How long it stays closed does not: its scheduler is told when it opens."""
-    return (cloud.closed, cloud.frozen, cloud.room > 0) if isinstance(cloud, CloudView) else None
+    return (cloud.closed, cloud.frozen, cloud.unsaid, cloud.room > 0) if isinstance(cloud, CloudView) else None
 
 
 def room(max_vms: int, alive: int, orphans: int) -> int:

@@ -77,12 +77,13 @@ class Accounts:
         if allowed.vms < shapes.vms < MOST:
             back = shape_quotas.claim(self._config, self._allotments, term, cloud, have + allowed.vms, 0)
             shapes = replace(back, vms=allowed.vms)
+        why = allowed.why or shapes.why
         return replace(
             allowed,
             vms=min(allowed.vms, shapes.vms),
             room=min(allowed.room, shapes.room),
-            why=allowed.why or shapes.why,
-            unsaid=allowed.unsaid or shapes.unsaid,
+            why=why,
+            unsaid="" if why else allowed.unsaid or shapes.unsaid,  # a limit that is reached settles it
             family_used=shapes.used,
         )
 

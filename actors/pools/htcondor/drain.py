@@ -8,8 +8,10 @@ The no-op is a proof too: the startd is alive, and we are its administrator. So 
 the startd; its answer ("Startd failed to start draining jobs.") says no more than that, so it is asked again for why.
 
 The rule it keeps: the startd itself checks the instance id and the retirement time, in the same breath as it takes the
-drain. And what answers at an address is believed only if it is the machine that was asked for: a query by a name that
-is not known answers with another machine's ad.
+drain. Nor does it take one while a claim waits for its job to begin: the job would lose its place and wait anew (in
+busy streams one in 40 to 100 did). That is over in a moment, so such a drain is asked for again and not given up. And
+what answers at an address is believed only if it is the machine that was asked for: a query by a name that is not known
+answers with another machine's ad.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from actors.pools.htcondor.errors import LIBRARY_ERRORS, asked_twice, explained,
 from actors.pools.htcondor.startds import INSTANCE_ID, Row
 
 _NO_OP_FOR_ADMINISTRATORS = 60023
+_BETWEEN = 'State =?= "Claimed" && Activity =?= "Idle"'  # a claim was handed out, and its job has not begun
 _NAME, _INSTANCE_ID, _RETIREMENT_S, _SLOT, _REASON, _REQUEST = 0, 2, 6, 8, 17, 19  # of a row
 
 
@@ -50,7 +53,11 @@ def drain(machine: str, address: str, instance_id: str, nonce: str, min_retireme
             reason=f"apf {nonce}",
         )
     except LIBRARY_ERRORS as error:
-        why = _why(_asked(machine, address), instance_id, min_retirement_s, error)
+        rows = _asked(machine, address)
+        why = _why(rows, instance_id, min_retirement_s)
+        if not why and _waits_for_a_job(address):
+            raise Failure("away", f"startd {machine}: a claim there waits for its job to begin") from error
+        why = why or f"it did not say why ({error}); a running job may have set its own MaxJobRetirementTime"
         raise Failure("refused", f"startd {machine} refused to drain: {why}") from error
     yield str(request_id)
 
@@ -144,7 +151,7 @@ def _check(instance_id: str, min_retirement_s: int) -> str:
     """Evaluated by the startd for each of its slots."""
     first, second, third = INSTANCE_ID
     shown = f"ifThenElse({first} =!= undefined, {first}, ifThenElse({second} =!= undefined, {second}, {third}))"
-    return f"{shown} =?= {quote(instance_id)} && MaxJobRetirementTime >= {min_retirement_s}"
+    return f"{shown} =?= {quote(instance_id)} && MaxJobRetirementTime >= {min_retirement_s} && !({_BETWEEN})"
 
 
 def _request_of(rows: list[Row], nonce: str) -> str:
@@ -159,7 +166,16 @@ def _reasons(rows: list[Row]) -> str:
     return ", ".join(sorted({repr(row[_REASON]) for row in rows if row[_REASON]}))
 
 
-def _why(rows: list[Row], instance_id: str, min_retirement_s: int, error: BaseException) -> str:
+def _waits_for_a_job(address: str) -> bool:
+    """In any of its slots, dynamic ones too. It may have begun since."""
+    try:
+        return bool(startds.names(address, _BETWEEN))
+    except LIBRARY_ERRORS:
+        return False
+
+
+def _why(rows: list[Row], instance_id: str, min_retirement_s: int) -> str:
+    """As far as its slots say it, else nothing."""
     shown, retirement_s = rows[0][_INSTANCE_ID], min(row[_RETIREMENT_S] for row in rows)
     if shown != instance_id:
         return f"it is instance {shown or 'without an id'}, not {instance_id}"
@@ -167,4 +183,4 @@ def _why(rows: list[Row], instance_id: str, min_retirement_s: int, error: BaseEx
         return f"its MaxJobRetirementTime is {retirement_s} s, a drain needs {min_retirement_s} s or more"
     if reasons := _reasons(rows):
         return f"it is draining already, for {reasons}"
-    return f"it did not say why ({error}); a running job may have set its own MaxJobRetirementTime"
+    return ""

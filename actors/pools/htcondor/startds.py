@@ -62,6 +62,15 @@ def at(address: str) -> list[Row]:
     return [row_of(ad) for ad in ads if not _dynamic(ad)]
 
 
+def names(address: str, constraint: str) -> list[str]:
+    """Of all slots of the startd at this address for which `constraint` holds. Raises the library's errors."""
+    collector = htcondor2.Collector(ClassAd({"MyAddress": address}))
+    return [
+        text_of(ad, "Name")
+        for ad in asked_twice(lambda: collector.query(htcondor2.AdType.Startd, constraint, ["Name"]))
+    ]
+
+
 def startd_name(slot: str) -> str:
     """What a startd's slots, and the RemoteHost of its jobs, share: all behind the first "@"."""
     return slot.partition("@")[2] or slot

@@ -44,6 +44,7 @@ class Summary:
     submitted: int
     done: int
     evictions: int
+    claims_lost: int  # to drains, before their jobs began: time, and nothing else
     restarts: int
     clouds: tuple[CloudFigures, ...]
     left: int
@@ -63,7 +64,8 @@ def summarise(evidence: Evidence, visible_at: float, now: float, drained: Sequen
     return Summary(
         submitted=evidence.submitted,
         done=sum(job.completed for job in jobs),
-        evictions=sum(job.vacates for job in jobs),
+        evictions=sum(job.vacates - job.claims_lost for job in jobs),
+        claims_lost=sum(job.claims_lost for job in jobs),
         restarts=sum(max(0, job.starts - 1) for job in jobs),
         clouds=tuple(_cloud(place.name, lives, now) for place in evidence.places),
         left=sum(life.ended_at is None for life in lives),
@@ -87,7 +89,7 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
     ends = ", ".join(f"{cloud} {spread or 'never'}" for cloud, spread in summary.to_end.items())
     return [
         ("Jobs", f"{summary.done} of {summary.submitted} done, {summary.restarts} started twice"),
-        ("Evictions", str(summary.evictions)),
+        ("Evictions", f"{summary.evictions}{_lost(summary.claims_lost)}"),
         *((c.name, f"{c.started} VMs started, {c.ended} ended, {c.at_once} at once at most") for c in summary.clouds),
         ("Left", f"{summary.left} VMs still run"),
         ("Filled", _runs(summary.filled)),
@@ -99,6 +101,10 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
         ("", f"last job of a VM done -> VM ended: {ends}"),
         ("Took", f"{summary.took_s:.0f} s from the jobs' arrival to the last VM's end"),
     ]
+
+
+def _lost(claims: int) -> str:
+    return f"; {claims} claims lost to a drain before their jobs began" if claims else ""
 
 
 def _runs(clouds: Sequence[str]) -> str:

@@ -157,13 +157,13 @@ def test_the_name_of_our_own_kind_cannot_be_taken(site: Path) -> None:
 POOL = """\
 from typing import Literal
 from actors.config.schema import AnyPool
-from actors.pools.simulated import Simulated
+from actors.pools.simulated import WorldPool
 
 class Settings(AnyPool):
     kind: Literal["paper"]
     sheets: int
 
-class Paper(Simulated):
+class Paper(WorldPool):
     Settings = Settings
 
     @classmethod

@@ -37,3 +37,10 @@ def test_a_call_that_is_under_way_is_not_started_again_in_any_lane(calls: Calls)
 def test_the_lanes_share_all_threads_and_no_more() -> None:
     assert sum(SHARES.values()) == 1.0
     assert sum(int(16 * share) for share in SHARES.values()) == 16
+
+
+def test_what_is_asked_for_while_the_host_stops_is_not_started_and_is_no_error() -> None:
+    calls = Calls(2)
+    calls.close()
+    assert calls.start("launch", "key", lambda: 1, lambda *_: None) is False
+    assert not calls.under_way("key")

@@ -36,5 +36,10 @@ def test_a_cloud_that_closes_or_freezes_concerns_all() -> None:
     assert told(replace(OPEN, frozen="pool/local failed")) == list(QUEUES)
 
 
+def test_what_its_account_has_is_known_at_last_and_that_concerns_all_though_there_is_no_room() -> None:
+    unsaid, full = replace(OPEN, room=0, unsaid="not known yet"), replace(OPEN, room=0, full="6 VMs of 6")
+    assert concerned(QUEUES, {**BEFORE, CLOUD: unsaid}, [full, ATLAS, BELLE]) == list(QUEUES)
+
+
 def test_a_cloud_that_was_never_shown_concerns_all() -> None:
     assert concerned(QUEUES, {}, [OPEN, ATLAS, BELLE]) == list(QUEUES)

@@ -263,7 +263,8 @@ def test_a_worker_that_answers_only_those_it_knows_is_looked_at_and_drained(site
 def test_a_partitionable_slot_is_drained_only_after_its_last_job(site: CondorSite) -> None:
     machine = joined(site, site.boot(cpus=3))
     one, other = site.submit("atlas", 1), site.submit("atlas", 1)
-    until(lambda: shows(site, machine, lambda now: now.slots[0].children == 2), "both jobs run")
+    until(lambda: shows(site, machine, lambda now: now.slots[0].children == 2), "both jobs have a place")
+    until(lambda: site.executing() == 2, "both jobs run")
     assert looked(site, machine).slots[0].free.cpus == 1
     site.pool.drain(order(machine))
     one()
@@ -275,12 +276,23 @@ def test_a_partitionable_slot_is_drained_only_after_its_last_job(site: CondorSit
     assert all(job.undisturbed for job in site.lab.history())
 
 
+def test_a_claim_that_waits_for_its_job_is_no_moment_for_a_drain(site: CondorSite) -> None:
+    """The job would lose its place. A kept claim is such a moment that lasts."""
+    machine = joined(site, site.boot())
+    site.submit("atlas", 1, seconds=0.5, keep_claim_idle="600")
+    until(lambda: not site.lab.queue(), "its job ended")
+    until(lambda: shows(site, machine, lambda now: now.busy), "the claim is kept")
+    with pytest.raises(PoolAway, match="a claim there waits for its job to begin"):
+        site.pool.drain(order(machine))
+    assert not looked(site, machine).draining_for("n-1")
+
+
 def test_static_slots_are_one_machine_drained_when_all_are(site: CondorSite) -> None:
     static = {"SLOT_TYPE_1": "50%", "NUM_SLOTS_TYPE_1": "2", "SLOT_TYPE_1_PARTITIONABLE": "false"}
     machine = joined(site, site.boot(cpus=2, **static))
     assert [slot.partitionable for slot in machine.slots] == [False, False]
     end = site.submit("atlas", 1)
-    until(lambda: shows(site, machine, lambda now: now.busy), "the job runs")
+    until(lambda: site.executing() == 1, "the job runs")
     site.pool.drain(order(machine))
     states = [slot.drained for slot in looked(site, machine).slots]
     assert not all(states)

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.lab.demo.promises import PROMISES, Evidence, Place, judge, most_at_once
 from deploy.lab.demo.record import Life
+from deploy.lab.demo.summary import summarise
 from deploy.lab.pool.access_point import COMPLETED, JobRecord
 
 PLACES = (Place(name="private", tier=0, max_vms=1), Place(name="spot", tier=1, max_vms=1, usd_per_hour=0.1))
@@ -77,6 +78,14 @@ def test_a_good_run_breaks_nothing() -> None:
 @pytest.mark.parametrize("changes", [{"vacates": 1}, {"starts": 2}, {"shadow_starts": 2}, {"exit_code": 143}])
 def test_a_job_that_was_disturbed_breaks_the_first_promise(changes: dict[str, int]) -> None:
     assert promises(with_job(1, **changes)) == [1]
+
+
+def test_a_claim_that_was_lost_to_a_drain_before_its_job_began_is_counted_and_breaks_nothing() -> None:
+    evidence = with_job(1, starts=1, shadow_starts=2, vacates=1)
+    assert promises(evidence) == []
+    assert summarise(evidence, 0.0, 100.0).claims_lost == 1
+    assert summarise(evidence, 0.0, 100.0).evictions == 0
+    assert promises(with_job(1, starts=2, shadow_starts=2, vacates=1)) == [1], "that one ran twice"
 
 
 def test_an_instance_that_is_left_breaks_the_second_promise() -> None:
