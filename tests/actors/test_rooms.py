@@ -1,6 +1,7 @@
 """The house stands as `actors/README.md` says, and as its contracts say."""
 
 import ast
+import importlib
 import re
 import tomllib
 from collections import Counter
@@ -110,3 +111,19 @@ def test_no_constructor_takes_more_than_six_but_those_that_are_named() -> None:
     heads = [(path, one) for path, one in functions() if one.name == "__init__"]
     many = {str(path.relative_to(ROOT)) for path, one in heads if len(one.args.args) + len(one.args.kwonlyargs) > 7}
     assert many == MANY
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("actors.config", "actors.config.schema", ("Config", "AnyCloud", "AnyPool", "ShapeOf")),
+        ("actors.fleet.seen", "actors.fleet.observations", ("Instance", "Listed", "Machine", "JobsSeen")),
+        ("tests.clouds.conformance", "tests.actors.clouds.conformance", ("CloudConformance", "order", "started")),
+        ("actors.clouds.port", "actors.clouds.port", ("Order", "Unknown", "NoCapacity", "KeepsHolds")),
+        ("actors.pools.port", "actors.pools.port", ("Drain", "PoolAway", "PoolRefused")),
+        ("actors.policies.steps", "actors.policies.steps", ("Counts", "Ready", "Scale")),
+    ],
+)
+def test_what_packages_of_0_1_0_import_is_where_they_look_for_it(old: str, new: str, names: tuple[str, ...]) -> None:
+    there, here = importlib.import_module(old), importlib.import_module(new)
+    assert all(getattr(there, name) is getattr(here, name) for name in names)
