@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.host.ownership import ACTORS_OF, Ownership, Rhythm
+from actors.host.ownership import ACTORS_OF, Listeners, Ownership, Rhythm, SharedState
 from actors.runtime.post_actor import Terms
 from broker.connection.address import Site
 from broker.connection.clock import RedisClock
@@ -43,9 +43,9 @@ class Letter:
         self.blind: set[str] = set()
         rhythm = Rhythm(ttl_s=TTL_S, tick_s=TTL_S / 3, stalled_s=STALLED_S, blind_s=BLIND_S)
         leases, generation = Leases(client, site, self.info.name, TTL_S), Generation(client, site)
-        self.ownership = Ownership(
-            POSTS, Hosts(client, site), self.info, leases, self.terms, clock, generation, rhythm, self._gained, print
-        )
+        shared = SharedState(hosts=Hosts(client, site), leases=leases, clock=clock, generation=generation)
+        listeners = Listeners(gained=self._gained, lost=print)
+        self.ownership = Ownership(POSTS, self.info, shared, self.terms, rhythm, listeners)
 
     def tick(self) -> None:
         for post in self.ownership.held:

@@ -16,7 +16,7 @@ from actors.clouds.port import Cloud
 from actors.config.posts import posts_of
 from actors.config.schema import Config
 from actors.host.operator_mailbox import OperatorDesk
-from actors.host.ownership import Ownership, Rhythm
+from actors.host.ownership import Listeners, Ownership, Rhythm, SharedState
 from actors.host.restore import Keepsake
 from actors.host.supervisor import Supervisor
 from actors.monitor.actor import Monitor
@@ -29,6 +29,7 @@ from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Terms, Wake
 from actors.runtime.post_office import PostOffice
 from actors.runtime.publisher import Noticeboard
+from actors.runtime.services import Services
 from actors.scheduler.actor import Scheduler
 from actors.store.history import chronicle_of
 from actors.store.quotas import Accounts
@@ -150,19 +151,14 @@ class Works:
         board = Noticeboard(config, table, office, now, gauges)
         recipe = adapters.recipe(config)
         accounts = Accounts(config, Allotments(ground.site.client(), ground.site))
+        services = Services(config=config, table=table, office=office, terms=terms, calls=calls, gauges=gauges, now=now)
         makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {
-            "monitor": lambda: Monitor.start(
-                terms, calls, config, table, office, pools, clouds, now, gauges, notices, ground.dead
-            ),
-            "submitter": lambda: Submitter.start(
-                terms, calls, config, table, registries, board, clouds, recipe, accounts, now, gauges
-            ),
-            "retirement": lambda: Retirement.start(
-                terms, calls, config, table, registries, board, pools, clouds, now, gauges
-            ),
+            "monitor": lambda: Monitor.start(services, pools, clouds, notices, ground.dead),
+            "submitter": lambda: Submitter.start(services, registries, board, clouds, recipe, accounts),
+            "retirement": lambda: Retirement.start(services, registries, board, pools, clouds),
         }
         for number in range(config.factory.actors.schedulers):
-            makers[f"scheduler-{number}"] = lambda: Scheduler.start(terms, calls, config, table, office, now, gauges)
+            makers[f"scheduler-{number}"] = lambda: Scheduler.start(services)
         return Supervisor(makers, gauges)
 
     def _ownership(self, host: HostInfo, posts: tuple[str, ...]) -> Ownership:
@@ -173,21 +169,17 @@ class Works:
             tick_s=factory.tick_s,
             stalled_s=max(2 * factory.ttl_s, 30.0),
             blind_s=BLIND_TTLS * factory.ttl_s,
-            failed=lambda name: self._ground.gauges.thread_failures.labels(name).inc(),
             alone=factory.redis == "embedded",
         )
-        return Ownership(
-            posts,
-            Hosts(client, site),
-            host,
-            Leases(client, site, host.name, factory.ttl_s),
-            self._terms,
-            self._ground.clock,
-            Generation(client, site),
-            rhythm,
-            self._gained,
-            self._lost,
+        shared = SharedState(
+            hosts=Hosts(client, site),
+            leases=Leases(client, site, host.name, factory.ttl_s),
+            clock=self._ground.clock,
+            generation=Generation(client, site),
         )
+        failures = self._ground.gauges.thread_failures
+        listeners = Listeners(gained=self._gained, lost=self._lost, failed=lambda name: failures.labels(name).inc())
+        return Ownership(posts, host, shared, self._terms, rhythm, listeners)
 
     def _gained(self, post: str) -> None:
         if self.supervisor:

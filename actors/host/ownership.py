@@ -52,29 +52,44 @@ class Rhythm:
     tick_s: float
     stalled_s: float
     blind_s: float
-    failed: Callable[[str], object] = lambda _: None  # is told of each failed round
     alone: bool = False  # nobody else can have held terms in this Redis: an empty one needs no waiting
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who is told, in the thread of Ownership: of a post that was gained or lost, and of a round that failed."""
+
+    gained: Callable[[str], None]
+    lost: Callable[[str], None]
+    failed: Callable[[str], object] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedState:
+    """What all hosts see of each other in Redis: who is there, who holds what, the time, whether data were lost."""
+
+    hosts: Hosts
+    leases: Leases
+    clock: RedisClock
+    generation: Generation
+
+
 class Ownership:
-    """Runs in a thread of its own; `gained` and `lost` are told in that thread."""
+    """Runs in a thread of its own."""
 
     def __init__(
         self,
         posts: Sequence[str],
-        hosts: Hosts,
         host: HostInfo,
-        leases: Leases,
+        shared: SharedState,
         terms: Terms,
-        clock: RedisClock,
-        generation: Generation,
         rhythm: Rhythm,
-        gained: Callable[[str], None],
-        lost: Callable[[str], None],
+        listeners: Listeners,
     ) -> None:
-        self._posts, self._hosts, self._host, self._leases, self._terms = tuple(posts), hosts, host, leases, terms
-        self._clock, self._generation, self._rhythm = clock, generation, rhythm
-        self._gained, self._lost = gained, lost
+        self._posts, self._host, self._terms, self._rhythm = tuple(posts), host, terms, rhythm
+        self._hosts, self._leases = shared.hosts, shared.leases
+        self._clock, self._generation = shared.clock, shared.generation
+        self._gained, self._lost = listeners.gained, listeners.lost
         self._held: dict[str, Term] = {}
         self._declined: dict[str, float] = {}  # post -> until when it is left to others, monotonic
         self._blind: set[str] = set()  # of these, the posts that saw nothing
@@ -83,7 +98,7 @@ class Ownership:
         self._away = ""
         self._anew: set[str] = set()  # posts to be given up, and taken anew from the rows
         self.troubles: Callable[[], tuple[str, ...]] = tuple  # what its beats say of this host
-        self._rounds = Rounds("ownership", self._round, rhythm.tick_s, rhythm.failed, most_s=rhythm.ttl_s / 4)
+        self._rounds = Rounds("ownership", self._round, rhythm.tick_s, listeners.failed, most_s=rhythm.ttl_s / 4)
 
     def start(self) -> None:
         self._rounds.start()

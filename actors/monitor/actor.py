@@ -21,15 +21,13 @@ import structlog
 from actors.clouds.port import Cloud, CloudError
 from actors.clouds.spot_notices import NoticeQueue
 from actors.config.policy_rules import worker_slots
-from actors.config.schema import Config
 from actors.config.told import told_of
 from actors.fleet.observations import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.pools.port import Pool, PoolError
-from actors.runtime.calls import Calls, Lane
+from actors.runtime.calls import Lane
 from actors.runtime.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
-from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import PostActor, Seat, Terms
-from actors.runtime.post_office import PostOffice
+from actors.runtime.post_actor import PostActor, Seat
+from actors.runtime.services import Services
 from actors.store.bulk_codec import INSTANCES, Packer, instance_packer
 from actors.store.joined import read_joined
 from actors.store.readings import DemandRows, Packers, machine_packers, write_listing, write_startds
@@ -37,7 +35,6 @@ from actors.store.spot_notices import Taken, forget_notices, take, write_looked
 from broker.errors import BrokerError
 from broker.mail.dead_letters import DeadLetters
 from broker.posts.leases import Term
-from broker.rows.table import Table
 
 Told = dict[str, tuple[str, float]]  # by kind of reading: the failure that the log was told last, and when
 
@@ -64,22 +61,16 @@ class Monitor(PostActor):
 
     def __init__(
         self,
-        terms: Terms,
-        calls: Calls,
-        config: Config,
-        table: Table,
-        office: PostOffice,
+        services: Services,
         pools: Mapping[str, Pool],
         clouds: Mapping[str, Cloud],
-        now: Callable[[], float],
-        gauges: Gauges,
         notices: Mapping[str, NoticeQueue],
         dead: DeadLetters,
     ) -> None:
-        super().__init__(terms, calls, gauges)
-        self._config, self._table, self._office = config, table, office
-        self._notices, self._dead = notices, dead
-        self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
+        super().__init__(services.terms, services.calls, services.gauges)
+        self._config, self._table, self._office = services.config, services.table, services.office
+        self._now, self._gauges = services.now, services.gauges
+        self._pools, self._clouds, self._notices, self._dead = pools, clouds, notices, dead
 
     def interval_s(self, seat: Seat) -> float:
         pool = seat.post.startswith("pool/")

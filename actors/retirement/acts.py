@@ -16,7 +16,6 @@ import structlog
 
 from actors.clouds.port import Cloud, CloudError, KeepsHolds
 from actors.config.policy_rules import deadlines_of
-from actors.config.schema import Config
 from actors.fleet.history import Because
 from actors.fleet.hold_tags import to_tag
 from actors.fleet.lifecycle import Event, move
@@ -29,14 +28,12 @@ from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused
 from actors.retirement import vm_calls
 from actors.retirement.sightings import Sightings
 from actors.retirement.vm_calls import Verdict, Verified
-from actors.runtime.calls import Calls
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
-from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import PostActor, Seat, Terms
+from actors.runtime.post_actor import PostActor, Seat
 from actors.runtime.publisher import Noticeboard
+from actors.runtime.services import Services
 from actors.store.vms import Registries, Registry
 from broker.posts.leases import Term
-from broker.rows.table import Table
 
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)  # after a call about one VM that did not work
 END_BATCH = 100
@@ -75,20 +72,16 @@ class Acts(PostActor):
 
     def __init__(
         self,
-        terms: Terms,
-        calls: Calls,
-        config: Config,
-        table: Table,
+        services: Services,
         registries: Registries,
         board: Noticeboard,
         pools: Mapping[str, Pool],
         clouds: Mapping[str, Cloud],
-        now: Callable[[], float],
-        gauges: Gauges,
     ) -> None:
-        super().__init__(terms, calls, gauges)
-        self._config, self._table, self._registries, self._board = config, table, registries, board
-        self._pools, self._clouds, self._now, self._gauges = pools, clouds, now, gauges
+        super().__init__(services.terms, services.calls, services.gauges)
+        config = self._config = services.config
+        self._table, self._now, self._gauges = services.table, services.now, services.gauges
+        self._registries, self._board, self._pools, self._clouds = registries, board, pools, clouds
         self._freeze, self._queues = FreezeFile.of(config), config.queues_by_cloud
         self._deadlines = deadlines_of(config)
         self._notices_come = any(getattr(cloud, "notices_queue", None) for cloud in config.clouds.values())

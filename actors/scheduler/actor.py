@@ -7,14 +7,13 @@ writes the wants that changed, and wakes the clouds. It never calls anything out
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from actors.config.policy_rules import FactoryRules, rules_of, share_of_factory, spent
 from actors.config.promise import promises_of
-from actors.config.schema import Config
 from actors.fleet.joined import Joined
 from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
@@ -22,11 +21,9 @@ from actors.policies.limits import NO_LIMITS
 from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.provisioning.vain import Doubt, Pair
 from actors.policies.steps import Counts
-from actors.runtime.calls import Calls
 from actors.runtime.messages import LookAtFleet, LookAtWant
-from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import PostActor, Seat, Terms
-from actors.runtime.post_office import PostOffice
+from actors.runtime.post_actor import PostActor, Seat
+from actors.runtime.services import Services
 from actors.scheduler.counts import counted
 from actors.store.joined import joined_of, joined_places, read_joined
 from actors.store.readings import OLD_READINGS, demand_of, demand_places
@@ -45,7 +42,6 @@ from actors.store.wants import (
 )
 from broker.envelope import Message
 from broker.posts.leases import Term
-from broker.rows.table import Table
 
 LOOK_S = 10.0
 SURPLUS_LOOK_S = 1.0
@@ -73,18 +69,15 @@ class QueueSeat:
 class Scheduler(PostActor):
     title = "scheduler"
 
-    def __init__(
-        self,
-        terms: Terms,
-        calls: Calls,
-        config: Config,
-        table: Table,
-        office: PostOffice,
-        now: Callable[[], float],
-        gauges: Gauges,
-    ) -> None:
-        super().__init__(terms, calls, gauges)
-        self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
+    def __init__(self, services: Services) -> None:
+        super().__init__(services.terms, services.calls, services.gauges)
+        config = self._config = services.config
+        self._table, self._office, self._now, self._gauges = (
+            services.table,
+            services.office,
+            services.now,
+            services.gauges,
+        )
         self._promises = promises_of(config, config.clouds)
 
     def interval_s(self, seat: Seat) -> float:

@@ -73,14 +73,13 @@ class Registry:
         self,
         table: Table,
         term: Term,
-        cloud: str,
         image: str,
         rules: breaker.BreakerRules,
         roll: Callable[[], float],
         chronicle: Chronicle,
     ) -> None:
         """`image`: what the cloud's VMs are started from now. `roll`: chance, from 0 to 1."""
-        self.cloud, self.image = cloud, image
+        self.cloud, self.image = term.post.partition("/")[2], image
         self.promise = ""  # what the cloud's VMs are made from now; empty: nothing is learned of them
         self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
         self.idle_since: Mapping[str, float] = {}  # by VM id: since when the readings show no job there
@@ -316,7 +315,7 @@ class Registries:
             pause_s=cloud.closed_s,
             most_s=max(cloud.closed_s, cloud.closed_most_s),
         )
-        made = Registry(self._table, term, name, cloud.made_from, rules, self._roll, self._chronicle)
+        made = Registry(self._table, term, cloud.made_from, rules, self._roll, self._chronicle)
         made.promise = promise_of(cloud)
         return made
 

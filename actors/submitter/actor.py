@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,7 +22,6 @@ import structlog
 from actors.clouds.port import Cloud, CloudError, Spent, Throttled, TokenUsed, Unknown
 from actors.clouds.worker.recipe import Recipe, RecipeFailed
 from actors.config.policy_rules import divided, shares
-from actors.config.schema import Config
 from actors.fleet.adoption import births, orphans, row_id, started
 from actors.fleet.breaker import admits
 from actors.fleet.fleet_view import cancellable
@@ -31,18 +30,16 @@ from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
-from actors.runtime.calls import Calls
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
-from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import PostActor, Seat, Terms
+from actors.runtime.post_actor import PostActor, Seat
 from actors.runtime.publisher import Noticeboard, room
+from actors.runtime.services import Services
 from actors.store.quotas import Accounts
 from actors.store.readings import newer_listing
 from actors.store.vms import Closed, Registries, Registry
 from actors.store.wants import wants_of_cloud
 from actors.submitter.launches import Planned, planned
 from broker.posts.leases import Term
-from broker.rows.table import Table
 
 LOOK_S = 5.0
 QUIET_LOOK_S = 10.0  # no VM lives on an open cloud: what changes that comes with mail
@@ -77,22 +74,18 @@ class Submitter(PostActor):
 
     def __init__(
         self,
-        terms: Terms,
-        calls: Calls,
-        config: Config,
-        table: Table,
+        services: Services,
         registries: Registries,
         board: Noticeboard,
         clouds: Mapping[str, Cloud],
         recipe: Recipe,
         accounts: Accounts,
-        now: Callable[[], float],
-        gauges: Gauges,
     ) -> None:
-        super().__init__(terms, calls, gauges)
-        self._config, self._table, self._registries, self._board = config, table, registries, board
-        self._clouds, self._recipe, self._accounts = clouds, recipe, accounts
-        self._now, self._gauges = now, gauges
+        super().__init__(services.terms, services.calls, services.gauges)
+        config = self._config = services.config
+        self._table, self._now, self._gauges = services.table, services.now, services.gauges
+        self._registries, self._board, self._clouds = registries, board, clouds
+        self._recipe, self._accounts = recipe, accounts
         self._freeze, self._queues = FreezeFile.of(config), config.queues_by_cloud
 
     def interval_s(self, seat: Seat) -> float:

@@ -22,6 +22,7 @@ from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Seat, Terms
 from actors.runtime.post_office import PostOffice
 from actors.runtime.publisher import Noticeboard
+from actors.runtime.services import Services
 from actors.store.history import Chronicle
 from actors.store.quotas import Accounts
 from actors.store.readings import write_listing, write_startds
@@ -142,23 +143,24 @@ class Stage:
         self.registries = Registries(self.table, config, Chronicle(lambda: self.now), roll=lambda: 0.0)
         office = PostOffice(self._mailer, self._gauges)
         board = Noticeboard(config, self.table, office, lambda: self.now, self._gauges)
-        self._submitter = AtOnce(
-            self._terms,
-            Calls(2),
-            config,
-            self.table,
-            self.registries,
-            board,
-            {name: self.cloud},
-            self._recipe,
-            Accounts(config, Allotments(site.client(), site)),
-            lambda: self.now,
-            self._gauges,
-        )
+        accounts = Accounts(config, Allotments(site.client(), site))
+        services = self.services(config, office)
+        self._submitter = AtOnce(services, self.registries, board, {name: self.cloud}, self._recipe, accounts)
         self._seat = Seat(post=self.post)
         self._seat.state = self._submitter.begin(self._seat, self.term)
         self.registry.looked = True
         write_startds(self.table, self._hold("pool/local"), StartdsSeen(source="p", at=self.now, machines=()), [name])
+
+    def services(self, config: Config, office: PostOffice) -> Services:
+        return Services(
+            config=config,
+            table=self.table,
+            office=office,
+            terms=self._terms,
+            calls=Calls(2),
+            gauges=self._gauges,
+            now=lambda: self.now,
+        )
 
     @property
     def registry(self) -> Registry:

@@ -9,8 +9,6 @@ from structlog.testing import capture_logs
 
 from actors.fleet.observations import Failed, Listed
 from actors.monitor.actor import TOLD_AGAIN_S, Monitor, MonitorCloudSeat
-from actors.runtime.calls import Calls
-from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Seat
 from broker.connection.address import Site
 from broker.mail.dead_letters import DeadLetters
@@ -29,10 +27,8 @@ def stage(site: Site) -> Iterator[Stage]:
 @pytest.fixture
 def tell(stage: Stage, site: Site) -> Tell:
     """Note one reading of the cloud, failed for the reason if there is one; returns what the log was told."""
-    monitor = Monitor(
-        stage._terms, Calls(2), CONFIG, stage.table, None, {}, {}, lambda: stage.now, Gauges(), {},
-        DeadLetters(site.client(), site),
-    )  # type: ignore[arg-type]  # fmt: skip
+    services = stage.services(CONFIG, None)  # type: ignore[arg-type]
+    monitor = Monitor(services, {}, {}, {}, DeadLetters(site.client(), site))
     seat = Seat(post=stage.post, state=MonitorCloudSeat())
 
     def told(why: str) -> list[str]:

@@ -14,8 +14,6 @@ from actors.config.schema import Config
 from actors.fleet.spot_notice import KEPT_S, Kind
 from actors.fleet.vm import State
 from actors.monitor.actor import Monitor, MonitorCloudSeat
-from actors.runtime.calls import Calls
-from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Seat
 from actors.store.codec import unpack
 from actors.store.readings import HEAD, ListingHead
@@ -180,20 +178,9 @@ def test_the_monitor_asks_again_and_again_wakes_and_counts(
 ) -> None:
     woken: list[str] = []
     monkeypatch.setattr(stage.office, "send", lambda mailbox, _: woken.append(mailbox))
-    queue, gauges = TwinQueue(), Gauges()
-    monitor = ByHand(
-        stage._terms,
-        Calls(2),
-        WITH_QUEUE,
-        stage.table,
-        stage.office,
-        {},
-        {"private": stage.cloud},  # type: ignore[dict-item]
-        lambda: stage.now,
-        gauges,
-        {"private": queue},
-        dead,
-    )
+    queue, services = TwinQueue(), stage.services(WITH_QUEUE, stage.office)
+    gauges = services.gauges
+    monitor = ByHand(services, {}, {"private": stage.cloud}, {"private": queue}, dead)  # type: ignore[dict-item]
     monitor.asked = []
     seat = Seat(post="cloud/private")
     seat.state = MonitorCloudSeat()

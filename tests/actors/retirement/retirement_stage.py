@@ -14,7 +14,6 @@ from actors.fleet.vm import State, Vm
 from actors.pools.port import Drain, PoolAway, PoolRefused
 from actors.retirement.actor import Retirement
 from actors.retirement.sightings import Sightings
-from actors.runtime.calls import Calls
 from actors.runtime.post_actor import Seat
 from actors.runtime.post_office import PostOffice
 from actors.runtime.publisher import Noticeboard
@@ -122,18 +121,8 @@ class RetirementStage(Stage):
     def _made(self, config: Config) -> AtOnce:
         self.told = told_of(config, "local")  # of which pool the readings are
         board = Noticeboard(config, self.table, self.office, lambda: self.now, self._gauges)
-        return AtOnce(
-            self._terms,
-            Calls(2),
-            config,
-            self.table,
-            self.registries,
-            board,
-            dict.fromkeys(config.pools, self.pool),
-            {"private": self.cloud},
-            lambda: self.now,
-            self._gauges,
-        )
+        pools = dict.fromkeys(config.pools, self.pool)
+        return AtOnce(self.services(config, self.office), self.registries, board, pools, {"private": self.cloud})
 
     def configure(self, config: Config) -> None:
         """A host with another configuration takes the post. Nothing is bought from here on."""

@@ -15,6 +15,7 @@ from actors.runtime.messages import LookAtDemand
 from actors.runtime.metrics import Gauges
 from actors.runtime.post_actor import Hold, Terms, Tick, Wake
 from actors.runtime.post_office import PostOffice
+from actors.runtime.services import Services
 from actors.scheduler.actor import FIRST_VIEWS_S, Scheduler
 from actors.store.readings import DemandRows
 from actors.store.views import publish
@@ -46,7 +47,8 @@ class Desk:
         self._calls = Calls(2)
         self.mailer = Mailer(site, {}, "test#1", clock)
         office = PostOffice(self.mailer, Gauges(), self._handed_over)
-        self.actor = Scheduler(known, self._calls, CONFIG, self.table, office, lambda: self.now, Gauges())
+        services = {"terms": known, "calls": self._calls, "gauges": Gauges(), "now": lambda: self.now}
+        self.actor = Scheduler(Services(config=CONFIG, table=self.table, office=office, **services))
         self._demand, self._published = DemandRows(self.table, "local"), {}
 
     def close(self) -> None:
