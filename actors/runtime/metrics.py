@@ -6,13 +6,13 @@ hosts. Ages are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from actors.fleet.observations import Failed, JobsSeen, Listed, StartdsSeen
-from actors.fleet.vm import State
+from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 
 MARKS = ("idle", "busy", "suspect", "held")
@@ -35,6 +35,11 @@ class Gauges:
             "apf_vms_marked",
             "VMs that are idle, busy, suspect or held; they are counted in apf_vms too",
             *("cloud", "queue", "mark"),
+        )
+        self.usd_per_hour = self._gauge(
+            "apf_usd_per_hour",
+            "What a queue's VMs on a cloud cost now, at the prices they were launched at; ending ones too",
+            *("cloud", "queue"),
         )
         self._gauge("apf_build_info", "Always 1; which version this host runs", "version").labels(
             version("autopyfactory-cloud")
@@ -119,6 +124,15 @@ class Gauges:
             if hasattr(view, mark):
                 self.marked.labels(view.cloud, view.queue, mark).set(getattr(view, mark))
 
+    def cost(self, cloud: str, queues: Iterable[str], vms: Iterable[Vm]) -> None:
+        """Of VMs that may be paid for: a launch without an answer is counted, as it may have started one."""
+        spent = dict.fromkeys(queues, 0.0)
+        for vm in vms:
+            if vm.alive:
+                spent[vm.queue] = spent.get(vm.queue, 0.0) + vm.usd_per_hour
+        for queue, usd in spent.items():
+            self.usd_per_hour.labels(cloud, queue).set(usd)
+
     def cloud(self, view: CloudView) -> None:
         self.room.labels(view.cloud).set(view.room)
         self.closed.labels(view.cloud).set(bool(view.closed))
@@ -152,6 +166,7 @@ class Gauges:
             "cloud": (
                 self.vms,
                 self.marked,
+                self.usd_per_hour,
                 self.room,
                 self.closed,
                 self.breaker,

@@ -66,6 +66,8 @@ class Noticeboard:
             views = self._views(registry, now, orphans)
             self._forget_old(registry, now)
             changed = publish(self._table, term, views, registry.published)
+        if changed:
+            self._gauges.cost(registry.cloud, self._queues[registry.cloud], registry.vms())
         for seen in (seen for seen in views if key_of(seen) in changed):
             self._gauges.cloud(seen) if isinstance(seen, CloudView) else self._gauges.fleet(seen)
         for queue in concerned(self._queues[registry.cloud], before, views):

@@ -75,3 +75,19 @@ def test_a_host_says_which_version_it_runs() -> None:
     (sample,) = family.samples
     assert sample.labels["version"]
     assert sample.value == 1
+
+
+def test_what_vms_cost_is_told_by_queue_until_they_have_ended_and_for_queues_without_vms_too() -> None:
+    gauges = Gauges()
+    row = {"cloud": "a", "since": 1.0, "born": 1.0, "reason": "r", "usd_per_hour": 0.25}
+    vms = [
+        Vm(id=f"x-{n}", queue="q", state=state, **row)
+        for n, state in enumerate((State.LAUNCHING, State.READY, State.DRAINING, State.ENDING, State.ENDED))
+    ]
+    gauges.cost("a", ("q", "r"), vms)
+    costs = {
+        queue: gauges.registry.get_sample_value("apf_usd_per_hour", {"cloud": "a", "queue": queue}) for queue in "qr"
+    }
+    assert costs == {"q": 1.0, "r": 0.0}
+    gauges.forget("cloud/a")
+    assert told("apf_usd_per_hour", {"cloud": "a", "queue": "q"}) is None
