@@ -49,16 +49,11 @@ def drain(machine: str, address: str, instance_id: str, nonce: str, min_retireme
         request_id = startd.drainJobs(
             htcondor2.DrainType.Graceful,
             htcondor2.CompletionType.Nothing,
-            check_expr=_check(instance_id, min_retirement_s),
+            check_expr=_gently(instance_id, min_retirement_s),
             reason=f"apf {nonce}",
         )
     except LIBRARY_ERRORS as error:
-        rows = _asked(machine, address)
-        why = _why(rows, instance_id, min_retirement_s)
-        if not why and _waits_for_a_job(address):
-            raise Failure("away", f"startd {machine}: a claim there waits for its job to begin") from error
-        why = why or f"it did not say why ({error}); a running job may have set its own MaxJobRetirementTime"
-        raise Failure("refused", f"startd {machine} refused to drain: {why}") from error
+        raise _declined(machine, address, instance_id, min_retirement_s, error) from error
     yield str(request_id)
 
 
@@ -78,7 +73,7 @@ def evict(machine: str, address: str, instance_id: str, nonce: str, request_id: 
     startd = htcondor2.Startd(ClassAd({"MyAddress": address}))
     quick, nothing = htcondor2.DrainType.Quick, htcondor2.CompletionType.Nothing
     try:
-        taken = startd.drainJobs(quick, nothing, check_expr=_check(instance_id, 0), reason=f"apf {new_nonce}")
+        taken = startd.drainJobs(quick, nothing, check_expr=_is_instance(instance_id), reason=f"apf {new_nonce}")
     except LIBRARY_ERRORS as error:
         raise Failure("refused", f"startd {machine} refused to evict: {error}") from error
     yield str(taken)
@@ -147,11 +142,25 @@ def _become_administrator(machine: str, slot: str) -> None:
         asked_twice(lambda: _send_command(ClassAd({"Name": slot})._handle, startd, no_op, None))
 
 
-def _check(instance_id: str, min_retirement_s: int) -> str:
-    """Evaluated by the startd for each of its slots."""
+def _gently(instance_id: str, min_retirement_s: int) -> str:
+    """Evaluated by the startd for each of its slots, dynamic ones too: another START than ours may have let jobs in."""
+    worker = f"{_is_instance(instance_id)} && MaxJobRetirementTime >= {min_retirement_s}"
+    return f"{worker} && !({_BETWEEN}) && !({_evicting(min_retirement_s)})"
+
+
+def _evicting(min_retirement_s: int) -> str:
+    """Whether a drain would evict the job of this slot: what its own MaxJobRetirementTime leaves it is too little.
+
+    The slot's own MaxJobRetirementTime says nothing of the job's; what is left is the smaller of both (measured).
+    """
+    left = "RetirementTimeRemaining"
+    return f'State =?= "Claimed" && Activity =!= "Idle" && {left} =!= undefined && {left} < {min_retirement_s}'
+
+
+def _is_instance(instance_id: str) -> str:
     first, second, third = INSTANCE_ID
     shown = f"ifThenElse({first} =!= undefined, {first}, ifThenElse({second} =!= undefined, {second}, {third}))"
-    return f"{shown} =?= {quote(instance_id)} && MaxJobRetirementTime >= {min_retirement_s} && !({_BETWEEN})"
+    return f"{shown} =?= {quote(instance_id)}"
 
 
 def _request_of(rows: list[Row], nonce: str) -> str:
@@ -166,12 +175,22 @@ def _reasons(rows: list[Row]) -> str:
     return ", ".join(sorted({repr(row[_REASON]) for row in rows if row[_REASON]}))
 
 
-def _waits_for_a_job(address: str) -> bool:
-    """In any of its slots, dynamic ones too. It may have begun since."""
+def _declined(machine: str, address: str, instance_id: str, min_retirement_s: int, error: BaseException) -> Failure:
+    """Why it does not drain, by the remedy: asked once more, it says what its slots are by now."""
+    why = _why(_asked(machine, address), instance_id, min_retirement_s)
+    if not why and (slots := _where(address, _evicting(min_retirement_s))):
+        why = f"it would evict a job in {slots}: it asks for too little MaxJobRetirementTime, and no START kept it out"
+    if not why and _where(address, _BETWEEN):
+        return Failure("away", f"startd {machine}: a claim there waits for its job to begin")
+    return Failure("refused", f"startd {machine} refused to drain: {why or f'it did not say why ({error})'}")
+
+
+def _where(address: str, condition: str) -> str:
+    """The slots, dynamic ones too, for which it holds now."""
     try:
-        return bool(startds.names(address, _BETWEEN))
+        return ", ".join(sorted(startds.names(address, condition)))
     except LIBRARY_ERRORS:
-        return False
+        return ""
 
 
 def _why(rows: list[Row], instance_id: str, min_retirement_s: int) -> str:

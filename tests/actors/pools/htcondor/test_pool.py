@@ -287,6 +287,21 @@ def test_a_claim_that_waits_for_its_job_is_no_moment_for_a_drain(site: CondorSit
     assert not looked(site, machine).draining_for("n-1")
 
 
+def test_no_drain_is_taken_while_it_would_evict_a_job_whatever_the_workers_start_let_in(site: CondorSite) -> None:
+    machine = joined(site, site.boot(cpus=2))
+    end = site.submit("atlas", 1, MaxJobRetirementTime="0")
+    site.submit("atlas", 1)
+    until(lambda: site.executing() == 2, "both jobs run")
+    with pytest.raises(PoolRefused, match=r"would evict a job in slot1_\d@.*too little MaxJobRetirementTime"):
+        site.pool.drain(order(machine))
+    assert not looked(site, machine).draining_for("n-1")
+    assert site.executing() == 2
+    end()
+    until(lambda: shows(site, machine, lambda now: now.slots[0].children == 1), "it ended by itself")
+    assert site.pool.drain(order(machine))
+    assert all(job.undisturbed for job in site.lab.queue() + site.lab.history())
+
+
 def test_static_slots_are_one_machine_drained_when_all_are(site: CondorSite) -> None:
     static = {"SLOT_TYPE_1": "50%", "NUM_SLOTS_TYPE_1": "2", "SLOT_TYPE_1_PARTITIONABLE": "false"}
     machine = joined(site, site.boot(cpus=2, **static))
