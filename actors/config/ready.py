@@ -29,6 +29,18 @@ _TEXTS = "acctgroup acctgroupuser cmd concurrencylimits iwd jobbatchname owner u
 _REQUESTS = (
     "deferraltime diskusage maxjobretirementtime memoryusage rank requestcpus requestdisk requestgpus requestmemory"
 )
+SET = re.compile(r"^[ \t]*(?:STARTD\.|LOCAL\.)?(\w+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
+LET_IN = "jobs that a drain would evict are let in, and no drain is taken while one runs"
+GUARDS = {  # by name: what is lost with it, and how it is said so that nothing is
+    "START": (LET_IN, "($(START)) && (your condition)"),
+    "MAXJOBRETIREMENTTIME": ("with less than years a drain evicts jobs, and is refused", ""),
+    "PREEMPT": ("a worker that preempts kills jobs by itself", ""),
+    "KILL": ("a worker that kills jobs does so by itself", ""),
+    "STARTD_ATTRS": (
+        "the startd does not say which instance it is, and never counts as joined",
+        "$(STARTD_ATTRS) YOURS",
+    ),
+}
 OF_EVERY_JOB = frozenset(f"{_NUMBERS} {_TEXTS} {_REQUESTS}".split())  # what may be compared with without a scope
 
 
@@ -90,6 +102,7 @@ def _pools(config: Config) -> Iterator[ConfigDoubt]:
 def _clouds(config: Config) -> Iterator[ConfigDoubt]:
     for name, cloud in config.clouds.items():
         path: Path = ("clouds", cloud.family.name if cloud.family else name)
+        yield from _worker_config(path, cloud.worker_config)
         if not isinstance(cloud, Ec2Cloud):
             continue
         where = urlsplit(cloud.endpoint or "")
@@ -101,6 +114,16 @@ def _clouds(config: Config) -> Iterator[ConfigDoubt]:
                 never=False,
             )
         yield from _metadata(path, cloud)
+
+
+def _worker_config(path: Path, lines: str) -> Iterator[ConfigDoubt]:
+    """Lines that take away what keeps jobs from being evicted, or what a worker is known by."""
+    for name, value in SET.findall(lines):
+        harm, keep = GUARDS.get(name.upper(), ("", ""))
+        if harm and not (keep and f"$({name})".upper() in value.upper()):
+            hint = f"{name} = {keep}" if keep else f"leave {name} out: the worker's own recipe sets it"
+            said = f"it sets {name}: {harm}"
+            yield ConfigDoubt(path=(*path, "worker_config"), said=said, hint=hint, never=False)
 
 
 def _metadata(path: Path, cloud: Ec2Cloud) -> Iterator[ConfigDoubt]:

@@ -114,3 +114,23 @@ def test_metadata_options_that_take_the_protection_back_are_doubted(options: str
 def test_metadata_options_that_keep_it_are_not_doubted() -> None:
     options = 'HttpTokens = "required", HttpPutResponseHopLimit = 1, HttpProtocolIpv6 = "disabled"'
     assert told("max_vms = 10", f"max_vms = 10\nrequest = {{ MetadataOptions = {{ {options} }} }}") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told_of"),
+    [
+        ('START = TARGET.Owner == "me"', "it sets START: jobs that a drain would evict are let in"),
+        ("  start=true", "it sets start: jobs that a drain would evict are let in"),
+        ("STARTD.START = true", "it sets START: "),
+        ("MAXJOBRETIREMENTTIME = 3600", "it sets MAXJOBRETIREMENTTIME: with less than years a drain evicts jobs"),
+        ("STARTD_ATTRS = Mine", "it sets STARTD_ATTRS: the startd does not say which instance it is"),
+        ("PREEMPT = true", "it sets PREEMPT: "),
+        ("START = ($(START)) && (TARGET.RequestCpus < 4)", ""),
+        ("STARTD_ATTRS = $(STARTD_ATTRS) Mine", ""),
+        ("STARTD_CRON_JOBLIST = health", ""),
+        ("# START = true", ""),
+    ],
+)
+def test_lines_of_worker_config_that_take_a_guard_away_are_named(line: str, told_of: str) -> None:
+    found = told("max_vms", f"worker_config = '''STATISTICS_TO_PUBLISH = ALL\n{line}'''\nmax_vms")
+    assert [told_of in said and not never for said, never in found] == ([True] if told_of else [])
