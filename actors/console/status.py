@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import TypeVar
 
 from actors.config.policy_rules import shape_of
@@ -161,6 +162,7 @@ class Reader:
             ),
             why=tuple(line for line in standing.why if line not in standing.unmet),
             cannot_run=standing.unmet,
+            cannot_run_by=standing.unmet_by,
             in_vain=standing.in_vain,
         )
 
@@ -172,21 +174,13 @@ class Reader:
         promised, joined = shape_of(config), read_joined(self._table, self._config, [name]).get(name)
         counts = Counter(vm.state for vm in vms)
         return CloudStatus(
+            **{field: getattr(view, field) for field in _OF_VIEW},
             name=name,
             max_vms=config.max_vms,
-            room=view.room,
             vms={state.value: counts[state] for state in State if counts[state]},
-            closed=view.closed,
-            closed_until=view.closed_until,
-            frozen=view.frozen,
-            listing_short=view.listing_short,
-            breaker=view.breaker,
-            full=view.full,
             usd_per_hour=config.usd_per_hour,
             usd_per_hour_now=sum(vm.usd_per_hour for vm in alive),
             drains_wait=tuple(drains_wait(alive)),
-            unmarked=view.unmarked,
-            suspects=view.suspects,
             left_out=name not in self._file.clouds,
             family=config.family.name if config.family else "",
             family_max_vms=config.family.max_vms if config.family else 0,
@@ -221,15 +215,15 @@ class Reader:
             demand = self._head("demand", f"pool/{name}", DemandHead)
             missing = ", ".join(f"{schedd.name}: {schedd.error}" for schedd in demand.schedds if schedd.error)
             failed = demand.failed or missing
-            yield _source(f"pool/{name} jobs", demand.at, failed, pool.interval_s, now)
+            yield _source(f"pool/{name}", "jobs", demand.at, failed, pool.interval_s, now)
             startds = self._head("startds", f"pool/{name}", StartdsHead)
-            yield _source(f"pool/{name} startds", startds.at, startds.failed, pool.interval_s, now)
+            yield _source(f"pool/{name}", "startds", startds.at, startds.failed, pool.interval_s, now)
         for name, cloud in self._config.clouds.items():
             listing = self._head("listing", f"cloud/{name}", ListingHead)
-            yield _source(f"cloud/{name} listing", listing.at, listing.failed, cloud.interval_s, now)
+            yield _source(f"cloud/{name}", "listing", listing.at, listing.failed, cloud.interval_s, now)
             if getattr(cloud, "notices_queue", None):
                 notices = self._head(LOOKED, f"cloud/{name}", ListingHead)
-                yield _source(f"cloud/{name} notices", notices.at, notices.failed, AGAIN_S, now)
+                yield _source(f"cloud/{name}", "notices", notices.at, notices.failed, AGAIN_S, now)
 
     def _head(self, kind: str, post: str, type_: type[H]) -> H:
         return rows.get(self._table, type_, kind, post, HEAD) or type_()
@@ -241,12 +235,13 @@ def drains_wait(vms: Iterable[Vm]) -> Iterator[str]:
         yield f"{drains} drain{'' if drains == 1 else 's'} wait{'s' * (drains == 1)}: {why}"
 
 
+_OF_VIEW = tuple(CloudStatus.model_fields.keys() & {field.name for field in fields(CloudView)})
 _WISH = ("id", "verb", "selector", "names", "reason", "by", "at")
 
 
-def _source(name: str, at: float, failed: str, interval_s: float, now: float) -> SourceStatus:
+def _source(post: str, what: str, at: float, failed: str, interval_s: float, now: float) -> SourceStatus:
     age_s = max(0.0, now - at) if at else None
-    return SourceStatus(name=name, read_age_s=age_s, interval_s=interval_s, failed=failed)
+    return SourceStatus(name=f"{post} {what}", post=post, read_age_s=age_s, interval_s=interval_s, failed=failed)
 
 
 def _vm(vm: Vm, now: float) -> VmStatus:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from actors.fleet.reasons import Closing, Freezing, Unmatched
+
 
 class StatusPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +53,7 @@ class WantStatus(StatusPart):
 class QueueStatus(StatusPart):
     """A queue. Counts of jobs; `waiting`: a cloud could run them, had it room. `cannot_run`: jobs that none can run.
 
-    `in_vain`: clouds on which VMs got none of its jobs, while others may run them.
+    `cannot_run_by`: the code of each. `in_vain`: clouds on which VMs got none of its jobs, while others may run them.
 
     `known` is false when its demand could not be read lately: its wants stay as they are then.
     """
@@ -67,6 +69,7 @@ class QueueStatus(StatusPart):
     wants: tuple[WantStatus, ...]
     why: tuple[str, ...]
     cannot_run: tuple[str, ...]
+    cannot_run_by: tuple[Unmatched, ...] = ()
     in_vain: tuple[str, ...] = ()
 
 
@@ -79,7 +82,8 @@ class CloudStatus(StatusPart):
     it, the file at hand does not name it. `usd_per_hour_now` is what all its VMs that are not ended cost.
     `family`: the cloud that it is a shape of, which may have `family_max_vms` of all its shapes together.
     `shape_short`: what its workers that joined have less of than its shape says, `shape_far_short`: and that it is no
-    small part; `shape_beyond`: what they have more of."""
+    small part; `shape_beyond`: what they have more of. `closed_by` and `frozen_by`:
+    the codes of `closed` and `frozen`."""
 
     name: str
     max_vms: int
@@ -102,6 +106,8 @@ class CloudStatus(StatusPart):
     shape_short: str = ""
     shape_far_short: bool = False
     shape_beyond: str = ""
+    closed_by: Closing = Closing.NOT_KNOWN
+    frozen_by: Freezing = Freezing.NOT_KNOWN
 
 
 class AccountStatus(StatusPart):
@@ -122,7 +128,7 @@ class AccountStatus(StatusPart):
 
 
 class SourceStatus(StatusPart):
-    """One thing that is read: "pool/NAME jobs", "pool/NAME startds", "cloud/NAME listing".
+    """One thing that is read: "pool/NAME jobs", "pool/NAME startds", "cloud/NAME listing"; `post`: whose it is.
 
     `read_age_s` is the age of the last good reading, None when there was none. `failed` says why the last look failed.
     """
@@ -131,6 +137,7 @@ class SourceStatus(StatusPart):
     read_age_s: float | None
     interval_s: float
     failed: str
+    post: str = ""
 
 
 class WishStatus(StatusPart):

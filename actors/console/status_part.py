@@ -29,7 +29,7 @@ def part(status: Status, queue: str = "", cloud: str = "") -> Status:
         update={
             "queues": tuple(queues),
             "clouds": tuple(clouds),
-            "sources": tuple(one for one in status.sources if one.name.split()[0] in posts),
+            "sources": tuple(one for one in status.sources if one.post in posts),
             "vms": tuple(vms),
         }
     )

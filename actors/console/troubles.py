@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from actors.config.policy_rules import deadlines_of
 from actors.config.schema import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.hold_tags import TAGGED
+from actors.fleet.reasons import Closing, Freezing, Unmatched
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.policies.disruption.black_hole import HELD_FOR
 from actors.policies.disruption.drain_deadlines import overdue, told
-from actors.policies.provisioning.vain import IN_VAIN
 from actors.store.readings import OLD_READINGS
 
 THAW = "it is tried again by itself; once mended, at once with: apf thaw CONFIG --cloud {} --reason WHY"
+GONE = "it thaws by itself; if what is missing is gone: apf thaw CONFIG --cloud {} --reason WHY"
 LOOK = "it drains and is held for a look; then: apf release CONFIG --vm {} --reason WHY"
 RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --vm {} --reason WHY"
 VAIN = "what the pool says against it: condor_q -better-analyze JOB"
@@ -81,8 +83,8 @@ def _last(source: SourceStatus) -> str:
 
 def _queues(status: Status) -> Iterator[Trouble]:
     for queue in status.queues:
-        for line in queue.cannot_run:
-            todo = VAIN if IN_VAIN in line else "a cloud with another shape, or other requirements"
+        for line, code in zip_longest(queue.cannot_run, queue.cannot_run_by):
+            todo = VAIN if code is Unmatched.IN_VAIN else "a cloud with another shape, or other requirements"
             yield _bad(f"queue {queue.name}: {line}", todo)
         for line in queue.in_vain:
             yield _odd(f"queue {queue.name}: {line}", VAIN)
@@ -96,11 +98,11 @@ def _clouds(status: Status) -> Iterator[Trouble]:
     for cloud in status.clouds:
         until = f", for {cloud.closed_until - status.at:.0f} s more" if cloud.closed_until > status.at else ""
         if cloud.closed:
-            todo = THAW if cloud.closed == cloud.breaker else ""
+            todo = THAW if cloud.closed_by is Closing.BREAKER else ""
             yield _odd(f"nothing is started on {cloud.name}{until}: {cloud.closed}", todo.format(cloud.name))
         if cloud.frozen:
-            thaw = f"it thaws by itself; if what is missing is gone: apf thaw CONFIG --cloud {cloud.name} --reason WHY"
-            yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}", thaw * (" shows " in cloud.frozen))
+            todo = GONE if cloud.frozen_by is Freezing.SHORT else ""
+            yield _odd(f"nothing is released on {cloud.name}: {cloud.frozen}", todo.format(cloud.name))
         if cloud.listing_short:
             yield _odd(f"no VM of {cloud.name} counts as ended by its listing: {cloud.listing_short}")
         for suspect in cloud.suspects:

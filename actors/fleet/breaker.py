@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from actors.fleet.reasons import Opening
 from actors.fleet.vm import State, Vm
 
 CHANCE = 0.1  # of a pause: so much shorter it may be
@@ -59,6 +60,7 @@ class Breaker:
     opened: float = 0.0
     until: float = 0.0  # from then on one VM may try
     times: int = 0  # it opened so many times without a VM that joined in between
+    cause: Opening = Opening.NOT_KNOWN
 
 
 def sample(before: Vm | None, after: Vm) -> bool | None:
@@ -76,18 +78,26 @@ def booted(breaker: Breaker, good: bool, born: float, now: float, rules: Breaker
     noted = replace(breaker, boots=(*breaker.boots, good)[-max(1, rules.window) :])
     if breaker.why:
         tried = born >= breaker.until
-        return noted if not tried else _closed(noted) if good else _open(noted, _never(noted), now, rules, roll)
+        return noted if not tried else _closed(noted) if good else _never_joined(noted, now, rules, roll)
     bad = noted.boots.count(False)
     if good or not rules.failures or bad < rules.failures or bad < rules.share * len(noted.boots):
         return noted
-    return _open(noted, _never(noted), now, rules, roll)
+    return _never_joined(noted, now, rules, roll)
 
 
-def refused(breaker: Breaker, why: str, born: float, now: float, rules: BreakerRules, roll: float) -> Breaker:
+def refused(
+    breaker: Breaker,
+    why: str,
+    born: float,
+    now: float,
+    rules: BreakerRules,
+    roll: float,
+    cause: Opening = Opening.NOT_KNOWN,
+) -> Breaker:
     """After the cloud refused a launch that was written down at `born`."""
     if breaker.why and born < breaker.until:
         return breaker
-    return _open(breaker, why, now, rules, roll)
+    return replace(_open(breaker, why, now, rules, roll), cause=cause)
 
 
 def reset(breaker: Breaker) -> Breaker:
@@ -137,6 +147,10 @@ def _open(breaker: Breaker, why: str, now: float, rules: BreakerRules, roll: flo
 def _closed(breaker: Breaker) -> Breaker:
     """The boots before this one are of the trouble that is over."""
     return Breaker(image=breaker.image, boots=breaker.boots[-1:])
+
+
+def _never_joined(breaker: Breaker, now: float, rules: BreakerRules, roll: float) -> Breaker:
+    return replace(_open(breaker, _never(breaker), now, rules, roll), cause=Opening.NEVER_JOINED)
 
 
 def _never(breaker: Breaker) -> str:

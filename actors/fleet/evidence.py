@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from actors.fleet.matching import Matched
 from actors.fleet.observations import Failed, Listed, StartdsSeen
+from actors.fleet.reasons import Freezing
 from actors.fleet.vm import State, Vm
 
 MISSING_SHARE = 0.2  # of the expected startds; rounded down, so in a fleet under five none may be missing
@@ -37,6 +38,7 @@ class Health:
     why: str = "not read yet"
     bad_since: float = 0.0  # when the trouble began that is not over yet; 0: there is none
     good_row: int = 0  # good readings in a row since it began
+    short: bool = False  # whether `why` is that the last reading lacks what was there before
     missing_share: float = MISSING_SHARE
     thaw_after: int = 1
     old_s: float = OLD_S
@@ -54,6 +56,12 @@ class Health:
         if not self.good:
             return f"{self.source} {self.why}"
         return "" if self.good_at(now) else f"{self.source} was not read for {self.old_s:.0f} s"
+
+    def freezes(self, now: float) -> Freezing:
+        """The code of `trouble`; NOT_KNOWN where there is none."""
+        if not self.trouble(now):
+            return Freezing.NOT_KNOWN
+        return Freezing.SHORT if self.short else Freezing.SOURCE
 
 
 def expected(vms: Iterable[Vm], last_seen: Mapping[str, float], now: float) -> frozenset[str]:
@@ -93,22 +101,22 @@ def thawed(health: Health, at: float) -> Health:
     """After an operator's thaw at `at`: trouble that began before it is over, if the source was read since it began."""
     if health.good or not health.bad_since or health.bad_since > at or health.read_at < health.bad_since:
         return health
-    return replace(health, since=health.read_at, why="", bad_since=0.0, good_row=0)
+    return replace(health, since=health.read_at, why="", short=False, bad_since=0.0, good_row=0)
 
 
 def _judged(before: Health, at: float, missing: int, wanted: int, what: str) -> Health:
     if missing > int(wanted * before.missing_share):
         short = f"shows {wanted - missing} of {wanted} {what} that were there before"
-        return replace(_bad(before, at, short), read_at=at)
+        return replace(_bad(before, at, short), short=True, read_at=at)
     good_row = before.good_row + 1
     if before.bad_since and good_row < before.thaw_after:
         why = f"is good again, {good_row} of {before.thaw_after} times in a row"
-        return replace(before, read_at=at, why=why, good_row=good_row)
+        return replace(before, read_at=at, why=why, short=False, good_row=good_row)
     since = before.since or at
     if before.good and at - before.read_at > before.old_s:
         since = at  # nobody looked in between: that is a gap too
-    return replace(before, since=since, read_at=at, why="", bad_since=0.0, good_row=0)
+    return replace(before, since=since, read_at=at, why="", short=False, bad_since=0.0, good_row=0)
 
 
 def _bad(before: Health, at: float, why: str) -> Health:
-    return replace(before, since=0.0, why=why, bad_since=before.bad_since or at, good_row=0)
+    return replace(before, since=0.0, why=why, short=False, bad_since=before.bad_since or at, good_row=0)

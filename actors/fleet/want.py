@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actors.fleet.breaker import Position
+from actors.fleet.reasons import Closing, Freezing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
@@ -89,3 +92,6 @@ class CloudView:
     suspects: tuple[str, ...] = ()  # what answers or advertises in the place of its VMs, some of it
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit
     family_used: int = 0  # VMs of all shapes of the cloud that this is a shape of, as far as it is known
+    closed_by: Closing = Closing.NOT_KNOWN  # the code of `closed`
+    frozen_by: Freezing = Freezing.NOT_KNOWN  # the code of `frozen`
+    breaker_at: Position | None = None  # the code of `breaker`; None: not known

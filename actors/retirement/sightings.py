@@ -7,7 +7,7 @@ rests on absence then waits anew, which errs on the safe side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -19,6 +19,7 @@ from actors.fleet.adoption import orphans
 from actors.fleet.evidence import OLD_S, Health, expected, expected_instances, judge, judge_listing, thawed
 from actors.fleet.matching import Matched, match
 from actors.fleet.observations import Failed, Instance, Listed, Machine, StartdsSeen
+from actors.fleet.reasons import Freezing
 from actors.fleet.reconcile import World
 from actors.fleet.told import name_of, place_of, same_pool
 from actors.fleet.vm import Vm
@@ -70,7 +71,7 @@ class Sightings:
             self._read_pool(pool, seen, registry)
         registry.seen, registry.idle_since = frozenset(self.machines()), self.idle_since
         registry.looked = registry.looked or self._looked()
-        _note_frozen(registry, "; ".join(filter(None, (seen.health.trouble(now) for seen in self._pools.values()))))
+        _note_frozen(registry, [seen.health for seen in self._pools.values()], now)
         registry.listing_short = self._listing_trouble()
 
     def forget(self, vm_ids: Iterable[str]) -> None:
@@ -218,7 +219,10 @@ def _health(source: str, settings: Watched) -> Health:
     return Health(source=source, missing_share=settings.missing_share, thaw_after=settings.thaw_after, old_s=old_s)
 
 
-def _note_frozen(registry: Registry, why: str) -> None:
+def _note_frozen(registry: Registry, pools: Sequence[Health], now: float) -> None:
+    codes = [code for health in pools if (code := health.freezes(now))]
+    registry.frozen_by = Freezing.SHORT if Freezing.SHORT in codes else next(iter(codes), Freezing.NOT_KNOWN)
+    why = "; ".join(filter(None, (health.trouble(now) for health in pools)))
     if why != registry.frozen:
         log.info("release frozen" if why else "release thawed", cloud=registry.cloud, why=why or registry.frozen)
     registry.frozen = why

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from actors.fleet.breaker import Position
 from actors.fleet.observations import Failed, JobsSeen, Listed, StartdsSeen
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView, FleetView, Want
@@ -136,7 +137,7 @@ class Gauges:
     def cloud(self, view: CloudView) -> None:
         self.room.labels(view.cloud).set(view.room)
         self.closed.labels(view.cloud).set(bool(view.closed))
-        self.breaker.labels(view.cloud).set(_breaker(view.breaker))
+        self.breaker.labels(view.cloud).set(_BREAKER[view.breaker_at or Position.CLOSED])
         self.frozen.labels(view.cloud).set(bool(view.frozen))
 
     def account(self, cloud: str, account: str, used: Sequence[float], limits: Sequence[float | None]) -> None:
@@ -192,8 +193,7 @@ class Gauges:
         return Counter(name, text, labels, registry=self.registry)
 
 
-def _breaker(sentence: str) -> int:
-    return 0 if not sentence else 2 if sentence.startswith("breaker open") else 1
+_BREAKER = {Position.CLOSED: 0, Position.HALF_OPEN: 1, Position.OPEN: 2}
 
 
 def _remove(gauge: Gauge, chosen: Callable[[dict[str, str]], bool]) -> None:

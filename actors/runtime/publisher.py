@@ -18,7 +18,8 @@ from dataclasses import replace
 
 from actors.config.policy_rules import life_of
 from actors.config.schema import Config
-from actors.fleet.breaker import admits, sentence
+from actors.fleet.breaker import admits, position, sentence
+from actors.fleet.reasons import Closing, Freezing
 from actors.fleet.want import CloudView, FleetView
 from actors.runtime.messages import LookAtFleet, LookAtListing
 from actors.runtime.metrics import Gauges
@@ -46,8 +47,8 @@ class Noticeboard:
         cloud = registry.published.get(CLOUD)
         if not isinstance(cloud, CloudView) or registry.closed.why:
             return
-        if cloud.closed_until and cloud.closed != cloud.breaker:
-            registry.closed = Closed(why=cloud.closed, until=cloud.closed_until)
+        if cloud.closed_until and cloud.closed_by is not Closing.BREAKER:
+            registry.closed = Closed(why=cloud.closed, until=cloud.closed_until, code=cloud.closed_by)
 
     def _remember(self, registry: Registry) -> None:
         """A takeover is no news: a queue whose view says what it said before is not woken, of a thousand none."""
@@ -86,9 +87,7 @@ class Noticeboard:
         vms, breaker = registry.vms(), registry.breaker
         left = room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in vms), orphans + registry.unread)
         admitted, told = admits(breaker, vms, now), sentence(breaker, vms, now)
-        shut = Closed(why=told, until=breaker.until if now < breaker.until else 0.0) if admitted == 0 else Closed()
-        closed = registry.closed if registry.closed.why else shut
-        closed = Closed(why=registry.closed_by) if registry.closed_by else closed
+        closed = _closed(registry, told if admitted == 0 else "", now)
         return CloudView(
             cloud=registry.cloud,
             at=now,
@@ -104,12 +103,25 @@ class Noticeboard:
             suspects=_some(registry.suspects),
             account_used=registry.account.used,
             family_used=registry.account.family_used,
+            closed_by=closed.code,
+            frozen_by=Freezing.STOPPED if registry.stopped else registry.frozen_by,
+            breaker_at=position(breaker, now),
         )
 
     def _forget_old(self, registry: Registry, now: float) -> None:
         seen = registry.published.get(CLOUD)
         if seen and now - seen.at > AGAIN_S:
             registry.published[CLOUD] = replace(seen, cloud="")  # differs from any view
+
+
+def _closed(registry: Registry, by_breaker: str, now: float) -> Closed:
+    """What comes first: the operator's word, what the submitter found, its breaker's sentence."""
+    if registry.closed_by:
+        return Closed(why=registry.closed_by, code=Closing.STOPPED if registry.stopped else Closing.DRAINED)
+    if registry.closed.why or not by_breaker:
+        return registry.closed
+    until = registry.breaker.until
+    return Closed(why=by_breaker, until=until if now < until else 0.0, code=Closing.BREAKER)
 
 
 def _some(suspects: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from actors.config.schema import Config
 from actors.fleet.effects import WishScene
+from actors.fleet.reasons import Freezing
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish, for_cloud, told
 from actors.runtime.messages import OperatorWish
@@ -37,7 +38,7 @@ def scene(config: Config, table: Table, now: float) -> WishScene:
         view, _ = read_views(table, cloud)
         if freeze := for_cloud(wishes, "freeze", cloud):
             frozen[cloud] = told(freeze)
-        elif view and view.frozen and view.frozen == view.closed:
+        elif view and view.frozen_by is Freezing.STOPPED:
             frozen[cloud] = view.frozen  # by the freeze file of its holder's host
     vms = [vm for vm in read_vms(table, config.clouds) if vm.alive]
     return WishScene(vms=vms, wishes=wishes, queues=config.queues_by_cloud, frozen=frozen)

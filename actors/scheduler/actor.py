@@ -230,6 +230,7 @@ def standing_of(decision: Decision) -> QueueStanding:
         waiting=decision.waiting,
         why=decision.why,
         unmet=tuple(one.why for one in decision.unmet),
+        unmet_by=tuple(one.code for one in decision.unmet),
         in_vain=decision.in_vain,
     )
 

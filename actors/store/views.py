@@ -17,6 +17,7 @@ from actors.fleet.vm import Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.store import rows
 from actors.store.codec import pack
+from actors.store.sentences import with_codes
 from actors.store.vms import Registry
 from broker.posts.leases import Term
 from broker.rows.table import Place, Put, Row, Table
@@ -58,8 +59,9 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float, life: Lif
 def read_views(table: Table, cloud: str) -> tuple[CloudView | None, dict[str, FleetView]]:
     post = f"cloud/{cloud}"
     found = table.read("fleet", post)
-    head = rows.value(table, CloudView, "fleet", post, found.pop(CLOUD, None))
-    return head, rows.known({queue: rows.value(table, FleetView, "fleet", post, row) for queue, row in found.items()})
+    return _cloud(table, cloud, found.pop(CLOUD, None)), rows.known(
+        {queue: rows.value(table, FleetView, "fleet", post, row) for queue, row in found.items()}
+    )
 
 
 def view_places(clouds: Iterable[str], queue: str) -> list[Place]:
@@ -73,11 +75,16 @@ def views_of(
     """What one queue's scheduler needs to know of its clouds, of the rows at `view_places`."""
     return {
         cloud: (
-            rows.value(table, CloudView, "fleet", f"cloud/{cloud}", head),
+            _cloud(table, cloud, head),
             rows.value(table, FleetView, "fleet", f"cloud/{cloud}", row),
         )
         for cloud, head, row in zip(clouds, found[::2], found[1::2], strict=True)
     }
+
+
+def _cloud(table: Table, cloud: str, row: Row | None) -> CloudView | None:
+    seen = rows.value(table, CloudView, "fleet", f"cloud/{cloud}", row)
+    return with_codes(seen) if seen else None
 
 
 def key_of(seen: FleetView | CloudView) -> str:

@@ -30,6 +30,7 @@ from actors.fleet.fleet_view import ViewPart
 from actors.fleet.history import Because
 from actors.fleet.joined import Joined, taught
 from actors.fleet.observations import Machine
+from actors.fleet.reasons import Closing, Freezing, Opening
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.store import rows
@@ -56,9 +57,9 @@ class Closed:
 
     why: str = ""
     until: float = 0.0
+    code: Closing = Closing.NOT_KNOWN
 
 
-FULL = ("no capacity", "NoCapacity", "Quota")  # refusals that need nobody's help
 UNREAD_S = 600.0  # a row that cannot be read holds a place for so long: what lives is listed, and adopted, by then
 WRITTEN_AT_ONCE = 2_000  # VMs: a host that adopts 10,000 must not keep Redis from the others meanwhile
 UNTOLD: Mapping[str, Because] = {}
@@ -87,6 +88,7 @@ class Registry:
         self.listing = instance_unpacker(INSTANCES)  # two actors read the cloud's listing: it is unpacked once
         self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
         self.frozen = ""  # why nothing is released, as retirement judged
+        self.frozen_by = Freezing.NOT_KNOWN
         self.listing_short = ""  # why nothing is taken as ended because the listing lacks it
         self.closed = Closed()
         self.closed_by = ""  # the operator's wish that closes this cloud for buying
@@ -147,10 +149,10 @@ class Registry:
         with self._lock:
             return self._breakers.get(self.image, Breaker(image=self.image))
 
-    def refuse(self, term: Term, why: str, born: float, now: float) -> None:
+    def refuse(self, term: Term, why: str, born: float, now: float, cause: Opening = Opening.NOT_KNOWN) -> None:
         """The cloud refused a launch that was written down at `born`."""
         with self._lock:
-            after = breaker.refused(self.breaker, why, born, now, self._rules, self._roll())
+            after = breaker.refused(self.breaker, why, born, now, self._rules, self._roll(), cause)
             self._put_breakers(term, {after.image: after})
 
     def reset_breaker(self, term: Term) -> None:
@@ -274,8 +276,7 @@ class Registry:
         for image, one in after.items():
             was = self._breakers.get(image, Breaker())
             if one.why and one.opened != was.opened:
-                expected = one.why.startswith(FULL)
-                tell = log.info if expected else log.warning
+                tell = log.info if one.cause is Opening.FULL else log.warning
                 tell("breaker open", cloud=self.cloud, image=image, why=one.why, for_s=round(one.until - one.opened))
             elif was.why and not one.why:
                 log.info("breaker closed", cloud=self.cloud, image=image, was=was.why)

@@ -10,14 +10,16 @@ Both are forgotten a while after the wish is over (`forget_wishes`); until then 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from actors.fleet.reasons import Unmatched
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
 from actors.policies.provisioning.vain import Doubt
 from actors.store import rows
 from actors.store.codec import BadRow, pack, unpack
+from actors.store.sentences import unmatched
 from broker.posts.leases import Term
 from broker.rows.table import Put, Row, Table
 
@@ -50,6 +52,7 @@ class QueueStanding:
     waiting: int = 0
     why: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()  # jobs that no cloud can run: how many, and why not
+    unmet_by: tuple[Unmatched, ...] = ()  # the codes of `unmet`, in its order; empty: not known
     in_vain: tuple[str, ...] = ()  # clouds on which VMs got none of their jobs, while others may run them
 
 
@@ -67,7 +70,10 @@ def standing_row(standing: QueueStanding) -> Put:
 
 
 def read_standing(table: Table, queue: str) -> QueueStanding | None:
-    return rows.get(table, QueueStanding, "standing", f"queue/{queue}", "@")
+    found = rows.get(table, QueueStanding, "standing", f"queue/{queue}", "@")
+    if found is None or len(found.unmet_by) == len(found.unmet):
+        return found
+    return replace(found, unmet_by=tuple(map(unmatched, found.unmet)))
 
 
 def doubts_row(doubts: tuple[Doubt, ...]) -> Put:

@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from actors.clouds.port import Cloud, CloudError, Spent, Throttled, TokenUsed, Unknown
+from actors.clouds.port import Cloud, CloudError, NoCapacity, Quota, Spent, Throttled, TokenUsed, Unknown
 from actors.clouds.worker.recipe import Recipe, RecipeFailed
 from actors.config.policy_rules import divided, shares
 from actors.fleet.adoption import births, orphans, row_id, started
@@ -28,6 +28,7 @@ from actors.fleet.fleet_view import cancellable
 from actors.fleet.history import MOST_EVIDENCE, Because
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Instance, Listed
+from actors.fleet.reasons import CLOSED_FOR, Closing, Opening
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
@@ -48,7 +49,7 @@ SHOWN_MAY_WAIT_S = 0.1  # what launches change in the cloud's views
 STARTED_MAY_WAIT_S = 0.1  # launches that were answered, for others: one write tells of all, and none delays a launch
 PATIENCE = 2  # tries without an answer, after which its jobs look elsewhere
 WRITTEN_AT_ONCE = 20  # launches: the first are under way while the next are written
-SILENT, THROTTLED = "launches get no answer", "throttled"  # why a cloud is closed until it answers
+UNTIL_IT_ANSWERS = (Closing.THROTTLED, Closing.SILENT)  # a cloud is closed by these
 RECIPE_OLD_S = 600.0  # the worker's token in it is minted anew
 RECIPES_AHEAD = 20  # so many are made in one look; and of so many queues that want nothing one is ready
 
@@ -134,7 +135,7 @@ class Submitter(PostActor):
 
     def _reopen(self, registry: Registry, now: float) -> None:
         """A cloud that owes answers stays closed until it gives one: its launches are tried again meanwhile."""
-        owes = registry.closed.why.startswith(SILENT) and any(vm.awaits_answer for vm in registry.vms())
+        owes = registry.closed.code is Closing.SILENT and any(vm.awaits_answer for vm in registry.vms())
         if registry.closed.why and registry.closed.until <= now and not owes:
             self._open(registry)
 
@@ -244,7 +245,7 @@ class Submitter(PostActor):
         if isinstance(got, RecipeFailed):
             self.look_in(seat, 0.0)
             registry = self._registries.of(self.terms.need(seat.post))
-            self._close(registry, f"no worker can be made: {got}", self._config.clouds[seat.name].closed_s)
+            self._close(registry, Closing.NO_WORKER, got, self._config.clouds[seat.name].closed_s)
             return
         if isinstance(got, Exception):
             raise got
@@ -307,8 +308,8 @@ class Submitter(PostActor):
         pairs, done = self._started(registry, intent, instances, now)
         registry.change(term, pairs, [done])
         if len(instances) < intent.count:
-            registry.refuse(term, "no capacity for more", intent.written, now)
-        elif registry.closed.why.startswith((THROTTLED, SILENT)):
+            registry.refuse(term, "no capacity for more", intent.written, now, Opening.FULL)
+        elif registry.closed.code in UNTIL_IT_ANSWERS:
             self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
 
     def _write_started(self, seat: Seat, term: Term, registry: Registry) -> None:
@@ -348,9 +349,9 @@ class Submitter(PostActor):
         log.warning(what, cloud=registry.cloud, intent=intent.id, why=str(error), tries=tries)
         self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
         if silent:
-            self._close(registry, f"{SILENT}: {error}", self._config.clouds[registry.cloud].closed_s)
+            self._close(registry, Closing.SILENT, error, self._config.clouds[registry.cloud].closed_s)
         elif isinstance(error, Throttled):
-            self._close(registry, f"{THROTTLED}: {error}", AGAIN_S[-1])
+            self._close(registry, Closing.THROTTLED, error, AGAIN_S[-1])
 
     def _refused(self, registry: Registry, term: Term, intent: Intent, error: CloudError, now: float) -> None:
         told = f"{type(error).__name__}: {error}"
@@ -358,14 +359,16 @@ class Submitter(PostActor):
         registry.change(term, pairs, [replace(intent, state=Launch.REFUSED, request="", reason=told)])
         self._gauges.errors.labels(registry.cloud, type(error).__name__).inc()
         if not isinstance(error, Spent):
-            registry.refuse(term, told, intent.written, now)
+            full = isinstance(error, NoCapacity | Quota)
+            registry.refuse(term, told, intent.written, now, Opening.FULL if full else Opening.REFUSED)
 
     def _rows(self, registry: Registry, intent: Intent) -> list[Vm]:
         ids = [f"{intent.id}-{index}" for index in range(intent.count)]
         rows = [registry.vm(vm_id) for vm_id in ids]
         return [vm for vm in rows if vm is not None and vm.state is State.LAUNCHING]
 
-    def _close(self, registry: Registry, why: str, for_s: float) -> None:
+    def _close(self, registry: Registry, code: Closing, error: Exception, for_s: float) -> None:
         """Nothing is started here for a while; the schedulers spill to the next tier at once."""
-        registry.closed = Closed(why=why, until=self._now() + for_s)
+        why = f"{CLOSED_FOR[code]}: {error}"
+        registry.closed = Closed(why=why, until=self._now() + for_s, code=code)
         log.warning("cloud closed", cloud=registry.cloud, why=why, for_s=for_s)

@@ -22,6 +22,7 @@ from operator import attrgetter
 import classad2
 
 from actors.fleet.observations import Answer, JobClass, JobsSeen
+from actors.fleet.reasons import Unmatched
 from actors.fleet.shape import Shape
 from actors.policies.rules import CloudRules, QueueRules
 
@@ -37,6 +38,7 @@ class Unmet:
 
     jobs: int
     why: str
+    code: Unmatched = Unmatched.NO_CLOUD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

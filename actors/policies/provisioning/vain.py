@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from actors.fleet.observations import JobClass, JobsSeen
+from actors.fleet.reasons import Unmatched
 from actors.policies.provisioning.capacity import Capacity
 from actors.policies.provisioning.cascade import Settled, unneeded
 from actors.policies.provisioning.matchmaking import Load, Unmet
@@ -199,7 +200,7 @@ def _without(
             if cloud.name in bits:
                 bits[cloud.name] &= ~(1 << i)
     alone = [i for i in about if not any(bits >> i & 1 for bits in suits.values())]
-    unmet = tuple(Unmet(jobs=left[i], why="; ".join(about[i])) for i in alone)
+    unmet = tuple(Unmet(jobs=left[i], why="; ".join(about[i]), code=Unmatched.IN_VAIN) for i in alone)
     for i in alone:
         left[i] = 0
     return Heeded(
