@@ -63,6 +63,7 @@ TYPES = {"private": "m5.large", "spot": "c5.large"}
 POLL_S = 0.2
 PATIENCE = 4.0  # limits hold on a quiet machine with two cores of its own; where others work too, all takes longer
 QUEUE = "atlas"
+TTL_S = 3.0  # of a lease
 MakeFactory = Callable[..., "Factory"]
 
 
@@ -179,6 +180,13 @@ class Factory:
     def fences_of(self) -> dict[str, tuple[str | None, int]]:
         """Post -> (holder, fence): equal before and after, if no term ended in between."""
         return {post: (owner.holder, owner.fence) for post, owner in self.terms().items()}
+
+    def no_post_was_lost(self, before: dict[str, tuple[str | None, int]]) -> None:
+        """Since `fences_of` said this. Raises NotWithin: a machine that stood still for a lease's time loses posts with
+        nobody at fault, and a product that loses them loses them each time.
+        """
+        if self.fences_of() != before:
+            raise NotWithin(TTL_S, f"each post's lease was renewed: {before} then, {self.fences_of()} now")
 
     def instances(self) -> dict[str, str]:
         """What the cloud lists as not ended: id -> state. All of it, whoever started it."""
@@ -314,7 +322,7 @@ def configuration(site: Site, redis: EmbeddedServer, name: str) -> dict[str, Any
             "name": name,
             "redis": str(redis.address),
             "redis_password": "env:APF_TEST_REDIS",
-            "ttl_s": 3.0,
+            "ttl_s": TTL_S,
             "tick_s": 0.5,
             "console": {"port": 0},
         },

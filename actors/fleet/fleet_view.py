@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from actors.fleet.max_life import FOREVER, Life
+from actors.fleet.max_life import AGE, FOREVER, Life
 from actors.fleet.observations import Machine
 from actors.fleet.vm import SUPPLY, State, Vm
 from actors.fleet.want import FleetView
@@ -16,6 +16,12 @@ def cancellable(vm: Vm, machine: Machine | None) -> bool:
     """A drain of policy's whose last job still runs, by the last reading: it may be taken back."""
     ours = vm.state is State.DRAINING and vm.drain_for == "policy" and not (vm.unwanted or vm.notice or vm.evicted)
     return ours and bool(vm.drain_asked) and machine is not None and machine.busy
+
+
+def left_at(vm: Vm) -> float:
+    """When it was taken out of service though its queue may want it: by an operator's drain, or for its age. 0: not."""
+    asked = vm.drain_for == AGE or vm.drain_for.startswith("wish:")
+    return vm.drain_begun if asked and vm.state not in SUPPLY else 0.0
 
 
 NOBODY_IDLE: Mapping[str, float] = {}
@@ -33,6 +39,7 @@ class ViewPart:
     free: tuple[tuple[int, int, int, int], ...] = ()
     claims: int = 0
     unclaimed: bool = False  # it is well, takes jobs and has none
+    left_at: float = 0.0
 
     def is_of(self, vm: Vm, machine: Machine | None, seen: bool, short: bool) -> bool:
         """Rows and machines never change, so the same objects make the same part."""
@@ -68,6 +75,7 @@ def view(
     free: list[tuple[int, int, int, int]] = []
     unclaimed: list[float] = []
     claimed = 0
+    left = 0.0
     ends = life.ends
     for vm in vms:
         machine, there = machines.get(vm.id), vm.id in seen
@@ -78,12 +86,13 @@ def view(
         labels[part.labels] += 1
         free += part.free
         claimed += part.claims
+        left = max(left, part.left_at)
         if part.unclaimed and vm.id in idle_since:
             unclaimed.append(idle_since[vm.id])
     counts: Counter[str] = Counter(claims=claimed)
     for several, number in labels.items():
         counts.update(dict.fromkeys(several, number))
-    told = {"free": tuple(free), "unclaimed_since": tuple(sorted(unclaimed))}
+    told = {"free": tuple(free), "unclaimed_since": tuple(sorted(unclaimed)), "left_at": left}
     return FleetView(cloud=cloud, queue=queue, at=now, **told, **counts)  # type: ignore[arg-type]
 
 
@@ -97,6 +106,7 @@ def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> ViewPart:
         labels=tuple(_labels(vm, machine, seen, short)),
         free=tuple(_free(worker)) if worker and not short else (),
         claims=claims(worker) if worker else 0,
+        left_at=left_at(vm),
         unclaimed=worker is not None and seen and not (short or vm.held) and _unclaimed(worker),
     )
 

@@ -23,6 +23,7 @@ class Want:
     cycle_since: float = 0.0  # when the cycle began in which n last changed
     cycle_from: int = 0  # what n was before it
     asked: int = -1  # what it would be, were the queue alone on this cloud; -1: the same as n
+    heard: float = 0.0  # it knows of VMs that were taken out of service until then (`FleetView.left_at`)
     asked_of_factory: int = -1  # what it would be, were the queue alone in the factory; -1: the same as n
 
     @property
@@ -66,6 +67,7 @@ class FleetView:
     free: tuple[tuple[int, int, int, int], ...] = ()  # free (cpus, memory, disk, gpus) of ready VMs, one a slot
     claims: int = 0  # claims on ready VMs: dynamic slots, and static slots that are busy
     unclaimed_since: tuple[float, ...] = ()  # of those that are well and take jobs, but have none: since when
+    left_at: float = 0.0  # when the last VM was taken out of service that its queue did not give up
     share: int = -1  # VMs of this cloud that are its queue's part, where all its queues want too much; -1: what it asks
     family_share: int = -1  # the same of all shapes of the cloud that this is a shape of
 

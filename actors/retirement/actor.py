@@ -74,13 +74,13 @@ class Retirement(Acts):
         if not self._shadow:
             after.update({vm.id: noted(vm, now) for vm in after.values() if vm.held})
         changed = [(vms[vm.id], vm) for vm in after.values() if vm is not vms[vm.id]]
+        registry.withheld = withheld(after.values(), wishes, seat.state.heard, now)  # first: the submitter may look now
         registry.change(term, changed, because=self._because(seat, changed, now))
         self._learn(seat, term, registry, changed)
         for vm in (vm for vm in cancels if registry.vm(vm.id) is vm):
             self._cancel(seat, vm)
         if any(vm.notice and not before.notice for before, vm in changed):
             self._board.wake_submitter(registry)
-        registry.withheld = withheld(registry.vms(), wishes, now)
         if not (registry.stopped or self._shadow):
             self._do(seat, registry, now)
         kept = {vm.id for vm in not_replaced(registry.vms(), wishes)}
@@ -144,7 +144,9 @@ class Retirement(Acts):
         registry.family_shares = shape_quotas.shares(self._config, self._table, seat.name)
         gone = {vm.queue for vm in after.values()} - set(queues)
         seat.state.decisions = {queue: want.decision for queue, want in stand.items()}
+        seat.state.heard = {queue: want.heard for queue, want in stand.items()}
         scene = Scene(
+            heard=seat.state.heard,
             wants={q: n for q, n in (wants | dict.fromkeys(gone, 0)).items() if q not in registry.closed_for},
             machines=seat.state.sightings.machines(),
             wishes=wishes,

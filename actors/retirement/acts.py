@@ -65,6 +65,7 @@ class RetirementSeat:
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     wrong: dict[str, str] = field(default_factory=dict)  # VM id -> what answered in its place
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
+    heard: dict[str, float] = field(default_factory=dict)  # queue -> its want knows of what went until then
 
 
 class Acts(PostActor):

@@ -53,7 +53,7 @@ def test_an_actor_that_dies_is_started_anew_and_goes_on(make_factory: MakeFactor
     factory.until(lambda: len(factory.running_jobs()) == 4, "all jobs run", 40)
     factory.until_done()
     factory.judge()
-    assert factory.fences_of() == terms, "no post was lost"
+    factory.no_post_was_lost(terms)
 
 
 def test_a_host_that_slept_for_three_ttls_is_refused_and_goes_on_in_the_new_order(make_factory: MakeFactory) -> None:

@@ -4,8 +4,8 @@ Pure. An operator's wish comes before policy. When a queue wants more than it ha
 wanted again first, then drains whose last job still runs are taken back; only the rest is bought (by the submitter,
 which counts those two as coming back). When it wants less, `release_order.choose` says who goes: never on a frozen
 cloud, and no more than the disruption budget allows. A VM that has lived its time (`fleet.max_life`) is given up
-however much it is wanted; until the want that knows of that has been decided, it is not replaced: its jobs may be the
-last.
+however much it is wanted. What goes so, or by an operator's drain, is not replaced until the want that knows of it has
+been decided: its jobs may be the last, and it may have had none.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from actors.fleet.fleet_view import cancellable, claims
+from actors.fleet.fleet_view import cancellable, claims, left_at
 from actors.fleet.hold_tags import released
 from actors.fleet.lifecycle import KILLABLE, Event, move
-from actors.fleet.max_life import FOREVER, Life
+from actors.fleet.max_life import AGE, FOREVER, Life
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
 from actors.fleet.spot_notice import Notice, noticed, urgent
@@ -27,9 +27,8 @@ from actors.policies.disruption.black_hole import looked_at, taken_out
 from actors.policies.disruption.drain_budget import UNLIMITED, DrainBudget, DrainRules
 from actors.policies.disruption.release_order import Candidate, choose, paid_left_s
 
-DECIDED_WITHIN_S = 30.0  # after a VM was given up for its age, its queue's want has been decided anew
+DECIDED_WITHIN_S = 30.0  # after a VM was taken out of service, its queue's want has been decided anew
 REFUSED_FOR_S = 300.0  # a startd that refused a drain is not asked by policy again before this
-AGE = "age"  # what such a drain is for
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +47,7 @@ class Scene:
     """
 
     wants: Mapping[str, int]
+    heard: Mapping[str, float] = field(default_factory=dict)  # by queue: its want knows of what went until then
     machines: Mapping[str, Machine]  # by VM id, as last seen
     wishes: tuple[Wish, ...]
     idle_since: Mapping[str, float]
@@ -67,7 +67,7 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
     budget = DrainBudget(scene.drains, scene.queue_drains, vms, scene.now)
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     supply: Counter[str] = Counter()
-    draining: list[Vm] = []
+    gone: list[Vm] = []
     for vm in vms:
         after, policys = _wished(vm, scene, budget)
         if policys and vm.id in scene.black_holes:
@@ -80,9 +80,9 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
             by_queue[vm.queue].append(after)
         if after.supply:
             supply[vm.queue] += 1
-        elif after.state is State.DRAINING:
-            draining.append(after)
-    leaving = outlived(draining, scene.now)
+        elif left_at(after):
+            gone.append(after)
+    leaving = Counter(vm.queue for vm in unheard(gone, scene.heard, scene.now))
     for queue, want in scene.wants.items():
         missing = want - supply[queue]
         _serve(by_queue[queue], max(0, missing - leaving[queue]) if missing > 0 else missing, scene, changes, budget)
@@ -100,12 +100,12 @@ def _say_who_waits(vms: Sequence[Vm], changes: Changes, budget: DrainBudget) -> 
             changes.rows[vm.id] = replace(after, drain_waits=why)
 
 
-def withheld(vms: Collection[Vm], wishes: tuple[Wish, ...], now: float) -> Counter[str]:
+def withheld(vms: Collection[Vm], wishes: tuple[Wish, ...], heard: Mapping[str, float], now: float) -> Counter[str]:
     """By queue: VMs that are not replaced: an operator took them out of service and does not want it while the wish
-    lives, or they have just lived their time.
+    lives, or they were taken out so lately that the want does not know it yet.
     """
-    drained = [vm for vm in vms if vm.drain_for]
-    return Counter(vm.queue for vm in not_replaced(vms, wishes)) + outlived(drained, now)
+    there = {vm.id: vm for vm in (*not_replaced(vms, wishes), *unheard(filter(left_at, vms), heard, now))}
+    return Counter(vm.queue for vm in there.values())
 
 
 def not_replaced(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> list[Vm]:
@@ -124,13 +124,11 @@ def not_replaced(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> list[Vm]:
     ]
 
 
-def outlived(vms: Iterable[Vm], now: float) -> Counter[str]:
-    """By queue: VMs that were given up for their age so lately that the want may not know it yet."""
-    return Counter(
-        vm.queue
-        for vm in vms
-        if vm.drain_for == AGE and vm.state is State.DRAINING and now - vm.drain_begun < DECIDED_WITHIN_S
-    )
+def unheard(gone: Iterable[Vm], heard: Mapping[str, float], now: float) -> list[Vm]:
+    """Those that were taken out of service after what their queue's want knows of (`heard`, by queue), and lately: a
+    want that is long not decided anew, as a host of another version decides, holds nothing up.
+    """
+    return [vm for vm in gone if heard.get(vm.queue, 0.0) < left_at(vm) and now - left_at(vm) < DECIDED_WITHIN_S]
 
 
 def _wished(vm: Vm, scene: Scene, budget: DrainBudget) -> tuple[Vm, bool]:

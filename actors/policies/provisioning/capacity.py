@@ -50,6 +50,7 @@ class Capacity:
     share: int = NO_LIMIT
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of its account's clouds; empty: not limited or not known
     unclaimed_since: tuple[float, ...] = ()  # of VMs that joined, are well and take jobs: since when they have none
+    left_at: float = 0.0  # when the last VM was taken out of service that this queue did not give up
     unseen: int = 0  # of `flight`: wanted since the views were made
     family_used: int = 0  # VMs of all queues on all shapes of its cloud
     family_share: int = NO_LIMIT  # this queue's part of them, where all queues want too much
@@ -129,6 +130,7 @@ def _standing(
         share=view.share if view.share >= 0 else NO_LIMIT,
         account_used=cloud.account_used if cloud else (),
         unclaimed_since=view.unclaimed_since,
+        left_at=view.left_at,
         unseen=unseen,
         family_used=cloud.family_used if cloud else 0,
         family_share=view.family_share if view.family_share >= 0 else NO_LIMIT,

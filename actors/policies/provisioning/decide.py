@@ -73,11 +73,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a cloud's want becomes: the number, the sentences, and the surplus that is not released yet."""
+    """What a cloud's want becomes: the number, the sentences, and the surplus that is not released yet.
+
+    `heard`: VMs that were taken out of service until then are not in the number; 0: as before.
+    """
 
     n: int
     why: tuple[str, ...]
     surplus: tuple[tuple[float, int], ...] = ()
+    heard: float = 0.0
 
 
 def decide(
@@ -217,15 +221,15 @@ def _change(
     target = cloud.supply - spare + new
     base = min(cloud.before, cloud.supply)
     if cloud.frozen and target < base:
-        return Change(n=base, why=(f"{cloud.name}: frozen: {cloud.frozen}; what it has is kept",))
+        return Change(n=base, why=(f"{cloud.name}: frozen: {cloud.frozen}; what it has is kept",), heard=cloud.left_at)
     if not complete and target < cloud.before:
         return Change(n=cloud.before, why=(f"{cloud.name}: not every schedd answered; its want does not fall",))
     if target >= base:
-        return Change(n=target, why=(_grown(cloud, settled.places, new),))
+        return Change(n=target, why=(_grown(cloud, settled.places, new),), heard=cloud.left_at)
     steps = remember(want.surplus if want else (), base - target, now)
     released = old_enough(steps, now, queue.release_after_s)
     why = _shrunk(cloud, base - target, released, now - steps[0][0], queue.release_after_s)
-    return Change(n=base - released, why=(why,), surplus=less(steps, released))
+    return Change(n=base - released, why=(why,), surplus=less(steps, released), heard=cloud.left_at)
 
 
 def _grown(cloud: Capacity, places: Places, new: int) -> str:
@@ -268,7 +272,8 @@ def _clamp(limits: Sequence[Scope], standing: Sequence[Capacity], changes: dict[
 def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
     change = changes[cloud]
     if change.n > most:
-        changes[cloud] = Change(n=most, why=(*change.why, f"{cloud}: {change.n} lowered to {most}: {why}"))
+        lowered = (*change.why, f"{cloud}: {change.n} lowered to {most}: {why}")
+        changes[cloud] = Change(n=most, why=lowered, heard=change.heard)
 
 
 def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Capacity], demand: JobsSeen) -> tuple[str, ...]:
@@ -331,9 +336,11 @@ def _want(
 ) -> tuple[Want, bool]:
     """The want's row, and whether it is a new one. Its reasons are those of its number's last change."""
     of_cloud, of_factory = (_unless(change.n, one.get(cloud)) for one in (asked.of_cloud, asked.of_factory))
+    heard = max(change.heard, old.heard if old else 0.0)
     if old is not None and old.n == change.n:
-        same = (old.surplus, old.asked, old.asked_of_factory) == (change.surplus, of_cloud, of_factory)
-        new = replace(old, surplus=change.surplus, at=now, asked=of_cloud, asked_of_factory=of_factory)
+        told = (change.surplus, of_cloud, of_factory, heard)
+        same = (old.surplus, old.asked, old.asked_of_factory, old.heard) == told
+        new = replace(old, surplus=change.surplus, at=now, asked=of_cloud, asked_of_factory=of_factory, heard=heard)
         return (old, False) if same else (new, True)
     goes_on = old is not None and now - old.cycle_since < queue.cycle_s
     reasons = why + tuple(sentence for sentence in change.why if sentence not in why)
@@ -350,6 +357,7 @@ def _want(
         cycle_from=old.cycle_from if old and goes_on else old.n if old else 0,
         asked=of_cloud,
         asked_of_factory=of_factory,
+        heard=heard,
     )
     return want, True
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from actors.fleet.fleet_view import ViewPart, cancellable, view
-from actors.fleet.max_life import Life
+from actors.fleet.max_life import AGE, Life
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
 from tests.actors.fleet.made import NOW, drained_slot, draining_slot, machine, slot, vm
@@ -86,3 +86,17 @@ def test_what_is_kept_from_view_to_view_changes_nothing() -> None:
     kept = dict(parts)
     view("p", "q", vms, shown, ids, NOW, parts)
     assert all(parts[key] is kept[key] for key in kept), "the same rows and ads are not counted anew"
+
+
+def test_when_an_operator_or_its_age_took_a_vm_out_is_told_and_what_policy_gave_up_is_not() -> None:
+    drains = {"x-0": "wish:w-1", "x-1": AGE, "x-2": "policy", "x-3": "spot"}
+    vms = [
+        vm(State.DRAINING, id=key, drain_for=why, drain_begun=NOW - 9 + at)
+        for at, (key, why) in enumerate(drains.items())
+    ]
+    for some, when in ((vms[:1], NOW - 9), (vms[:2], NOW - 8), (vms, NOW - 8), (vms[2:], 0.0)):
+        assert view("private", "atlas", some, {}, frozenset(), NOW).left_at == when
+
+
+def test_a_vm_that_waits_for_its_drain_to_be_allowed_has_not_left() -> None:
+    assert seen(vm(drain_for="wish:w-1", drain_begun=NOW)).left_at == 0.0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.disruption.converge import REFUSED_FOR_S, Scene, follow, withheld
+from actors.policies.disruption.converge import DECIDED_WITHIN_S, REFUSED_FOR_S, Changes, Scene, follow, withheld
 from tests.actors.fleet.made import NOW, draining_slot, machine, slot, vm
 
 IDLE, BUSY = machine(), machine(slot("Claimed", "Busy"))
@@ -175,10 +175,10 @@ def killed(*vms: Vm) -> list[Vm]:
 def test_killed_vms_are_not_replaced_while_the_wish_lives_if_it_says_so() -> None:
     gone = killed(*fleet(State.READY, State.BOOTING))
     assert [one.state for one in gone] == [State.ENDING] * 2
-    assert withheld(gone, (KILL,), NOW)["atlas"] == 2
-    assert withheld([replace(one, state=State.ENDED) for one in gone], (KILL,), NOW)["atlas"] == 2
-    assert withheld(gone, (replace(KILL, replace=True),), NOW)["atlas"] == 0
-    assert withheld(gone, (), NOW)["atlas"] == 0
+    assert withheld(gone, (KILL,), {}, NOW)["atlas"] == 2
+    assert withheld([replace(one, state=State.ENDED) for one in gone], (KILL,), {}, NOW)["atlas"] == 2
+    assert withheld(gone, (replace(KILL, replace=True),), {}, NOW)["atlas"] == 0
+    assert withheld(gone, (), {}, NOW)["atlas"] == 0
 
 
 def test_what_was_given_up_before_it_was_killed_is_no_reason_to_buy_one_less() -> None:
@@ -186,4 +186,40 @@ def test_what_was_given_up_before_it_was_killed_is_no_reason_to_buy_one_less() -
     ending = vm(State.ENDING, id="x-2")
     gone = killed(draining, ending)
     assert all(one.killed for one in gone)
-    assert withheld(gone, (KILL,), NOW)["atlas"] == 0
+    assert withheld(gone, (KILL,), {}, NOW)["atlas"] == 0
+
+
+OF_ONE = replace(WISH, selector="vm", names=("x-0",))
+
+
+def drained_by_wish(**heard: float) -> tuple[Vm, Changes]:
+    """A busy VM that an operator drains, to be replaced if it has to be, and a drain of policy's beside it."""
+    other = vm(State.DRAINING, id="x-9", drain_for="policy", drain_asked=1.0, nonce="x-9.1")
+    machines = {"x-0": BUSY, "x-9": BUSY}
+    changes = follow([*fleet(State.READY), other], scene(1, machines, wishes=(OF_ONE,), heard=heard))
+    return changes.rows["x-0"], changes
+
+
+def test_what_an_operator_drains_is_not_replaced_before_its_queue_decided_without_it() -> None:
+    """Its jobs may be the last: a want that counts it still is no reason to buy another, nor to take a drain back."""
+    gone, changes = drained_by_wish()
+    assert gone.state is State.DRAINING
+    assert changes.cancel == []
+    assert withheld([gone], (OF_ONE,), {}, NOW) == {"atlas": 1}
+    assert withheld([gone], (OF_ONE,), {"atlas": NOW - 1}, NOW) == {"atlas": 1}
+
+
+def test_once_its_queue_decided_without_it_it_is_replaced_and_a_drain_taken_back_first() -> None:
+    gone, changes = drained_by_wish(atlas=NOW)
+    assert [one.id for one in changes.cancel] == ["x-9"]
+    assert not withheld([gone], (OF_ONE,), {"atlas": NOW}, NOW)
+
+
+def test_a_host_that_never_says_what_its_wants_know_of_holds_a_replacement_up_for_half_a_minute_only() -> None:
+    gone, _ = drained_by_wish()
+    assert not withheld([gone], (OF_ONE,), {}, NOW + DECIDED_WITHIN_S)
+
+
+def test_a_vm_that_is_not_replaced_at_all_is_withheld_once() -> None:
+    gone, _ = drained_by_wish()
+    assert withheld([gone], (replace(OF_ONE, replace=False),), {}, NOW) == {"atlas": 1}

@@ -88,9 +88,9 @@ def test_until_its_queue_has_decided_anew_it_is_not_replaced_and_nothing_is_take
     changes = follow([*fleet(State.READY), other], scene(1, **seen))  # type: ignore[arg-type]
     assert changes.cancel == []
     gone = changes.rows["x-0"]
-    assert withheld([gone], (), NOW) == {"atlas": 1}
+    assert withheld([gone], (), {}, NOW) == {"atlas": 1}
     later = NOW + DECIDED_WITHIN_S
-    assert not withheld([gone], (), later)
+    assert not withheld([gone], (), {}, later)
     assert follow([gone, other], replace(scene(1, **seen), now=later)).cancel == [other]  # type: ignore[arg-type]
     assert not follow([gone, *fleet(State.READY, born=NOW)], scene(1, **seen)).rows.keys() - {"x-0"}  # type: ignore[arg-type]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.fleet.observations import Failed
@@ -328,6 +330,28 @@ def test_an_unchanged_want_is_the_same_row() -> None:
     second = site.decide(demand(jobs(3)), now=NOW + 1)
     assert second.changed == ()
     assert second.wants == first.wants
+
+
+def test_a_want_says_up_to_when_it_knows_of_vms_that_an_operator_took_out_though_its_number_stays() -> None:
+    site = cascade(
+        fleet={"private": replace(has(PRIVATE, busy=1), left_at=NOW - 5)}, wants={"private": want("private", 1)}
+    )
+    first = site.decide(demand(jobs(0, running=1)))
+    assert (first.changed, first.wants["private"].heard) == (("private",), NOW - 5)
+    site.wants = dict(first.wants)
+    assert site.decide(demand(jobs(0, running=1))).changed == ()
+    site.fleet["private"] = has(PRIVATE, busy=1)  # that VM is forgotten meanwhile
+    assert site.decide(demand(jobs(0, running=1))).wants["private"].heard == NOW - 5
+
+
+@pytest.mark.parametrize("what", ["demand", "cloud"])
+def test_a_want_that_stays_because_something_is_not_known_knows_of_nothing_new(what: str) -> None:
+    site = cascade(
+        fleet={"private": replace(has(PRIVATE, busy=1), left_at=NOW - 5)}, wants={"private": want("private", 2)}
+    )
+    site.views["private"] = None if what == "cloud" else site.views.get("private")
+    seen = Failed(source="pool", at=NOW, reason="away") if what == "demand" else demand(jobs(0, running=1))
+    assert site.decide(seen).wants["private"].heard == 0.0
 
 
 def test_held_jobs_count_only_where_the_queue_says_so() -> None:
