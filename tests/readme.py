@@ -79,7 +79,7 @@ def steps() -> str:
     for name, kind in STEPS.items():
         fields = [f for f in dataclasses.fields(kind) if f.init]
         keys = ", ".join(f"`{f.name}`" if f.default is MISSING else f"`{f.name} = {_plain(f.default)}`" for f in fields)
-        refused = " **Refused**: no kind of pool tells a site's status yet." if STATUS in asks(kind) else ""
+        refused = " Only where the queue's pool tells a site's status (`panda`)." if STATUS in asks(kind) else ""
         rows.append(f"| `{name}` | {keys} | {_first_line(kind.__doc__)}{refused} |")
     return "\n".join(["| step | keys | what it does |", "| --- | --- | --- |", *rows])
 

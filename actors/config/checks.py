@@ -14,12 +14,16 @@ import classad2
 
 from actors.config.ec2 import ec2_cloud
 from actors.config.mistakes import Mistake, did_you_mean, place_of, shown
-from actors.config.schema import AnyCloud, Factory
+from actors.config.schema import AnyCloud, Factory, cloud_kind, pool_kind
 from actors.config.shapes import Expanded, mistakes_in_shapes
 from actors.config.toml_lines import Path, line_of
 from actors.fleet.max_life import STAGGER
+from actors.policies.steps import STATUS, STEPS, asks
 
 Raw = Mapping[str, Any]
+PILOTS = (
+    "send pilots there: a cloud of kind condor-jobs; and make a queue of its own for the workers on which these run"
+)
 
 
 def checks(raw: Raw, whole: Expanded, places: Mapping[Path, int]) -> Iterator[Mistake]:
@@ -126,6 +130,28 @@ def _queues(raw: Raw, whole: Expanded) -> Iterator[Found]:
                 yield (*path, key), f"{len(of_tiers)} {what} for {len(tiers)} tiers", "one for each tier at most"
         clouds = {**dict.fromkeys(whole.shapes), **_table(whole.raw, "clouds")}
         yield from _cascade((*path, "cascade"), queue.get("cascade"), clouds, whole.shapes)
+        yield from _source(path, queue, _table(raw, "pools", str(queue.get("pool"))), clouds)
+
+
+def _source(path: Path, queue: Raw, pool: Raw, clouds: Raw) -> Iterator[Found]:
+    """What the queue's pool cannot do by its nature."""
+    kind = str(pool.get("kind", "htcondor"))
+    settings = pool_kind(kind) if pool else None
+    if settings is None:
+        return
+    tiers, steps = queue.get("cascade"), queue.get("steps")
+    for tier, names in enumerate(tiers if isinstance(tiers, list) and not settings.has_startds else []):
+        for at, name in enumerate(names if isinstance(names, list) else []):
+            cloud = _table(clouds, name) if isinstance(name, str) else {}
+            made = cloud_kind(str(cloud.get("kind", "ec2"))) if cloud else None
+            if made and made.joins_pool:
+                said = f"workers of {name!r} have to join a pool, and a {kind} pool has none: it only says what waits"
+                yield (*path, "cascade", tier, at), said, PILOTS
+    for at, one in enumerate(steps if isinstance(steps, list) and not settings.tells_status else []):
+        name = one.get("step") if isinstance(one, dict) else None
+        if STATUS in asks(STEPS.get(str(name))):
+            said = f"step {name!r} asks for the site's status, which a pool of kind {kind!r} does not tell"
+            yield (*path, "steps", at), said, "leave it out"
 
 
 def _named(path: Path, what: str, name: Any, known: Raw) -> Iterator[Found]:

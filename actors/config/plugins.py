@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from actors.fleet.vm import KEPT_S
-from actors.policies.steps import ENDED, STATUS, STEPS, Step, asks, make
+from actors.policies.steps import ENDED, STEPS, Step, asks, make
 
 GROUP = "autopyfactory_cloud.steps"
 CLOUDS, POOLS = "autopyfactory_cloud.clouds", "autopyfactory_cloud.pools"
@@ -63,11 +63,10 @@ def _kind(point: EntryPoint) -> type[Any]:
 def step(settings: dict[str, object]) -> Step:
     """The step that a configuration's table says. Raises ValueError with what is allowed.
 
-    A step that would look at what nobody counts here is refused: it would take "not counted" for none.
+    A step that would look at what nobody counts here is refused: it would take "not counted" for none. Whether the
+    queue's pool tells of its site's status is not known here: `checks` looks.
     """
     made = make(settings, known_steps())
-    if STATUS in asks(made):
-        raise ValueError(f"step {made.name!r} asks for the site's status, which no kind of pool tells: leave it out")
     lately_s = getattr(made, "interval_s", KEPT_S) if ENDED in asks(made) else KEPT_S
     if lately_s > KEPT_S:
         raise ValueError(f"interval_s of step {made.name!r}: seen {lately_s:g}; allowed: at most {KEPT_S:g}")

@@ -7,13 +7,11 @@ Secrets are never written in it: a `Secret` is a reference (`env:NAME` or `file:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     SerializeAsAny,
@@ -24,13 +22,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
+from actors.config.pools import AnyPool as AnyPool
+from actors.config.pools import HtcondorPool as HtcondorPool
+from actors.config.pools import SimulatedPool as SimulatedPool
+from actors.config.sections import Count as Count
+from actors.config.sections import Name as Name
+from actors.config.sections import Seconds as Seconds
+from actors.config.sections import Secret as Secret
+from actors.config.sections import Section as Section
+from actors.config.sections import Watched as Watched
 from actors.policies.disruption.cron_windows import Minutes
 from actors.policies.steps import ENDED, asks
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-Secret = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
-Seconds = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
 
 
 def _step(settings: dict[str, object]) -> dict[str, object]:
@@ -48,10 +50,6 @@ def _one_count(steps: tuple[dict[str, object], ...]) -> tuple[dict[str, object],
 
 
 StepOf = Annotated[dict[str, object], AfterValidator(_step)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
 class Limits(Section):
@@ -132,48 +130,6 @@ class Factory(Section):
         return f"{self.name}.shadow" if self.shadow else self.name
 
 
-class Watched(Section):
-    """What every source has that is read again and again."""
-
-    interval_s: float
-    missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.2  # a reading that lacks more of what it should show freezes
-    thaw_after: Annotated[int, Field(ge=1, le=100)] = 2  # good readings in a row after which it is trusted again
-
-
-class AnyPool(Watched):
-    """What every kind of pool has."""
-
-    kind: str  # what answers there
-    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 15.0  # between readings
-    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 20.0  # of one call
-    worker_token_command: tuple[str, ...] = ()  # prints a worker's token
-    worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
-
-
-class HtcondorPool(AnyPool):
-    kind: Literal["htcondor"] = "htcondor"  # what answers there
-    collector: Annotated[str, Field(min_length=1)]  # HOST or HOST:PORT
-    schedds: tuple[str, ...] = ()  # names; none: every schedd that the collector knows when asked
-    token_directory: str | None = None  # IDTOKENS of the factory (0700)
-    trust_domain: str | None = None  # of the IDTOKENS
-    interval_s: Annotated[float, Field(ge=1, le=3600)] = 15.0  # between readings
-    timeout_s: Annotated[float, Field(ge=1, le=300)] = 20.0  # of one call; the child process is killed then
-    worker_collector: str | None = None  # the collector as workers reach it, when they reach it by another address
-    worker_token_command: tuple[str, ...] = ()  # prints an IDTOKEN that may only advertise; minted anew every 10 min
-    worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
-
-
-class SimulatedPool(AnyPool):
-    """A pool in the memory of a world process, for trying things out where there is no HTCondor."""
-
-    kind: Literal["simulated"]  # what answers there
-    world: str  # HOST:PORT or a path of a socket
-    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # between readings
-    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 5.0  # of one call
-    worker_token_command: tuple[str, ...] = ()  # as for an HTCondor pool
-    worker_identities: tuple[str, ...] = ()  # as for an HTCondor pool
-
-
 class Ec2Account(LimitOf):
     """Credentials and a quota, shared by the clouds that name this account. Without keys boto3's own chain is asked.
 
@@ -205,8 +161,13 @@ MADE = frozenset({"family"})  # never written in a file: `config.shapes` makes i
 
 
 class AnyCloud(Watched):
-    """What every kind of cloud has. `family` is there where it was made of a shape of several."""
+    """What every kind of cloud has. `family` is there where it was made of a shape of several.
 
+    `joins_pool`: whether what it starts are workers whose startds join a pool. Where they do not (pilots that take
+    their jobs elsewhere), its own listing says which ones work.
+    """
+
+    joins_pool: ClassVar[bool] = True
     kind: str  # what answers there
     shape: ShapeOf  # what jobs find on one VM
     max_vms: Count  # of this cloud, over all queues, hosts and shapes
@@ -340,6 +301,27 @@ def _settings(group: str) -> Callable[[Any], Any]:
     return settings
 
 
+def pool_kind(kind: str) -> type[AnyPool] | None:
+    """The settings of a kind of pool, ours or an installed package's; None: it is not known."""
+    found: type[AnyPool] | None = _known_settings(POOLS, kind, Pool)
+    return found
+
+
+def cloud_kind(kind: str) -> type[AnyCloud] | None:
+    """The same of a cloud."""
+    found: type[AnyCloud] | None = _known_settings(CLOUDS, kind, Cloud)
+    return found
+
+
+def _known_settings(group: str, kind: str, union: Any) -> Any:
+    ours = (get_args(one)[0] for one in get_args(get_args(union)[0]))
+    found = next((one for one in ours if kind in get_args(one.model_fields["kind"].annotation)), None)
+    try:
+        return found or getattr(known_kinds(group).get(kind), "Settings", None)
+    except BadPlugin:
+        return None  # it is said there, with its place
+
+
 OF_PLUGIN = "of_plugin"
 Pool = Annotated[
     Annotated[HtcondorPool, Tag("htcondor")]
@@ -363,9 +345,18 @@ class Config(Section):
     queues: dict[Name, Queue]
 
     def pools_of(self, cloud: str) -> tuple[str, ...]:
-        """The pools in which a cloud's workers may be; a cloud that no queue names any more may have some in all."""
+        """The pools in which a cloud's workers may be; a cloud that no queue names any more may have some in all.
+        None for a cloud whose workers join no pool.
+        """
+        if not self.clouds[cloud].joins_pool:
+            return ()
         pools = tuple(dict.fromkeys(self.queues[queue].pool for queue in self.queues_of(cloud)))
-        return pools or tuple(self.pools)
+        return tuple(pool for pool in pools or self.pools if self.pools[pool].has_startds)
+
+    def told_pool(self, queue: str, cloud: str) -> str:
+        """The pool that a worker of this queue on this cloud is told to join; empty: none."""
+        pool = self.queues[queue].pool
+        return pool if self.pools[pool].has_startds and self.clouds[cloud].joins_pool else ""
 
     def clouds_of(self, account: str) -> tuple[str, ...]:
         """The clouds that name this account."""

@@ -25,7 +25,8 @@ def told_of(config: Config, pool: str) -> str:
 
 
 def told_by_pool(config: Config) -> dict[str, str]:
-    return {pool: told_of(config, pool) for pool in config.pools}
+    """Of the pools that workers join."""
+    return {name: told_of(config, name) for name, pool in config.pools.items() if pool.has_startds}
 
 
 def _address(settings: AnyPool) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from actors.clouds.port import CloudError
 from actors.config.policy_rules import FactoryRules, life_of, rules_of, share_of_factory, shares, spent
@@ -37,6 +37,12 @@ class Looks(Protocol):
     """Of a pool, what a plan needs."""
 
     def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen: ...
+
+
+@runtime_checkable
+class ShowsStartds(Protocol):
+    """Of a pool that workers join, what a plan needs beside its jobs."""
+
     def startds(self, now: float) -> StartdsSeen: ...
 
 
@@ -73,7 +79,7 @@ def look(
     """Ask everything once. What does not answer is Failed, with its reason. `slots`: by pool, see `Pool.jobs`."""
     return Seen(
         jobs={name: _asked(name, now, _jobs_of(pool, slots.get(name, NO_SLOTS))) for name, pool in pools.items()},
-        startds={name: _asked(name, now, pool.startds) for name, pool in pools.items()},
+        startds={n: _asked(n, now, pool.startds) for n, pool in pools.items() if isinstance(pool, ShowsStartds)},
         listings={name: _asked(name, now, cloud.listing) for name, cloud in clouds.items()},
     )
 
@@ -225,13 +231,15 @@ def _with_taken(config: Config, view: CloudView, taken: Mapping[str, int]) -> Cl
 def _of(seen: JobsSeen | Failed, queue: str) -> JobsSeen | Failed:
     if isinstance(seen, Failed):
         return seen
+    if unread := seen.of(queue).unread:
+        return Failed(source=seen.source, at=seen.at, reason=unread)
     return replace(seen, classes=tuple(job for job in seen.classes if job.queue == queue))
 
 
 def _views(
     config: Config, cloud: str, queue: str, seen: Seen, pool: str, now: float
 ) -> tuple[FleetView | None, CloudView | None]:
-    listing, startds = seen.listings[cloud], seen.startds[pool]
+    listing, startds = seen.listings[cloud], _startds_of(config, cloud, seen, pool, now)
     if isinstance(listing, Failed) or isinstance(startds, Failed):
         return None, None
     booting = [
@@ -252,6 +260,12 @@ def _views(
     room = max(0, config.clouds[cloud].max_vms - len(booting))
     fleet = view(cloud, queue, vms, machines, frozenset(machines), now, life=life_of(config.clouds[cloud]))
     return fleet, _with_siblings(config, CloudView(cloud=cloud, at=now, room=room), seen)
+
+
+def _startds_of(config: Config, cloud: str, seen: Seen, pool: str, now: float) -> StartdsSeen | Failed:
+    """Workers that join no pool have none there: what they do stands in their cloud's listing."""
+    joins = config.clouds[cloud].joins_pool and config.pools[pool].has_startds
+    return seen.startds[pool] if joins else StartdsSeen(source=pool, at=now, machines=())
 
 
 def _with_siblings(config: Config, view: CloudView, seen: Seen) -> CloudView:

@@ -164,6 +164,7 @@ class Reader:
             cannot_run=standing.unmet,
             cannot_run_by=standing.unmet_by,
             in_vain=standing.in_vain,
+            site_status=standing.status,
         )
 
     def _cloud(self, name: str, vms: list[Vm]) -> CloudStatus:
@@ -216,8 +217,9 @@ class Reader:
             missing = ", ".join(f"{schedd.name}: {schedd.error}" for schedd in demand.schedds if schedd.error)
             failed = demand.failed or missing
             yield _source(f"pool/{name}", "jobs", demand.at, failed, pool.interval_s, now)
-            startds = self._head("startds", f"pool/{name}", StartdsHead)
-            yield _source(f"pool/{name}", "startds", startds.at, startds.failed, pool.interval_s, now)
+            if pool.has_startds:
+                startds = self._head("startds", f"pool/{name}", StartdsHead)
+                yield _source(f"pool/{name}", "startds", startds.at, startds.failed, pool.interval_s, now)
         for name, cloud in self._config.clouds.items():
             listing = self._head("listing", f"cloud/{name}", ListingHead)
             yield _source(f"cloud/{name}", "listing", listing.at, listing.failed, cloud.interval_s, now)

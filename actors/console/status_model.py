@@ -55,7 +55,8 @@ class QueueStatus(StatusPart):
 
     `cannot_run_by`: the code of each. `in_vain`: clouds on which VMs got none of its jobs, while others may run them.
 
-    `known` is false when its demand could not be read lately: its wants stay as they are then.
+    `known` is false when its demand could not be read lately: its wants stay as they are then. `site_status`: what the
+    workload system says of its site (online, test, brokeroff, offline, ...), where it says something.
     """
 
     name: str
@@ -71,6 +72,7 @@ class QueueStatus(StatusPart):
     cannot_run: tuple[str, ...]
     cannot_run_by: tuple[Unmatched, ...] = ()
     in_vain: tuple[str, ...] = ()
+    site_status: str = ""
 
 
 class CloudStatus(StatusPart):

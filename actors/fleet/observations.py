@@ -86,6 +86,19 @@ class ScheddSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSeen:
+    """What a source says of one queue beside its jobs.
+
+    `status`: what the workload system says of the queue's site, in its word; empty: it does not say. `unread`: why what
+    it said of this queue's jobs cannot be used: they are not known then, though the other queues' are.
+    """
+
+    queue: str
+    status: str = ""
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobsSeen:
     """Jobs by class over the schedds of a pool. With a schedd missing it may raise a want, never lower one."""
 
@@ -93,10 +106,15 @@ class JobsSeen:
     at: float
     classes: tuple[JobClass, ...]
     schedds: tuple[ScheddSeen, ...]
+    queues: tuple[QueueSeen, ...] = ()  # of those of which it says something beside their jobs
 
     @property
     def complete(self) -> bool:
         return bool(self.schedds) and not any(schedd.error for schedd in self.schedds)
+
+    def of(self, queue: str) -> QueueSeen:
+        """What the source says of one queue beside its jobs."""
+        return next((one for one in self.queues if one.queue == queue), QueueSeen(queue=queue))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

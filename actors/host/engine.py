@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pykka
 
@@ -139,7 +139,8 @@ class Works:
         table, office, gauges, now = ground.table, ground.office, ground.gauges, ground.clock.now
         calls = Calls(config.factory.actors.calls)
         self._exits.callback(calls.close)
-        pools: dict[str, Pool] = {name: adapters.pool(config, name) for name in config.pools}
+        pools = {name: adapters.pool(config, name) for name in config.pools}
+        joined = {name: cast(Pool, pool) for name, pool in pools.items() if config.pools[name].has_startds}
         clouds: dict[str, Cloud] = {name: adapters.cloud(config, name) for name in config.clouds}
         notices = adapters.notice_queues(config)
         closes = [one.close for one in pools.values()] + [one.close for one in clouds.values()]
@@ -155,7 +156,7 @@ class Works:
         makers: dict[str, Callable[[], pykka.ActorRef[Any]]] = {
             "monitor": lambda: Monitor.start(services, pools, clouds, notices, ground.dead),
             "submitter": lambda: Submitter.start(services, registries, board, clouds, recipe, accounts),
-            "retirement": lambda: Retirement.start(services, registries, board, pools, clouds),
+            "retirement": lambda: Retirement.start(services, registries, board, joined, clouds),
         }
         for number in range(config.factory.actors.schedulers):
             makers[f"scheduler-{number}"] = lambda: Scheduler.start(services)

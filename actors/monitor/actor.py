@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -23,7 +23,7 @@ from actors.clouds.spot_notices import NoticeQueue
 from actors.config.policy_rules import worker_slots
 from actors.config.told import told_of
 from actors.fleet.observations import Failed, Instance, JobsSeen, Listed, StartdsSeen
-from actors.pools.port import Pool, PoolError
+from actors.pools.port import DemandSource, Pool, PoolError
 from actors.runtime.calls import Lane
 from actors.runtime.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
 from actors.runtime.post_actor import PostActor, Seat
@@ -62,7 +62,7 @@ class Monitor(PostActor):
     def __init__(
         self,
         services: Services,
-        pools: Mapping[str, Pool],
+        pools: Mapping[str, DemandSource],
         clouds: Mapping[str, Cloud],
         notices: Mapping[str, NoticeQueue],
         dead: DeadLetters,
@@ -89,7 +89,7 @@ class Monitor(PostActor):
                 forget_notices(self._table, self._now())
             return
         self._ask_schedds(seat)
-        if seat.state.demand.failed:
+        if seat.state.demand.failed and self._has_startds(seat):
             self._ask_collector(seat)
 
     def _ask_schedds(self, seat: Seat) -> None:
@@ -99,7 +99,7 @@ class Monitor(PostActor):
         self._read(seat, f"jobs {seat.name}", lambda: pool.jobs(now, slots), lambda got: self._jobs(seat, got, now))
 
     def _ask_collector(self, seat: Seat) -> None:
-        pool, now = self._pools[seat.name], self._now()
+        pool, now = cast(Pool, self._pools[seat.name]), self._now()
         self._read(seat, f"startds {seat.name}", lambda: pool.startds(now), lambda got: self._startds(seat, got, now))
 
     def _ask_cloud(self, seat: Seat) -> None:
@@ -152,8 +152,11 @@ class Monitor(PostActor):
         self._gauges.reading(f"{seat.post}/jobs", reading)
         for queue in changed if demand.failed == failed_before else queues:
             self._office.send(f"scheduler@queue/{queue}", LookAtDemand(pool=seat.name))
-        if not failed_before:
+        if not failed_before and self._has_startds(seat):
             self._ask_collector(seat)
+
+    def _has_startds(self, seat: Seat) -> bool:
+        return self._config.pools[seat.name].has_startds
 
     def _startds(self, seat: Seat, got: Any, now: float) -> None:
         reading: StartdsSeen | Failed = _reading(got, seat.post, now)
@@ -216,5 +219,6 @@ def _trouble(reading: JobsSeen | StartdsSeen | Listed | Failed) -> str:
         return reading.reason
     if isinstance(reading, JobsSeen):
         said = [(one.name, text) for one in reading.schedds for text in (one.error, *one.notes) if text]
+        said += [(f"queue {one.queue}", one.unread) for one in reading.queues if one.unread]
         return "; ".join(f"{name}: {text}" for name, text in said)
     return ""

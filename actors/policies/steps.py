@@ -25,7 +25,7 @@ class Counts:
 
     `grown`: VMs added less VMs given up in the running cycle. `started`: in the queue's life. `factory`: VMs of all
     queues. `ended`, `short`: VMs that ended lately, and those of them that lived for a moment only. `status`: what the
-    workload system says of the site: online, test or offline.
+    workload system says of the site, in its word: online, test, brokeroff, or one of OFFLINE.
     """
 
     ready: int = 0
@@ -44,6 +44,7 @@ class Counts:
 
 
 STARTED, ENDED, STATUS = "started", "ended", "status"
+OFFLINE = ("offline", "standby", "maintenance")  # while a site is so, its jobs are no demand
 
 
 class Step(Protocol):
@@ -223,25 +224,25 @@ class StatusTest:
     pilots: int = 0
 
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
-        return _while(counts, "test", n, self.pilots)
+        return _while(counts, ("test",), n, self.pilots)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusOffline:
-    """While the site is offline: this many VMs under way, and no more."""
+    """While the site is offline, in standby or in maintenance: this many VMs under way, and no more."""
 
     name: ClassVar[str] = "status-offline"
     asks: ClassVar[tuple[str, ...]] = (STATUS,)
     pilots: int = 0
 
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
-        return _while(counts, "offline", n, self.pilots)
+        return _while(counts, OFFLINE, n, self.pilots)
 
 
-def _while(counts: Counts, status: str, n: int, pilots: int) -> tuple[int, str]:
-    if counts.status != status:
+def _while(counts: Counts, statuses: tuple[str, ...], n: int, pilots: int) -> tuple[int, str]:
+    if counts.status not in statuses:
         return n, ""
-    return max(0, pilots - counts.pending), f"the site is in {status}: {pilots} pending, no more"
+    return max(0, pilots - counts.pending), f"the site is in {counts.status}: {pilots} pending, no more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

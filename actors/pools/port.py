@@ -1,6 +1,11 @@
 """What every pool does for the factory. One conformance suite (tests/actors/pools/conformance.py) runs over all of
 them.
 
+Where work waits and where workers join are two things. A `DemandSource` says what waits: a workload system that hands
+its jobs to pilots has no startds, and is never asked for any. A `Pool` is one whose startds take the jobs, too. Which
+of the two a kind is, its settings say (`AnyPool.has_startds`): none answers "no startds" where there are none by
+nature.
+
 Every call may be slow, and every call has a time limit of its own: it returns or raises within it, whatever the daemons
 do. Calls are safe from many threads. A failed look raises; it never returns something empty instead.
 """
@@ -47,7 +52,7 @@ class Drain:
     min_retirement_s: int  # refuse where MaxJobRetirementTime is smaller: there a graceful drain evicts
 
 
-class Pool(Protocol):
+class DemandSource(Protocol):
     """`now` is Redis time in seconds; it becomes the reading's `at`."""
 
     def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen:
@@ -57,6 +62,14 @@ class Pool(Protocol):
         answers.
         """
         ...
+
+    def close(self) -> None:
+        """End child processes and connections. Bounded; safe to repeat."""
+        ...
+
+
+class Pool(DemandSource, Protocol):
+    """A source of demand in which workers join: they are seen, drained and asked here."""
 
     def startds(self, now: float) -> StartdsSeen:
         """All startds that advertise an instance id or a queue of this factory's, without dynamic slots."""
@@ -90,8 +103,4 @@ class Pool(Protocol):
         """Running jobs by place as all schedds say: a startd's name, or what jobs also show of where they run: the
         address of its host, and its instance's id where jobs record that. PoolAway unless each schedd answered in full.
         """
-        ...
-
-    def close(self) -> None:
-        """End child processes and connections. Bounded; safe to repeat."""
         ...

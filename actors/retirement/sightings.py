@@ -51,7 +51,7 @@ class Sightings:
         self._pools = {
             pool: PoolSeen(health=_health(f"pool/{pool}", config.pools[pool])) for pool in config.pools_of(cloud)
         }
-        self._pool_of = {name: queue.pool for name, queue in config.queues.items()}
+        self._pool_of = {name: config.told_pool(name, cloud) for name in config.queues}
         self._first_pool = next(iter(self._pools), "")
         self._told = told_by_pool(config)
         self._listing = _health(f"cloud/{cloud}", config.clouds[cloud])

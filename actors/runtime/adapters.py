@@ -21,20 +21,20 @@ from actors.config.schema import Config, Ec2Cloud, HtcondorPool, SimulatedCloud,
 from actors.config.secrets import secret
 from actors.pools import simulated as simulated_pool
 from actors.pools.htcondor.pool import Htcondor
-from actors.pools.port import Pool
+from actors.pools.port import DemandSource
 
 TOKEN_LIMIT_S = 30.0
 TOKEN_FRESH_S = 30.0
 
 
-def pool(config: Config, name: str) -> Pool:
-    """The pool of this name. No call is made yet."""
+def pool(config: Config, name: str) -> DemandSource:
+    """The pool of this name: a `Pool` where its kind has startds. No call is made yet."""
     settings = config.pools[name]
     if isinstance(settings, HtcondorPool):
         return Htcondor.of(name, config)
     if isinstance(settings, SimulatedPool):
         return simulated_pool.WorldPool.of(name, config)
-    made: Pool = known_kinds(POOLS)[settings.kind].of(name, config)
+    made: DemandSource = known_kinds(POOLS)[settings.kind].of(name, config)
     return made
 
 

@@ -232,6 +232,7 @@ def standing_of(decision: Decision) -> QueueStanding:
         unmet=tuple(one.why for one in decision.unmet),
         unmet_by=tuple(one.code for one in decision.unmet),
         in_vain=decision.in_vain,
+        status=demand.status,
     )
 
 

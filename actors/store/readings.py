@@ -21,7 +21,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from actors.fleet.observations import Failed, Instance, JobClass, JobsSeen, Listed, Machine, ScheddSeen, StartdsSeen
+from actors.fleet.observations import (
+    Failed,
+    Instance,
+    JobClass,
+    JobsSeen,
+    Listed,
+    Machine,
+    QueueSeen,
+    ScheddSeen,
+    StartdsSeen,
+)
 from actors.store import rows
 from actors.store.bulk_codec import (
     MACHINES,
@@ -61,7 +71,11 @@ class StartdsHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classes:
+    """Of one queue. `status`, `unread`: see `QueueSeen`."""
+
     classes: tuple[JobClass, ...] = ()
+    status: str = ""
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +112,7 @@ class DemandRows:
             head, bodies = replace(self._head, failed_at=reading.at, failed=reading.reason), {}
         else:
             head = DemandHead(at=reading.at, schedds=reading.schedds)
-            bodies = _by_queue(reading.classes, queues)
+            bodies = _by_queue(reading, queues)
         changed = {key: body for key, body in bodies.items() if self._written.get(key) != body}
         self._table.write(term, [_put("demand", key, body) for key, body in {HEAD: pack(head), **changed}.items()])
         self._written.update(changed)
@@ -106,11 +120,22 @@ class DemandRows:
         return tuple(changed)
 
 
-def _by_queue(classes: Iterable[JobClass], queues: Iterable[str]) -> dict[str, bytes]:
+def _by_queue(reading: JobsSeen, queues: Iterable[str]) -> dict[str, bytes]:
     by_queue: dict[str, list[JobClass]] = defaultdict(list)
-    for job_class in classes:
+    for job_class in reading.classes:
         by_queue[job_class.queue].append(job_class)
-    return {queue: pack(Classes(classes=tuple(by_queue[queue]))) for queue in queues}
+    said = {one.queue: one for one in reading.queues}
+    nothing = QueueSeen(queue="")
+    return {
+        queue: pack(
+            Classes(
+                classes=tuple(by_queue[queue]),
+                status=said.get(queue, nothing).status,
+                unread=said.get(queue, nothing).unread,
+            )
+        )
+        for queue in queues
+    }
 
 
 def demand_places(pool: str, queue: str) -> list[Place]:
@@ -121,7 +146,7 @@ def demand_places(pool: str, queue: str) -> list[Place]:
 def demand_of(table: Table, pool: str, found: Sequence[Row | None]) -> JobsSeen | Failed:
     """The queue's part of the pool's last reading, of the rows at `demand_places`.
 
-    Failed when there is none, or when the last look failed.
+    Failed when there is none, when the last look failed, or when what it brought of this queue cannot be used.
     """
     post, (head_row, row) = f"pool/{pool}", found
     head = rows.value(table, DemandHead, "demand", post, head_row) or DemandHead()
@@ -129,7 +154,10 @@ def demand_of(table: Table, pool: str, found: Sequence[Row | None]) -> JobsSeen 
     if head.failed or not head.at or seen is None:
         why = head.failed or ("its row is damaged" if row or (head_row and not head.at) else "not read yet")
         return Failed(source=post, at=head.failed_at or head.at, reason=why)
-    return JobsSeen(source=post, at=head.at, classes=seen.classes, schedds=head.schedds)
+    if seen.unread:
+        return Failed(source=post, at=head.at, reason=seen.unread)
+    said = QueueSeen(queue=row.key if row else "", status=seen.status)
+    return JobsSeen(source=post, at=head.at, classes=seen.classes, schedds=head.schedds, queues=(said,))
 
 
 Packers = defaultdict[str, Packer[Machine]]  # by the row's key

@@ -54,6 +54,7 @@ class QueueStanding:
     unmet: tuple[str, ...] = ()  # jobs that no cloud can run: how many, and why not
     unmet_by: tuple[Unmatched, ...] = ()  # the codes of `unmet`, in its order; empty: not known
     in_vain: tuple[str, ...] = ()  # clouds on which VMs got none of their jobs, while others may run them
+    status: str = ""  # what the workload system says of the queue's site; empty: nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

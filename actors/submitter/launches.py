@@ -18,7 +18,8 @@ Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 
 def planned(config: Config, cloud: Cloud, want: Want, vms: int, user_data: str, now: float) -> Planned:
     """`vms` VMs for one want, in one call to `cloud`; `now` is Redis time in seconds."""
-    pool = told_of(config, config.queues[want.queue].pool)
+    joins = config.told_pool(want.queue, want.cloud)
+    pool = told_of(config, joins) if joins else ""
     intent = _intent(config.factory.name, cloud, want, vms, user_data, pool, now)
     like = _row(config, intent, want, pool)
     return intent, [replace(like, id=f"{intent.id}-{index}") for index in range(vms)]

@@ -38,7 +38,10 @@ NOTHING_ASKED = Asked(of_cloud={}, of_factory={})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """Counts of a queue's jobs. `known` is false when nothing was seen, `complete` when a schedd is missing."""
+    """Counts of a queue's jobs. `known` is false when nothing was seen, `complete` when a schedd is missing.
+
+    `status`: what the workload system says of the queue's site; empty: nothing.
+    """
 
     known: bool
     complete: bool = False
@@ -46,6 +49,7 @@ class Demand:
     young: int = 0
     running: int = 0
     held: int = 0
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,7 @@ def decide(
     why: tuple[str, ...] = ()
     stepped = 0
     if queue.steps:
+        counts = replace(counts, status=demand.of(queue.name).status or counts.status)
         n, why = run(queue.steps, settled.n, _counts(counts, elsewhere, queue, wanted, standing, before, now))
         stepped = n - settled.n
         settled = adjust(standing, wanted, matched, budget, settled, n)
@@ -131,11 +136,11 @@ def decide(
         cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
     }
     _clamp(limits, standing, changes, demand.complete)
-    why = _queue_why(wanted, settled, standing, demand) + heeded.why + why
+    why = _queue_why(queue.name, wanted, settled, standing, demand) + heeded.why + why
     if stepped < 0 or not demand.complete:
         wants = {cloud: change.n for cloud, change in changes.items()}
         asked = fewer(asked, wants) if stepped < 0 else more(asked, wants)
-    result = _decision(queue, _summary(wanted, demand), changes, asked, before, why, now, decision)
+    result = _decision(queue, _summary(queue.name, wanted, demand), changes, asked, before, why, now, decision)
     result = replace(result, doubts=heeded.doubts, watched=heeded.watched, in_vain=heeded.why)
     return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
 
@@ -164,7 +169,7 @@ def _n(before: Mapping[str, Want], cloud: str) -> int:
     return before[cloud].n if cloud in before else 0
 
 
-def _summary(wanted: Load, demand: JobsSeen) -> Demand:
+def _summary(queue: str, wanted: Load, demand: JobsSeen) -> Demand:
     return Demand(
         known=True,
         complete=demand.complete,
@@ -172,6 +177,7 @@ def _summary(wanted: Load, demand: JobsSeen) -> Demand:
         young=wanted.young,
         running=wanted.running,
         held=wanted.held,
+        status=demand.of(queue).status,
     )
 
 
@@ -276,11 +282,15 @@ def _lower(changes: dict[str, Change], cloud: str, most: int, why: str) -> None:
         changes[cloud] = Change(n=most, why=lowered, heard=change.heard)
 
 
-def _queue_why(wanted: Load, settled: Settled, standing: Sequence[Capacity], demand: JobsSeen) -> tuple[str, ...]:
+def _queue_why(
+    queue: str, wanted: Load, settled: Settled, standing: Sequence[Capacity], demand: JobsSeen
+) -> tuple[str, ...]:
     new = sum(settled.places.new.values())
     jobs = f"{wanted.idle} waiting and {wanted.running} running jobs"
     none = "no new VM can be had" if settled.waiting.jobs else "no new VM needed"
     why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: {none}"]
+    if status := demand.of(queue).status:
+        why.append(f"its site is {status}")
     if not demand.complete:
         missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
         why.append(f"demand is incomplete, without {missing or 'any schedd'}")

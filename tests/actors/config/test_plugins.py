@@ -13,6 +13,7 @@ from actors.config.mistakes import BadConfig
 from actors.config.plugins import CLOUDS, POOLS, BadPlugin, known_kinds, known_steps
 from actors.config.policy_rules import rules_of
 from actors.config.schema import AnyCloud, Config
+from actors.config.told import told_by_pool
 from actors.policies.steps import STEPS, Counts
 from actors.runtime import adapters
 from actors.store import active_config
@@ -173,6 +174,97 @@ class Paper(WorldPool):
     def __init__(self, name, settings, queues):
         self.sheets = settings.sheets
 """
+
+
+SOURCE = """\
+from typing import ClassVar, Literal
+from actors.config.schema import AnyPool
+
+class Settings(AnyPool):
+    kind: Literal["list"]
+    has_startds: ClassVar[bool] = False
+
+class List:
+    Settings = Settings
+
+    @classmethod
+    def of(cls, name, config):
+        return cls()
+"""
+PILOTS = """\
+from typing import ClassVar, Literal
+from actors.config.schema import AnyCloud
+
+class Settings(AnyCloud):
+    kind: Literal["pilots"]
+    joins_pool: ClassVar[bool] = False
+
+class Pilots:
+    Settings = Settings
+
+    @classmethod
+    def of(cls, name, config):
+        return cls()
+"""
+TWO_QUEUES = """\
+[factory]
+name = "lab"
+[pools.wms]
+kind = "list"
+[pools.local]
+kind = "simulated"
+world = "there"
+[clouds.schedd]
+kind = "pilots"
+shape = { cpus = 1, memory_mib = 2000 }
+max_vms = 10
+[clouds.vms]
+kind = "simulated"
+world = "there"
+shape = { cpus = 1, memory_mib = 2000 }
+max_vms = 10
+[queues.atlas]
+pool = "wms"
+jobs = "true"
+cascade = [["schedd"]]
+[queues.pilots]
+pool = "local"
+jobs = "true"
+cascade = [["vms"]]
+"""
+
+
+@pytest.fixture
+def two_kinds(site: Path) -> None:
+    """A pool without startds, and a cloud whose workers join no pool."""
+    (site / "apf_list.py").write_text(SOURCE)
+    (site / "apf_pilots.py").write_text(PILOTS)
+    install(site, {"list": "apf_list:List"}, POOLS)
+    install(site, {"pilots": "apf_pilots:Pilots"}, CLOUDS)
+
+
+@pytest.mark.usefixtures("two_kinds")
+def test_a_pool_without_startds_only_says_what_waits() -> None:
+    config = parse(TWO_QUEUES)
+    assert [config.pools_of(cloud) for cloud in ("schedd", "vms")] == [(), ("local",)]
+    assert [config.told_pool("atlas", "schedd"), config.told_pool("pilots", "vms")] == ["", "local"]
+    assert list(told_by_pool(config)) == ["local"]
+
+
+@pytest.mark.usefixtures("two_kinds")
+def test_workers_that_have_to_join_a_pool_are_no_cascade_of_one_that_has_none() -> None:
+    (mistake,) = said(TWO_QUEUES.replace('cascade = [["schedd"]]', 'cascade = [["schedd"], ["vms"]]'))
+    assert mistake.startswith(
+        "line 20: queues.atlas.cascade[1][0]: workers of 'vms' have to join a pool, and a list pool has none"
+    )
+
+
+@pytest.mark.usefixtures("two_kinds")
+def test_a_cloud_that_no_queue_names_any_more_has_its_workers_only_where_there_are_startds() -> None:
+    left = TWO_QUEUES.replace('cascade = [["vms"]]', 'cascade = [["more"]]') + (
+        '[clouds.more]\nkind = "simulated"\nworld = "there"\nshape = { cpus = 1, memory_mib = 2000 }\nmax_vms = 1\n'
+    )
+    assert parse(left).pools_of("vms") == ("local",)
 
 
 def test_a_kind_of_pool_comes_in_the_same_way(site: Path) -> None:

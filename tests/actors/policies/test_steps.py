@@ -49,6 +49,8 @@ TABLE: list[tuple[str, dict[str, Any], int, Counts, int]] = [
     ("status-test", {"pilots": 1}, 9, Counts(status="test"), 1),
     ("status-test", {"pilots": 1}, 9, Counts(status="online"), 9),
     ("status-offline", {}, 9, Counts(status="offline"), 0),
+    ("status-offline", {}, 9, Counts(status="maintenance"), 0),
+    ("status-offline", {}, 9, Counts(status="brokeroff"), 9),
     ("throttle", {}, 9, Counts(ended=10, short=6), 1),
     ("throttle", {}, 9, Counts(ended=10, short=5), 9),
     ("throttle", {"submit": 3}, 9, Counts(ended=10, short=6, grown=2), 1),

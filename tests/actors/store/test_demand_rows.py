@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.fleet.observations import Failed, JobClass, JobsSeen, ScheddSeen, Shape
-from actors.store.readings import DemandRows
+from actors.fleet.observations import Failed, JobClass, JobsSeen, QueueSeen, ScheddSeen, Shape
+from actors.store.readings import DemandRows, demand_of, demand_places
 from broker.connection.address import Site
 from broker.posts.leases import Leases, Term
 from broker.rows.table import Table
@@ -55,3 +55,16 @@ def test_the_next_holder_knows_that_the_last_reading_failed_until_one_is_good(si
     assert after.rows.failed
     after.reads(1)
     assert not after.rows.failed
+
+
+def test_what_was_said_of_one_queue_stays_with_it_and_spoils_no_other(site: Site) -> None:
+    holder, table = Holder(site), Table(site.client(), site)
+    classes = tuple(JobClass(queue=queue, request=Shape(cpus=1), idle=3) for queue in QUEUES)
+    said = (QueueSeen(queue="atlas", status="test"), QueueSeen(queue="belle", unread="idle is -4"))
+    seen = JobsSeen(source=POOL, at=100.0, classes=classes, schedds=(ScheddSeen(name="s"),), queues=said)
+    holder.rows.write(holder.term, seen, QUEUES)
+    atlas, belle = (demand_of(table, "local", table.get_at_once(demand_places("local", queue))) for queue in QUEUES)
+    assert isinstance(atlas, JobsSeen)
+    assert (atlas.of("atlas").status, sum(one.idle for one in atlas.classes)) == ("test", 3)
+    assert isinstance(belle, Failed)
+    assert (belle.reason, belle.at) == ("idle is -4", 100.0)
