@@ -12,12 +12,16 @@ from actors.simulator.jobs import Job
 
 @dataclass(slots=True, eq=False)
 class WaitingJob:
-    """A job in the queue, and how often it was started (a reclaimed spot VM takes its jobs with it)."""
+    """A job in the queue, and how often it was started (a reclaimed spot VM takes its jobs with it).
+
+    It waits `since`; its slot was `claimed` then, maybe for a job before it.
+    """
 
     number: int
     job: Job
     ask: Size
-    started: float = -1.0
+    since: float = 0.0
+    claimed: float = 0.0
     starts: int = 0
 
 

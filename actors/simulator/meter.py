@@ -14,6 +14,8 @@ from actors.simulator.jobs import Job
 class Priced(Protocol):
     @property
     def rules(self) -> CloudRules: ...
+    @property
+    def billed_s(self) -> float: ...
 
 
 class Lived(Protocol):
@@ -34,7 +36,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """A run's figures. Waits are of jobs that started, from submission to first start; NaN when none did."""
+    """A run's figures. Waits are of jobs that started, from submission to start, and again after each reclaim; NaN when
+    none did. VM-hours and US$ are what is paid, by what the clouds bill.
+    """
 
     name: str
     jobs_done: int
@@ -58,7 +62,7 @@ class RunOutcome:
 @dataclass(slots=True)
 class Meter:
     clouds: Iterable[Priced]
-    waits_s: list[float] = field(default_factory=list)
+    waits_s: dict[int, float] = field(default_factory=dict)  # by job
     vm_s: dict[str, float] = field(default_factory=dict)
     started: dict[str, int] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
@@ -67,9 +71,10 @@ class Meter:
     jobs_done: int = 0
     reclaimed_jobs: int = 0
     last_end_s: float = 0.0
+    _billed_s: dict[str, float] = field(default_factory=dict)
 
-    def waited(self, wait_s: float) -> None:
-        self.waits_s.append(wait_s)
+    def waited(self, job: int, wait_s: float) -> None:
+        self.waits_s[job] = self.waits_s.get(job, 0.0) + wait_s
 
     def done(self, job: Job, now: float) -> None:
         self.last_end_s = now
@@ -80,15 +85,20 @@ class Meter:
         self.reclaimed_jobs += jobs
 
     def ended(self, machine: Lived, now: float) -> None:
-        self.vm_s[machine.cloud] = self.vm_s.get(machine.cloud, 0.0) + now - machine.born
+        billed_s = self._billed_s.setdefault(machine.cloud, self._of(machine.cloud))
+        paid_s = math.ceil((now - machine.born) / billed_s) * billed_s if billed_s else now - machine.born
+        self.vm_s[machine.cloud] = self.vm_s.get(machine.cloud, 0.0) + paid_s
         self.started[machine.cloud] = self.started.get(machine.cloud, 0) + 1
         self.core_s += (now - machine.born) * machine.cpus
+
+    def _of(self, name: str) -> float:
+        return next(cloud.billed_s for cloud in self.clouds if cloud.rules.name == name)
 
     def outcome(self, name: str, left: int, now: float) -> RunOutcome:
         """The figures, once all VMs have ended."""
         prices = {cloud.rules.name: cloud.rules.usd_per_hour for cloud in self.clouds}
         hours = {cloud: self.vm_s.get(cloud, 0.0) / 3600.0 for cloud in prices}
-        waits_s = sorted(self.waits_s) or [math.nan]
+        waits_s = sorted(self.waits_s.values()) or [math.nan]
         return RunOutcome(
             name=name,
             jobs_done=self.jobs_done,

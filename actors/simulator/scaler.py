@@ -39,6 +39,11 @@ class Ours:
         self._queue = queue
         self._wants: dict[str, Want] = {}
 
+    @property
+    def restless(self) -> bool:
+        """A surplus waits for its time to be released."""
+        return any(want.surplus for want in self._wants.values())
+
     def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         now = world.env.now
         fleet: dict[str, FleetView | None] = {cloud: fleet_view(world, cloud) for cloud in world.clouds}

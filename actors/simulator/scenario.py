@@ -13,17 +13,17 @@ from actors.simulator.jobs import Job
 from actors.simulator.meter import RunOutcome
 from actors.simulator.run import simulate
 from actors.simulator.scaler import Ours
-from actors.simulator.world import CloudModel
+from actors.simulator.world import STOCK_POOL, CloudModel, PoolModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumptions:
-    """What no configuration says: a VM's median boot time, how often a spot VM is reclaimed, the negotiator's cycle."""
+    """What no configuration says: a VM's median boot time, how often a spot VM is reclaimed, the pool's pace."""
 
     boot_s: float = 150.0
     spread: float = 0.2
     reclaims_per_hour: float = 0.0
-    cycle_s: float = 20.0
+    pool: PoolModel = STOCK_POOL
     seed: int = 1
 
 
@@ -51,6 +51,10 @@ def scenario(config: Config, name: str, queue: str | None = None, assume: Assump
             spread=assume.spread,
             reclaims_per_hour=assume.reclaims_per_hour if _spot(config, cloud) else 0.0,
             life=life_of(config.clouds[cloud]),
+            billed_s=config.clouds[cloud].billed_s,
+            min_life_s=config.clouds[cloud].min_life_s,
+            at_once=config.clouds[cloud].drains.max_at_once,
+            share=config.clouds[cloud].drains.max_share,
         )
         for cloud in rules.queue.clouds
     )
@@ -70,7 +74,7 @@ def outcomes(scenarios: Sequence[Scenario], jobs: Sequence[Job], assume: Assumpt
             jobs,
             one.clouds,
             Ours(one.queue, interval_s=one.interval_s, name=one.name),
-            cycle_s=assume.cycle_s,
+            pool=assume.pool,
             seed=assume.seed,
         )
         for one in scenarios

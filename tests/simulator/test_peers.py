@@ -13,7 +13,7 @@ from actors.simulator.jobs import Job
 from actors.simulator.meter import RunOutcome
 from actors.simulator.run import simulate
 from actors.simulator.scaler import Scaler
-from actors.simulator.world import CloudModel
+from actors.simulator.world import CloudModel, PoolModel
 from tests.simulator.peers.apf import ApfChain, ApfKeepRunning
 from tests.simulator.peers.glideinwms import Glideinwms
 from tests.simulator.peers.karpenter import Karpenter
@@ -31,7 +31,7 @@ def job(at_s: float = 0.0, runtime_s: float = RUN_S) -> Job:
 
 
 def run(scaler: Scaler, *jobs: Job) -> RunOutcome:
-    return simulate(jobs, [CloudModel(rules=CLOUD, boot_s=BOOT_S, spread=0.0)], scaler, cycle_s=1.0)
+    return simulate(jobs, [CloudModel(rules=CLOUD, boot_s=BOOT_S, spread=0.0)], scaler, pool=PoolModel(cycle_s=1.0))
 
 
 @pytest.mark.parametrize(

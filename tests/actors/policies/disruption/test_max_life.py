@@ -159,7 +159,7 @@ def test_no_ready_vm_outlives_its_time_and_nothing_else_is_drained_for_its_age(
 
 def test_a_simulated_vm_is_replaced_in_time_and_no_job_is_lost() -> None:
     only = rules("only", 20, cpus=2)
-    steady = [job(300.0 * n, 600.0) for n in range(80)]
+    steady = [job(120.0 * n, 600.0) for n in range(80)]
     model = CloudModel(rules=only, boot_s=100.0, life=Life(max_s=5_000.0, min_useful_s=600.0))
     aging, forever = (simulate(steady, [one], ours(only)) for one in (model, replace(model, life=FOREVER)))
     assert (aging.jobs_done, aging.jobs_left, aging.reclaimed_jobs) == (80, 0, 0)
