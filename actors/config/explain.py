@@ -14,6 +14,7 @@ from actors.config.mistakes import MISSING, Mistake, did_you_mean, place_of, sho
 from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds
 from actors.config.schema import MADE, OF_PLUGIN, Config
 from actors.config.toml_lines import Path, line_of
+from actors.fleet.nearest import nearest
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 SECRET = r"^(env:"
@@ -89,7 +90,7 @@ def _said(error: ErrorDetails, path: Path, raw: Mapping[str, Any]) -> tuple[str,
         known = re.findall(r"'([^']+)'", str(context["expected"]))
         return f"seen {shown(path, error['input'])}; allowed: {' or '.join(known)}", ""
     if kind == "value_error":
-        return error["msg"].removeprefix("Value error, "), ""
+        return str(context["error"]), ""
     seen = shown(path, error["input"])
     return f"seen {seen}; allowed: {_allowed(kind, context, error['msg'])}", unit_hint(key, error["input"])
 
@@ -116,11 +117,10 @@ def _pattern(pattern: str, path: Path, value: Any) -> tuple[str, str]:
 
 def _unknown_key(path: Path, raw: Mapping[str, Any]) -> str:
     known = list(keys_at(path[:-1], raw))
-    hint = did_you_mean(str(path[-1]), known)
     elsewhere = [table for table, keys in ALL_KEYS.items() if path[-1] in keys]
-    if elsewhere and not hint.startswith("did"):
+    if elsewhere and not nearest(str(path[-1]), known):
         return f"it belongs into [{'] or ['.join(elsewhere)}]"
-    return hint
+    return did_you_mean(str(path[-1]), known)
 
 
 def keys_at(path: Path, raw: Any) -> Iterator[str]:

@@ -5,7 +5,6 @@ A secret that was written in plain is never repeated in a message: not even a wr
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from actors.config.outside_text import visible
 from actors.config.toml_lines import Path
+from actors.fleet.nearest import nearest
 
 MISSING = "missing"
 SECRET_KEY = re.compile(r"password|passwd|secret|token|credential|access_key|private_key", re.IGNORECASE)
@@ -82,9 +82,8 @@ def shown(path: Path, value: Any) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The nearest known word as a hint, or all of them when they are few; empty when there are none."""
     words = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    if near := nearest(word, words):
+        return f"did you mean {near!r}?"
     return f"known: {', '.join(words)}" if words else ""
 
 

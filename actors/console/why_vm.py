@@ -17,7 +17,9 @@ from actors.console.opened import Store, clouds_known
 from actors.console.status_model import StatusPart
 from actors.console.why_queue import NotKnown as NotKnown
 from actors.console.why_queue import ago, clock, queue_story
+from actors.fleet.adoption import without_row
 from actors.fleet.history import Moment
+from actors.fleet.nearest import nearest
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
 from actors.store import rows as parsed
@@ -90,8 +92,8 @@ def read(config: Config, rows: Store, name: str) -> VmStory:
         else read_moments(rows.lines, clouds, name)
     )
     if vm is None and not told:
-        near = did_you_mean(name, [known for vm in vms for known in (vm.id, vm.instance_id) if known][:1000])
-        hint = near if near.startswith("did") else "see `apf status --vms`"
+        near = nearest(name, [known for vm in vms for known in (vm.id, vm.instance_id) if known][:1000])
+        hint = f"did you mean {near!r}?" if near else "see `apf status --vms`"
         kept = ago(config.factory.history_kept_s)
         raise NotKnown(f"no VM {name!r}; {hint}. Rows are kept for {ago(KEPT_S)} after a VM's end, history for {kept}.")
     return _story(vm, told, tuple(_of_row(rows.table, vm)) if vm and not _whole(told) else (), rows.now)
@@ -191,7 +193,7 @@ def _beginning(first: Moment, now: float) -> Iterator[str]:
 
 def _last_seen(told: list[Moment]) -> str:
     """What its slots showed last, before they drained: the nearest that readings say of what it ran."""
-    shown = [line for one in told if one.was == "ready" for line in one.evidence if " showed " in line]
+    shown = [one.startd_showed for one in told if one.was == State.READY.value and one.startd_showed]
     return shown[-1] if shown else ""
 
 
@@ -236,7 +238,7 @@ def _row_line(at: float, now: str, why: str, evidence: tuple[str, ...] = (), dec
 
 
 def _launch(vm: Vm, intent: Intent | None) -> Iterator[tuple[float, str]]:
-    if vm.id.startswith("adopted-") or not vm.intent:
+    if without_row(vm):
         yield vm.born, "launched, as the cloud says: it carried our tags and had no row, so it was adopted"
         return
     decision = f", by decision {intent.decision}" if intent and intent.decision else ""

@@ -77,12 +77,11 @@ def _accepted(
 def _refused(outcomes: dict[str, WishOutcome], accepted: Iterable[str]) -> Iterator[WishLine]:
     for outcome in outcomes.values():
         if outcome.id not in accepted:
-            verb, _, what = outcome.said.partition(" ")
             yield WishLine(
                 id=outcome.id,
                 at=outcome.at,
-                verb=verb,
-                what=what,
+                verb=outcome.verb,
+                what=outcome.what,
                 by=outcome.by,
                 reason=outcome.reason,
                 verdict=outcome.verdict,

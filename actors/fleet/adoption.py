@@ -42,6 +42,15 @@ def orphans(vms: Collection[Vm], listed: Listed, cloud: str, usd_per_hour: float
     ]
 
 
+def without_row(vm: Vm) -> bool:
+    """Whether nothing is known of its launch: it was adopted, and no row of it was lost that could be named."""
+    return vm.id == _adopted_id(vm.instance_id) or not vm.intent
+
+
+def _adopted_id(instance_id: str) -> str:
+    return f"adopted-{instance_id}"
+
+
 def row_id(instance: Instance) -> str:
     return f"{instance.intent}-{instance.index}"
 
@@ -64,7 +73,7 @@ def _adopt(instance: Instance, now: float, cloud: str, usd_per_hour: float, rows
     """It gets the id of the row that was lost, so that an operator's wish for that row still is for this VM."""
     lost = row_id(instance)
     vm = Vm(
-        id=lost if instance.intent and lost not in rows else f"adopted-{instance.id}",
+        id=lost if instance.intent and lost not in rows else _adopted_id(instance.id),
         cloud=cloud,
         queue=instance.queue,
         state=State.BOOTING,

@@ -24,10 +24,14 @@ SLOTS_TOLD = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Because:
-    """What a change rests on: sentences about what was seen, and the id of the decision or wish that asked for it."""
+    """What a change rests on: sentences about what was seen, and the id of the decision or wish that asked for it.
+
+    `shown`: that of the sentences which is what its startd showed.
+    """
 
     evidence: tuple[str, ...] = ()
     decision: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class Moment:
     """One change of one VM. `was` is empty for a new row; `was` = `now`: something else than its state changed.
 
     `at`: Redis seconds. `by`: the host incarnation whose term wrote it. `usd_per_hour`: its price then.
+    `shown`: which of `evidence`, counted from 0, is what its startd showed; -1: none, or it is not known which.
     """
 
     vm: str
@@ -51,6 +56,11 @@ class Moment:
     machine: str = ""
     usd_per_hour: float = 0.0
     born: float = 0.0
+    shown: int = -1
+
+    @property
+    def startd_showed(self) -> str:
+        return self.evidence[self.shown] if self.shown in range(len(self.evidence)) else ""
 
     def is_about(self, name: str) -> bool:
         """Whether `name` is this VM's id, its instance id or its startd's machine name."""
@@ -81,6 +91,7 @@ def moment(before: Vm | None, after: Vm, at: float, by: str, because: Because = 
         machine=after.machine,
         usd_per_hour=after.usd_per_hour,
         born=after.born,
+        shown=because.evidence.index(because.shown) if because.shown in because.evidence[:MOST_EVIDENCE] else -1,
     )
 
 
@@ -118,6 +129,16 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
         yield "the cloud accepted the call to end it" + (", again" if before.end_asked else "")
     if after.machine_address != before.machine_address:
         yield f"its startd answers at {after.machine_address} now"
+
+
+def because(before: Vm, after: Vm, world: World, idle_since: float, decision: str) -> Because:
+    """What a change that a look made rests on. `decision`: the one that its queue's want is of; else see `evidence`."""
+    machine = world.machine(before)
+    return Because(
+        evidence=evidence(before, world, idle_since),
+        decision=asked_by(before, after, decision),
+        shown=shown(machine) if machine else "",
+    )
 
 
 def asked_by(before: Vm, after: Vm, decision: str) -> str:

@@ -6,13 +6,13 @@ id twice finds its row and its outcome there. Nothing is said by mail: the outco
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 import structlog
 
 from actors.config.schema import Config
 from actors.fleet.effects import REPLACED, effects
+from actors.fleet.nearest import nearest
 from actors.fleet.vm import Vm
 from actors.fleet.wish import Wish
 from actors.runtime.messages import LookAtWishes, OperatorWish
@@ -76,8 +76,8 @@ class OperatorDesk:
         known = self._known(mail.selector)
         if mail.name in known:
             return ""
-        near = difflib.get_close_matches(mail.name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"{len(known)} are known"
+        near = nearest(mail.name, known)
+        hint = f"did you mean {near}?" if near else f"{len(known)} are known"
         return f"there is no {mail.selector} {mail.name!r}; {hint}"
 
     def _known(self, selector: str) -> list[str]:

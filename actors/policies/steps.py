@@ -12,11 +12,12 @@ is not known is a mistake, and no step can carry `n` past what was promised: lim
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Protocol
+
+from actors.fleet.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,8 +297,8 @@ def make(settings: Mapping[str, Any], known: Mapping[str, type[Any]] = STEPS) ->
     """The step that `{step = "scale", factor = 0.5}` says. Raises ValueError with what is allowed."""
     name = settings.get("step")
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        near = nearest(str(name), known)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
         raise ValueError(f"step {name!r} is not known ({hint})")
     kind = known[str(name)]
     keys = {field.name: field for field in fields(kind)}

@@ -13,7 +13,7 @@ from dataclasses import replace
 import structlog
 
 from actors.config.policy_rules import black_hole_rules, drain_rules, life_of, shape_of, shares
-from actors.fleet.history import Because, asked_by, evidence
+from actors.fleet.history import Because, because
 from actors.fleet.hold_tags import heeded, noted
 from actors.fleet.joined import far_short
 from actors.fleet.lifecycle import NotAllowed
@@ -182,9 +182,12 @@ class Retirement(Acts):
         sightings: Sightings = seat.state.sightings
         worlds = sightings.worlds(now) if changed else {}
         return {
-            vm.id: Because(
-                evidence=evidence(before, worlds[sightings.pool_of(before)], sightings.idle_since.get(vm.id, 0.0)),
-                decision=asked_by(before, vm, seat.state.decisions.get(vm.queue, "")),
+            vm.id: because(
+                before,
+                vm,
+                worlds[sightings.pool_of(before)],
+                sightings.idle_since.get(vm.id, 0.0),
+                seat.state.decisions.get(vm.queue, ""),
             )
             for before, vm in changed
         }

@@ -22,6 +22,7 @@ from actors.config.schema import Factory
 from actors.fleet.history import NOTHING, Because, Moment, moment
 from actors.fleet.vm import Vm
 from actors.store.codec import BadRow, pack, unpack
+from actors.store.sentences import with_shown
 from broker.posts.leases import Term
 from broker.rows.streams import Lines
 from broker.rows.table import Append
@@ -145,7 +146,7 @@ def _of_cloud(lines: Lines, cloud: str, name: str, since: float) -> Iterator[Mom
     for line in lines.read(KIND, f"cloud/{cloud}", max(0.0, since)):
         if line.key == name or wanted in line.body:
             try:
-                told = unpack(Moment, line.body)
+                told = with_shown(unpack(Moment, line.body))
             except BadRow:
                 continue  # one line of a story that cannot be read is missing in it
             if told.is_about(name):

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from actors.fleet.breaker import Position
+from actors.fleet.history import Moment
 from actors.fleet.reasons import CLOSED_FOR, Closing, Freezing, Unmatched
 from actors.fleet.want import CloudView
 
 _IN_VAIN = "they joined and got none of them"
+_SHOWED = " showed "
 
 
 def with_codes(view: CloudView) -> CloudView:
@@ -29,6 +31,12 @@ def with_codes(view: CloudView) -> CloudView:
 
 def unmatched(sentence: str) -> Unmatched:
     return Unmatched.IN_VAIN if _IN_VAIN in sentence else Unmatched.NO_CLOUD
+
+
+def with_shown(moment: Moment) -> Moment:
+    """The moment with the number of its sentence that is what its startd showed, where that is not said."""
+    said = [at for at, line in enumerate(moment.evidence) if _SHOWED in line] if moment.shown < 0 else []
+    return replace(moment, shown=said[-1]) if said else moment
 
 
 def _closing(view: CloudView) -> Closing:

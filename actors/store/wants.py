@@ -39,6 +39,15 @@ class WishOutcome:
     by: str = ""
     reason: str = ""
 
+    @property
+    def verb(self) -> str:
+        return self.said.partition(" ")[0]
+
+    @property
+    def what(self) -> str:
+        """Selector and name of a refused one."""
+        return self.said.partition(" ")[2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStanding:

@@ -9,7 +9,6 @@ that no token and no line of configuration can break the YAML. Any other text (a
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import yaml
 
 from actors.clouds.worker.start_expression import start
 from actors.config.schema import Config, HtcondorPool
+from actors.fleet.nearest import nearest
 from actors.policies.rules import RETIREMENT_S
 
 try:  # libyaml comes with PyYAML's wheels: one recipe takes 3 ms with it and 40 ms without
@@ -127,8 +127,8 @@ def _fill(text: str, known: Mapping[str, str]) -> str:
     def value(place: re.Match[str]) -> str:
         name = place[1]
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(known))}"
             raise TemplateMistake(f"the user-data template asks for ${{apf.{name}}}, which there is not; {hint}")
         return known[name]
 

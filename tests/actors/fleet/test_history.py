@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.fleet.evidence import Health
-from actors.fleet.history import MOST_EVIDENCE, MOST_TEXT, Because, Moment, asked_by, evidence, moment
+from actors.fleet.history import MOST_EVIDENCE, MOST_TEXT, Because, Moment, asked_by, because, evidence, moment
 from actors.fleet.reconcile import evicting
 from actors.fleet.vm import State, Vm
 from actors.store.codec import unpack
@@ -69,6 +69,15 @@ def test_evidence_is_what_was_in_hand_how_old_it_was_and_whether_it_was_trusted(
         "the pool was read 0 s before, not trusted: no answer",
         "that reading does not show its startd",
     )
+
+
+def test_a_moment_knows_which_sentence_is_what_the_startd_showed_whatever_it_says() -> None:
+    told = moment(
+        vm(State.READY), vm(State.DRAINING), NOW, "here#1", because(READY, READY, world(machine(), of=READY), 0.0, "")
+    )
+    assert told is not None
+    assert told.startd_showed == told.evidence[1]
+    assert told.startd_showed.startswith("its startd worker")
 
 
 def test_a_decision_is_named_where_policy_decided_and_a_wish_where_somebody_wished() -> None:

@@ -90,4 +90,4 @@ def test_what_vms_cost_is_told_by_queue_until_they_have_ended_and_for_queues_wit
     }
     assert costs == {"q": 1.0, "r": 0.0}
     gauges.forget("cloud/a")
-    assert told("apf_usd_per_hour", {"cloud": "a", "queue": "q"}) is None
+    assert gauges.registry.get_sample_value("apf_usd_per_hour", {"cloud": "a", "queue": "q"}) is None

@@ -3,10 +3,11 @@
 import pytest
 
 from actors.fleet.breaker import Position
+from actors.fleet.history import Moment
 from actors.fleet.reasons import Closing, Freezing, Unmatched
 from actors.fleet.want import CloudView
 from actors.store.codec import unpack
-from actors.store.sentences import unmatched, with_codes
+from actors.store.sentences import unmatched, with_codes, with_shown
 
 OPEN = "breaker open until 10:00:00 UTC: NoCapacity: full"
 HALF = "breaker half-open: one VM may try, and has to join first; it opened because NoCapacity: full"
@@ -66,3 +67,9 @@ def test_a_code_of_a_later_version_is_not_known_here() -> None:
 def test_old_sentences_of_jobs_that_no_cloud_runs_are_told_apart() -> None:
     vain = "bought 3 of private for these 3 jobs; they joined and got none of them: the pool does not match them: ..."
     assert [unmatched(vain), unmatched("3 jobs ask for 64 cpus")] == [Unmatched.IN_VAIN, Unmatched.NO_CLOUD]
+
+
+def test_an_old_moment_says_which_of_its_sentences_is_what_the_startd_showed() -> None:
+    seen = "its startd node-1 showed slot1 Claimed/Busy"
+    old = Moment(vm="a-0", at=1.0, was="ready", now="draining", why="", evidence=("the pool was read 2 s before", seen))
+    assert (old.startd_showed, with_shown(old).startd_showed) == ("", seen)
