@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from actors.fleet.joined import short as short_of_promise
 from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.shape import Shape
 from actors.fleet.want import Want
+from actors.policies import worker_ad
 from actors.policies.disruption.black_hole import BlackHoleRules
 from actors.policies.disruption.cron_windows import Minutes
 from actors.policies.disruption.drain_budget import DrainRules
@@ -25,6 +26,7 @@ from actors.policies.prototype import Slots
 from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
 
 NOTHING_JOINED: Mapping[str, Joined] = {}
+UNKNOWN = '""'  # as ClassAd text: the configuration does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,9 @@ def shape_of(cloud: AnyCloud) -> Shape:
 def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> CloudRules:
     cloud = config.clouds[name]
     promised = shape_of(cloud)
-    joined_attributes = tuple(joined.attributes.items()) if joined else ()
+    told = _told(config, queue, name)
+    known = _known(cloud, told)
+    learned = [(one, text) for one, text in (joined.attributes if joined else {}).items() if one.lower() not in known]
     return cloud_rules(
         name=name,
         shape=counted(promised, joined),
@@ -183,7 +187,9 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
         max_vms=cloud.max_vms,
         slots=queue.slots,
         start=queue.start,
-        attributes=(*_told(config, queue, name), *joined_attributes, *cloud.attributes.items()),
+        attributes=(*told, *learned, *cloud.attributes.items()),
+        learned=frozenset(attribute.lower() for attribute, _ in learned),
+        said=known,
         usd_per_hour=cloud.usd_per_hour,
         weight=cloud.weight,
         boot_deadline_s=cloud.boot_deadline_s,
@@ -193,13 +199,13 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
     )
 
 
-def _told(config: Config, queue: Queue, name: str) -> Iterator[tuple[str, str]]:
-    """What our user-data makes a worker say of itself, as far as the configuration knows it: name, ClassAd text.
+def _told(config: Config, queue: Queue, name: str) -> list[tuple[str, str]]:
+    """What our own user-data makes a worker say of itself, as far as the configuration knows it: name, ClassAd text.
 
-    The cloud's own keys are of an installed kind of cloud: what it has not is not said.
+    The cloud's own keys are of an installed kind of cloud: what it has not is not known.
     """
     cloud = config.clouds[name]
-    zone, region = (str(getattr(cloud, key, None) or "") for key in ("zone", "region"))
+    region = str(getattr(cloud, "region", None) or "")
     of_queue = next((one for one, found in config.queues.items() if found is queue), "")
     texts = {
         "APFFactory": config.factory.name,
@@ -207,8 +213,14 @@ def _told(config: Config, queue: Queue, name: str) -> Iterator[tuple[str, str]]:
         "APFQueue": of_queue,
         "CloudVMType": str(getattr(cloud, "instance_type", None) or ""),
         "CloudRegion": region,
-        "CloudZone": zone or (f"{region}a" if region else ""),
+        "CloudZone": str(getattr(cloud, "zone", None) or (f"{region}a" if region else "")),
     }
-    for attribute, text in texts.items():
-        yield attribute, json.dumps(text)
-    yield "CloudInterruptible", str(getattr(cloud, "market", "") == "spot").lower()
+    told = [(attribute, json.dumps(text)) for attribute, text in worker_ad.said(texts)]
+    return [*told, (worker_ad.INTERRUPTIBLE, str(getattr(cloud, "market", "") == "spot").lower())]
+
+
+def _known(cloud: AnyCloud, told: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The attributes that the configuration says for sure, in lower case; a zone that it does not name is a guess."""
+    guessed = set() if getattr(cloud, "zone", None) else {"cloudzone"}
+    ours = {attribute.lower() for attribute, text in told if text != UNKNOWN} - guessed
+    return frozenset(ours | {attribute.lower() for attribute in cloud.attributes})

@@ -8,13 +8,15 @@ The rules it keeps:
 - Never the larger: a worker's word may make us buy for fewer jobs, never leave jobs without a VM because one says that
   it has a million cpus. That more came than was promised is only said.
 - Of the newest few the middle one counts, of two the smaller: a single worker that is broken, or lies, is outvoted.
+- What they advertise beyond that is what most of the newest say, and replaces what was assumed of them.
 - Another image, machine type, shape or worker's configuration is another promise: what was learned of the former says
   nothing about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet.observations import Machine
@@ -22,6 +24,7 @@ from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
 
 NEWEST = 5  # workers whose words are kept
+FEW = 3
 NEARLY = 0.9
 
 
@@ -71,6 +74,23 @@ def taught(before: Joined, workers: Iterable[tuple[Vm, Machine]]) -> Joined:
             known[vm.id] = _offer(vm, machine.whole)
     newest = tuple(sorted(known.values(), key=lambda offer: (offer.joined, offer.vm))[-NEWEST:])
     return before if newest == before.offers else replace(before, offers=newest)
+
+
+def agreed(before: Mapping[str, str], ads: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What workers say, by attribute: what most of the newest `ads` say, the oldest first.
+
+    While they are few, what was learned `before` has a voice, the first: one worker alone changes nothing of it.
+    """
+    voices = [*([before] if before and len(ads) < FEW else []), *ads]
+    spelled = {name.lower(): name for voice in reversed(voices) for name in voice}
+    said = [{name.lower(): text for name, text in voice.items()} for voice in voices]
+    found = {name: _most_said([voice.get(key) for voice in said]) for key, name in sorted(spelled.items())}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _most_said(texts: Sequence[str | None]) -> str | None:
+    """Of equally many the first; numbers that differ a little everywhere stay what they were."""
+    return Counter(texts).most_common(1)[0][0]
 
 
 def counted(promised: Shape, joined: Joined | None) -> Shape:

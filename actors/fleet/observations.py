@@ -55,7 +55,8 @@ class JobClass:
     that give none) they are those of all, and are evaluated as they are.
 
     `apart`: why these jobs are no demand: the schedd does not offer them, or they cannot be read.
-    `decided`: where no cloud suits, what of Requirements decided that.
+    `asks`: where no cloud suits, the attributes of slots that decided that, each with the clouds where it did; what
+    else decided it says `decided`.
     """
 
     queue: str
@@ -70,6 +71,7 @@ class JobClass:
     answers: tuple[Answer, ...] = ()
     apart: str = ""
     decided: str = ""
+    asks: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

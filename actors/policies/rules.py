@@ -36,6 +36,8 @@ class CloudRules:
     family_max_vms: int = NO_LIMIT  # of all its shapes together
     made_as: str = ""  # what its workers are made from, and their START: another text is another worker
     short: str = ""  # what its workers that joined have less of than was promised; `size` is what they have
+    learned: frozenset[str] = frozenset()  # attributes of `slot` that workers which joined said, in lower case
+    said: frozenset[str] = frozenset()  # those that the configuration says
 
     @property
     def cores(self) -> int:
@@ -95,6 +97,8 @@ def cloud_rules(
     family_max_vms: int = NO_LIMIT,
     made_as: str = "",
     short: str = "",
+    learned: frozenset[str] = frozenset(),
+    said: frozenset[str] = frozenset(),
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
@@ -115,6 +119,8 @@ def cloud_rules(
         family_max_vms=family_max_vms,
         made_as=made_as,
         short=short,
+        learned=learned,
+        said=said,
     )
 
 

@@ -12,8 +12,9 @@ do. Calls are safe from many threads. A failed look raises; it never returns som
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from actors.fleet.observations import JobsSeen, Machine, StartdsSeen
 from actors.policies.prototype import NO_SLOTS as NO_SLOTS
@@ -102,5 +103,16 @@ class Pool(DemandSource, Protocol):
     def jobs_on(self, places: tuple[str, ...]) -> dict[str, int]:
         """Running jobs by place as all schedds say: a startd's name, or what jobs also show of where they run: the
         address of its host, and its instance's id where jobs record that. PoolAway unless each schedd answered in full.
+        """
+        ...
+
+
+@runtime_checkable
+class Advertises(Protocol):
+    """What a pool of workers with ads can also do: tell what they advertise, so that it is known of the next ones."""
+
+    def advertised(self, names: tuple[str, ...]) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """Of startds with these names, at most some ten: by name and address, ClassAd literals by attribute. Only what
+        may be expected of other workers of their kind; bounded in number and length.
         """
         ...

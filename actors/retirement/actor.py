@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -25,6 +27,7 @@ from actors.fleet.wish import Wish, for_cloud, for_queue, told
 from actors.policies.disruption.black_hole import black_holes
 from actors.policies.disruption.converge import Scene, follow, not_replaced, withheld
 from actors.policies.disruption.drain_deadlines import evictions, overdue
+from actors.pools.port import Advertises
 from actors.retirement.acts import Acts, RetirementSeat
 from actors.retirement.sightings import Sightings
 from actors.runtime.messages import LookAtListing, LookAtStartds
@@ -95,11 +98,28 @@ class Retirement(Acts):
         if registry.looked and not seat.state.learned:
             seat.state.learned = True
             joined = [vm.id for vm in registry.vms() if vm.state is State.READY]
-        if not joined:
+        if joined:
+            registry.learn(term, joined)
+            promised = shape_of(self._config.clouds[registry.cloud])
+            self._gauges.shape_short.labels(registry.cloud).set(far_short(promised, registry.joined))
+        self._ask_for_ads(seat, registry, self._now())
+
+    def _ask_for_ads(self, seat: Seat, registry: Registry, now: float) -> None:
+        """What those that joined advertise is known of the next ones."""
+        by_pool: dict[str, list[Vm]] = {}
+        for vm in seat.state.learning.unasked(registry, now):
+            by_pool.setdefault(seat.state.sightings.pool_of(vm), []).append(vm)
+        for name, vms in by_pool.items():
+            if isinstance(pool := self._pools[name], Advertises):
+                names = tuple(vm.machine for vm in vms)
+                key, call = f"ads {seat.name} {name}", partial(pool.advertised, names)
+                self.call(seat, "look", key, call, partial(self._advertised, seat, registry, vms))
+
+    def _advertised(self, seat: Seat, registry: Registry, vms: Sequence[Vm], got: Any) -> None:
+        if isinstance(got, Exception):
+            log.info("what workers advertise is not known", cloud=seat.name, why=str(got))
             return
-        registry.learn(term, joined)
-        promised = shape_of(self._config.clouds[registry.cloud])
-        self._gauges.shape_short.labels(registry.cloud).set(far_short(promised, registry.joined))
+        seat.state.learning.take(self.terms.need(seat.post), registry, vms, got)
 
     def _suspects(self, seat: Seat, registry: Registry) -> dict[str, str]:
         """By VM id, what else answers or advertises in the place of one that lives."""

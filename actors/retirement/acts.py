@@ -26,6 +26,7 @@ from actors.fleet.unchanged import Still
 from actors.fleet.vm import Vm
 from actors.pools.port import Pool, PoolAway, PoolDenied, PoolError, PoolRefused, PoolWrong
 from actors.retirement import vm_calls
+from actors.retirement.learning import Learning
 from actors.retirement.sightings import Sightings
 from actors.retirement.vm_calls import Verdict, Verified
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
@@ -58,6 +59,7 @@ class RetirementSeat:
     marks: Marks = field(default_factory=Marks)
     quiet: bool = False
     learned: bool = False  # whether this term asked the VMs that it found what they offer
+    learning: Learning = field(default_factory=Learning)
     empty: list[tuple[Vm, Vm, str]] = field(default_factory=list)  # verified: row before, row after, what was seen
     verified: set[str] = field(
         default_factory=set

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -171,10 +171,19 @@ class Registry:
         with self._lock:
             workers = [(self._vms[key], self.machines[key]) for key in vm_ids if key in self.machines]
             before = self.joined
-            after = taught(before, workers) if self.promise else before
-            if after is not before:
-                self._table.write(term, [joined_row(after)])
-                self._joined[self.promise] = after
+            self._put_joined(term, before, taught(before, workers) if self.promise else before)
+
+    def learn_attributes(self, term: Term, attributes: Mapping[str, str]) -> None:
+        """Note what workers that are made as the VMs are now advertise."""
+        with self._lock:
+            before = self.joined
+            if self.promise and attributes != before.attributes:
+                self._put_joined(term, before, replace(before, attributes=attributes))
+
+    def _put_joined(self, term: Term, before: Joined, after: Joined) -> None:
+        if after is not before:
+            self._table.write(term, [joined_row(after)])
+            self._joined[self.promise] = after
 
     def launch(
         self, term: Term, intents: Iterable[Intent], vms: Iterable[Vm], because: Mapping[str, Because] = UNTOLD

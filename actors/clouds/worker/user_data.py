@@ -21,6 +21,7 @@ import yaml
 from actors.clouds.worker.start_expression import start
 from actors.config.schema import Config, HtcondorPool
 from actors.fleet.nearest import nearest
+from actors.policies import worker_ad
 from actors.policies.rules import RETIREMENT_S
 
 try:  # libyaml comes with PyYAML's wheels: one recipe takes 3 ms with it and 40 ms without
@@ -117,10 +118,19 @@ def values(facts: Worker) -> dict[str, str]:
         "unclaimed_poweroff_s": str(facts.unclaimed_poweroff_s),
         "retirement_s": str(RETIREMENT_S),
         "trust_domain": f"TRUST_DOMAIN = {facts.trust_domain}" if facts.trust_domain else "",
+        "attribute_names": " ".join(worker_ad.OF_WORKER),
+        "instance_attribute_names": " ".join(worker_ad.OF_INSTANCE),
+        "instance_metadata": " ".join(f"{name}={path}" for name, path in worker_ad.METADATA.items()),
     }
     if broken := [name for name, value in lines.items() if len(value.splitlines()) > 1]:
         raise TemplateMistake(f"{', '.join(broken)} of a worker has to be one line, and has several")
-    return lines | {"slots": _SLOTS[facts.slots], "worker_config": facts.worker_config}
+    told = (facts.factory, facts.cloud, facts.queue)
+    attributes = [f'{name} = "{text}"' for name, text in zip(worker_ad.OF_WORKER, told, strict=True)]
+    return lines | {
+        "slots": _SLOTS[facts.slots],
+        "worker_config": facts.worker_config,
+        "attributes": "\n".join(attributes),
+    }
 
 
 def _fill(text: str, known: Mapping[str, str]) -> str:

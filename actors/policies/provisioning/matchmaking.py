@@ -313,8 +313,8 @@ def reason(job: JobClass, jobs: int, clouds: Sequence[CloudRules]) -> str:
             )
     if not any(_fits(_size(job.request), cloud.size) for cloud in clouds):
         return f"{noun} for {_phrase(job.request)} together; no cloud of this queue has a slot with all of it"
-    missing = (f" ({job.decided})" if job.decided else "") if job.answers else _missing(job, clouds)
-    return f"{noun} with Requirements that no cloud of this queue meets{missing}: {_short(job.requirements)}"
+    deciding = _deciding(job, clouds)
+    return f"{noun} with Requirements that no cloud of this queue meets{deciding}: {_short(job.requirements)}"
 
 
 def _most(clouds: Sequence[CloudRules]) -> tuple[int, ...]:
@@ -327,6 +327,38 @@ def _phrase(shape: Shape) -> str:
 
 def _short(text: str, most: int = 160) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _deciding(job: JobClass, clouds: Sequence[CloudRules]) -> str:
+    """Which attributes of slots decided it, and who says what of them; in parentheses, empty where it is not known."""
+    if not job.answers:
+        return _missing(job, clouds)
+    by_name = {cloud.name: cloud for cloud in clouds}
+    asked = [(name, [by_name[one] for one in among if one in by_name]) for name, among in job.asks]
+    said = [f"TARGET.{name}, {_said_of(name, among)}" for name, among in asked if among]
+    phrases = [*([f"it asks {'; '.join(said)}"] if said else []), *([job.decided] if job.decided else [])]
+    return f" ({'; '.join(phrases)})" if phrases else ""
+
+
+def _said_of(name: str, clouds: Sequence[CloudRules]) -> str:
+    """For example "which workers of spot say is 6, and the configuration of dear says is 7"."""
+    by_phrase: dict[str, list[str]] = {}
+    for cloud in clouds:
+        by_phrase.setdefault(_phrase_of(name, cloud), []).append(cloud.name)
+    return "which " + ", and ".join(phrase.format(", ".join(names)) for phrase, names in by_phrase.items())
+
+
+def _phrase_of(name: str, cloud: CloudRules) -> str:
+    """With a place for the cloud's name."""
+    slot, key = _slot_ad(cloud.slot), name.lower()
+    if name not in slot:
+        return "workers of {} do not advertise" if cloud.learned else "workers of {} are not known to advertise"
+    value = _short(str(slot.lookup(name)), 60).replace("{", "{{").replace("}", "}}")
+    if key in cloud.learned:
+        return f"workers of {{}} say is {value}"
+    if key in cloud.said:
+        return f"the configuration of {{}} says is {value}"
+    return f"is taken to be {value} on {{}}" + ("" if cloud.learned else " before a worker joined")
 
 
 def _missing(job: JobClass, clouds: Sequence[CloudRules]) -> str:

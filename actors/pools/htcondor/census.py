@@ -19,7 +19,7 @@ from classad2 import ClassAd, ExprTree, Value, parseOne, quote
 from actors.pools.htcondor.apart import Lost
 from actors.pools.htcondor.cost import TooCostly, has, refuse_costly
 from actors.pools.htcondor.crowd import bounded
-from actors.pools.htcondor.decided import decided
+from actors.pools.htcondor.decided import NOTHING, Decided, decided
 from actors.pools.htcondor.judge import (
     IDLE,
     OFFER,
@@ -59,7 +59,7 @@ class AdReader:
         self._ages = [age for *_, age in queues]
         self._now = now
         self._classes: dict[Class, Class] = {}
-        self._decided: dict[str, str] = {}
+        self._decided: dict[tuple[str, str], Decided] = {}
         self._asked = (*OFFER, *sorted({name for refers in self._refers for name in refers}))
         self.named = {name for refers in self._refers for name in refers}
 
@@ -70,7 +70,7 @@ class AdReader:
             refuse_costly(ad, self._asked)
             numbers = matching(ad, self._queues)
         except (Unreadable, TooCostly) as why:
-            return ("", (), str(why), ""), status, jobs, 0, one, None
+            return ("", (), str(why), NOTHING), status, jobs, 0, one, None
         if not numbers:
             return None, status, jobs, 0, one, None
         kind, sample = self._kind(ad, numbers[0], status)
@@ -88,29 +88,29 @@ class AdReader:
         queue = self._queues[number]
         why = withheld(ad, self._now) if status == IDLE else ""
         try:
-            kind: Class = (queue.name, () if why else self._answers(ad, queue), why, "")
+            kind: Class = (queue.name, () if why else self._answers(ad, queue), why, NOTHING)
             if why or queue.slots:
                 kind = (*kind[:3], self._decision(ad, queue, kind[1]))
                 known = self._classes.get(kind)
                 return known or self._classes.setdefault(kind, kind), None if known else self._sample(ad, number)
             sample = self._sample(ad, number)
         except Unreadable as unreadable:
-            return (queue.name, (), f"cannot be read: {unreadable}", ""), None
+            return (queue.name, (), f"cannot be read: {unreadable}", NOTHING), None
         return (*kind, sample), sample
 
     def _answers(self, ad: ClassAd, queue: JudgedQueue) -> tuple[Answer, ...]:
         return answers(ad, queue.slots)
 
-    def _decision(self, ad: ClassAd, queue: JudgedQueue, told: tuple[Answer, ...]) -> str:
+    def _decision(self, ad: ClassAd, queue: JudgedQueue, told: tuple[Answer, ...]) -> Decided:
         if not told or any(answer[1] for answer in told):
-            return ""
+            return NOTHING
         try:
-            text = str(ad.lookup("Requirements"))
+            key = queue.name, str(ad.lookup("Requirements"))
         except ValueError:
-            return ""
-        if text not in self._decided and len(self._decided) < MOST_DECIDED:
-            self._decided[text] = decided(ad, parseOne(queue.slots[0][2]))
-        return self._decided.get(text, "")
+            return NOTHING
+        if key not in self._decided and len(self._decided) < MOST_DECIDED:
+            self._decided[key] = decided(ad, queue.slots)
+        return self._decided.get(key, NOTHING)
 
     def _sample(self, ad: ClassAd, number: int) -> Sample:
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import htcondor2
 
-from actors.pools.htcondor import changes, drain, errors, jobs, startds
+from actors.pools.htcondor import advertised, changes, drain, errors, jobs, startds
 
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "schedds": jobs.schedds,
@@ -24,6 +24,7 @@ TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "jobs_on": jobs.jobs_on,
     "startds": changes.startds,
     "joined": startds.joined,
+    "advertised": advertised.advertised,
     "look": drain.look,
     "drain": drain.drain,
     "cancel": drain.cancel,

@@ -126,6 +126,11 @@ class Htcondor:
                 found[place] += jobs
         return found
 
+    def advertised(self, names: tuple[str, ...]) -> dict[tuple[str, str], dict[str, str]]:
+        with _remedied("startds"):
+            found = self._collector_lane.call("advertised", names)
+        return {(name, address): attributes for name, address, attributes in found}
+
     def check(self) -> tuple[Finding, ...]:
         """For `apf check --live`: who answers, what each queue finds, and whether we may drain."""
         return check(self, tuple(name for name, *_ in self._queues))
@@ -269,5 +274,6 @@ def _job_class(row: tuple[Any, ...]) -> JobClass:
         held=held,
         answers=tuple([CloudAnswer(*answer) for answer in answers]),
         apart=apart,
-        decided=decided,
+        decided=decided[0],
+        asks=decided[1],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.joined import NEWEST, Joined, Offer, counted, taught
+from actors.fleet.joined import NEWEST, Joined, Offer, agreed, counted, taught
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
 from actors.store.codec import pack, unpack
@@ -89,3 +89,27 @@ def test_the_newest_few_are_kept_each_once() -> None:
         joined = taught(joined, [(one, machine(whole=Shape(cpus=1)))])
         assert taught(joined, [(one, machine(whole=Shape(cpus=64)))]) is joined
     assert [offer.vm for offer in joined.offers] == [f"x-{at}" for at in range(NEWEST, 2 * NEWEST)]
+
+
+ads = st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("123"), max_size=3), min_size=1, max_size=NEWEST)
+
+
+@given(told=ads)
+def test_what_most_workers_advertise_is_learned_and_what_most_do_not_is_not(told: list[dict[str, str]]) -> None:
+    found = agreed({}, told)
+    for name in "abc":
+        most = [text for text in "123" if 2 * sum(ad.get(name) == text for ad in told) > len(told)]
+        if most:
+            assert found[name] == most[0]
+        if 2 * sum(name not in ad for ad in told) > len(told):
+            assert name not in found
+
+
+def test_one_worker_alone_changes_nothing_that_was_learned_of_others_two_do() -> None:
+    before, other = {"Site": '"a"'}, {"Site": '"b"', "Extra": "1"}
+    assert agreed(before, [other]) == before
+    assert agreed(before, [other, other]) == other
+
+
+def test_names_are_one_however_they_are_spelled() -> None:
+    assert list(agreed({"site": "1"}, [{"SITE": "1"}])) == ["site"]

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 from actors.clouds.worker.start_expression import start
 from actors.clouds.worker.user_data import TemplateMistake, Worker, render, template, values, worker
+from actors.config.policy_rules import rules_of
 from actors.config.schema import Config
+from actors.policies import worker_ad
 from deploy.lab.cloud.api import IMAGE
+from tests.actors.stage import CONFIG as SITE
 
 WORKER = Worker(
     factory="prod",
@@ -231,3 +234,14 @@ def test_no_htcondor_starts_at_any_boot_before_the_metadata_service_is_closed() 
     boot = made["/usr/local/sbin/apf-boot"]["content"]
     assert "set -eu" in boot
     assert boot.index("enable --now apf-metadata.service") < boot.index("enable --now condor.service")
+
+
+def test_the_prototype_says_what_the_user_data_makes_a_worker_say() -> None:
+    """Both are made from one list: what is in the one and not in the other would buy in vain, or not at all."""
+    script = files()["/usr/local/sbin/apf-worker"]["content"]
+    in_config = set(settings()["STARTD_ATTRS"].split()) - {"$(STARTD_ATTRS)"}
+    in_script = set(re.findall(r"echo 'STARTD_ATTRS = \$\(STARTD_ATTRS\) ([^']*)'", script)[0].split())
+    slot = rules_of(SITE, "atlas").clouds["private"].slot.splitlines()
+    prototype = {line.partition(" = ")[0] for line in slot}
+    assert in_config | in_script == set(worker_ad.OF_WORKER) | set(worker_ad.OF_INSTANCE)
+    assert in_config | in_script <= prototype
