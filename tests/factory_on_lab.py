@@ -13,7 +13,7 @@ Two clouds, the cheaper first: `private` (m5.large, at most 2, free) and `spot` 
 are quick: TTL 3 s, tick 0.5 s, readings every second. The Redis lives as long as the test, not as a host.
 """
 
-import json
+import re
 import secrets
 import time
 from collections import Counter
@@ -46,7 +46,6 @@ from broker.mail.mailboxes import Mailer
 from broker.posts.leases import Leases, Owner
 from broker.rows.document import Document
 from broker.rows.table import Table
-from deploy.lab.cloud.api import IMAGE
 from deploy.lab.cloud.faults import HYPERVISOR_KEY
 from deploy.lab.pool.access_point import AccessPoint, LabJob
 from deploy.lab.pool.daemon_config import Pace
@@ -55,15 +54,14 @@ from deploy.lab.pool.master import ToolFailed
 from deploy.lab.site import Site
 from tests import factory_judge
 from tests.condor_pool import condor  # noqa: F401
+from tests.factory_configuration import QUEUE, TTL_S, TYPES, configuration, merged, toml
 from tests.factory_process import HostProcess
 from tests.forge import ForgedCloudApi
 from tests.late import Broken, NotWithin, late_or_broken
 
-TYPES = {"private": "m5.large", "spot": "c5.large"}
 POLL_S = 0.2
 PATIENCE = 4.0  # limits hold on a quiet machine with two cores of its own; where others work too, all takes longer
-QUEUE = "atlas"
-TTL_S = 3.0  # of a lease
+_ON_BUYING = re.compile(r'"event": "(want|launch|vm|redis is empty)"')
 MakeFactory = Callable[..., "Factory"]
 
 
@@ -103,7 +101,7 @@ class Factory:
 
     def configure(self, **changes: Any) -> None:
         """Write the configuration anew, with `changes` merged in. Hosts read it when they start."""
-        self.config_file.write_text(_toml(_merged(configuration(self.site, self.redis, self.name), changes)))
+        self.config_file.write_text(toml(merged(configuration(self.site, self.redis, self.name), changes)))
         self.config: Config = load(self.config_file)
 
     def apply(self, **changes: Any) -> None:
@@ -208,6 +206,16 @@ class Factory:
         runs = (one for one in self.ledger() if one["action"] == "RunInstances" and not one.get("repeat"))
         return [i for one in runs for i in one["ids"]]
 
+    def bought(self, number: int) -> None:
+        """So many VMs were started in all, and no more. Raises Broken, with what each was bought for."""
+        started = self.started()
+        if len(started) != number:
+            told = [
+                line for host in self.hosts.values() for line in host.text().splitlines() if _ON_BUYING.search(line)
+            ]
+            rows = "\n".join(f"  {vm.cloud} {vm.id} {vm.instance_id} {vm.state}: {vm.reason}" for vm in self.vms())
+            raise Broken(f"{len(started)} VMs were started, not {number}\n{rows}\n" + "\n".join(told))
+
     def running_jobs(self) -> list[str]:
         """The instances on which jobs run now, one for each job, as the schedds say."""
         return [job.instance_id for job in self.site.pool.queue() if job.status == 2]
@@ -305,54 +313,6 @@ class Factory:
             self.fences.look()
 
 
-def configuration(site: Site, redis: EmbeddedServer, name: str) -> dict[str, Any]:
-    """The factory's configuration, as TOML's plain values."""
-    cloud = {
-        "kind": "ec2",
-        "endpoint": site.cloud.endpoint,
-        "region": "us-east-1",
-        "image": IMAGE,
-        "shape": {"cpus": 1, "memory_mib": 512},
-        "interval_s": 1.0,
-        "timeout_s": 5.0,
-        "closed_s": 10.0,
-    }
-    return {
-        "factory": {
-            "name": name,
-            "redis": str(redis.address),
-            "redis_password": "env:APF_TEST_REDIS",
-            "ttl_s": TTL_S,
-            "tick_s": 0.5,
-            "console": {"port": 0},
-        },
-        "pools": {
-            "local": {
-                "kind": "htcondor",
-                "collector": site.pool.collector,
-                "token_directory": str(site.tokens()),
-                "trust_domain": "lab",
-                "interval_s": 1.0,
-                "timeout_s": 5.0,
-                "worker_token_command": list(site.pool.worker_token_command),
-                "worker_identities": ["worker@lab"],
-            }
-        },
-        "clouds": {
-            "private": {**cloud, "instance_type": TYPES["private"], "max_vms": 2},
-            "spot": {**cloud, "instance_type": TYPES["spot"], "max_vms": 4, "usd_per_hour": 0.1},
-        },
-        "queues": {
-            QUEUE: {
-                "pool": "local",
-                "jobs": f'MATCH_APF_QUEUE == "{QUEUE}"',
-                "cascade": [["private"], ["spot"]],
-                "release_after_s": 2.0,
-            }
-        },
-    }
-
-
 @pytest.fixture
 def make_factory(condor: Path, tmp_path: Path) -> Iterator[MakeFactory]:  # noqa: F811
     """make_factory(site=None, name="faults", pace="quick", schedds=1, types=None, **configuration changes) -> Factory.
@@ -384,29 +344,6 @@ def _jobs_of(point: AccessPoint) -> dict[int, int] | str:
         return dict(Counter(job.status for job in point.queue()))
     except ToolFailed as failed:
         return f"{point.name} does not answer: {failed}"
-
-
-def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables are merged key by key; everything else is replaced, and None removes."""
-    after = dict(before)
-    for key, value in changes.items():
-        known = after.get(key)
-        after[key] = _merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
-    return {key: value for key, value in after.items() if value is not None}
-
-
-def _toml(tables: Mapping[str, Any]) -> str:
-    """Every top table's entries as inline values: JSON's texts, numbers and lists are TOML's too."""
-    return "".join(
-        f"[{table}]\n" + "".join(f"{json.dumps(key)} = {_inline(value)}\n" for key, value in entries.items())
-        for table, entries in tables.items()
-    )
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_inline(one)}" for key, one in value.items()) + "}"
-    return json.dumps(value)
 
 
 def _listing_client(endpoint: str) -> Any:

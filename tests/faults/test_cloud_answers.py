@@ -25,14 +25,14 @@ def test_launches_that_answer_late_wrongly_or_never_start_each_vm_once(make_fact
     factory.submit(6, gate=factory.gate())
     factory.host().start()
     factory.until(lambda: len(factory.running_jobs()) == 6, "every job has a VM", 40)
-    assert len(factory.started()) == 6
+    factory.bought(6)
     assert control.faults() == []
     unknown = factory.host().said("launch unknown")
     assert len({line["intent"] for line in unknown}) == 6
     assert any("500" in line["why"] for line in unknown)
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 6
+    factory.bought(6)
 
 
 def test_after_a_token_mismatch_the_vm_is_found_by_token_and_tag(make_factory: MakeFactory) -> None:
@@ -51,7 +51,7 @@ def test_after_a_token_mismatch_the_vm_is_found_by_token_and_tag(make_factory: M
     control.clear_faults()
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 1
+    factory.bought(1)
 
 
 def test_a_listing_that_misses_the_newest_vm_neither_ends_nor_buys_it_again(make_factory: MakeFactory) -> None:
@@ -67,4 +67,4 @@ def test_a_listing_that_misses_the_newest_vm_neither_ends_nor_buys_it_again(make
     control.clear_faults()
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 1
+    factory.bought(1)

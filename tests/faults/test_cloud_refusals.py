@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from actors.fleet.vm import State
-from tests.factory_on_lab import TYPES, MakeFactory
+from tests.factory_configuration import TYPES
+from tests.factory_on_lab import MakeFactory
 
 pytestmark = pytest.mark.lab
 
@@ -30,7 +31,7 @@ def test_what_does_not_fit_is_started_on_the_next_tier_at_once(make_factory: Mak
     assert 0 <= at(spilled) - at(short) < SPILLED_WITHIN_S
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 2
+    factory.bought(2)
 
 
 def test_while_every_cloud_is_full_jobs_wait_and_then_run_where_there_is_room(make_factory: MakeFactory) -> None:
@@ -88,7 +89,7 @@ def test_refused_credentials_are_said_and_nothing_is_invented(make_factory: Make
     control.set(access_keys=[])
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 1
+    factory.bought(1)
 
 
 def at(line: dict[str, Any]) -> float:

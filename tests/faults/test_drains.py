@@ -53,7 +53,7 @@ def test_a_drain_waits_for_all_jobs_of_a_partitionable_slot(make_factory: MakeFa
     assert not factory.ended()
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 1
+    factory.bought(1)
 
 
 def test_demand_that_returns_takes_a_drain_back_while_the_last_job_runs(make_factory: MakeFactory) -> None:
@@ -69,7 +69,7 @@ def test_demand_that_returns_takes_a_drain_back_while_the_last_job_runs(make_fac
     factory.until(lambda: len(ready(factory)) == 2, "its drain is taken back", 25)
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 2
+    factory.bought(2)
 
 
 def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_intervals(
@@ -96,7 +96,7 @@ def test_a_collector_that_restarts_while_a_busy_vm_drains_ends_nothing_at_stock_
     factory.wish("vm", other.id, verb="kill")  # by itself its ad would say busy for up to 300 s more
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 2
+    factory.bought(2)
 
 
 def ready(factory: Factory) -> list[Vm]:

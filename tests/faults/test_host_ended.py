@@ -74,7 +74,7 @@ def test_a_host_that_slept_for_three_ttls_is_refused_and_goes_on_in_the_new_orde
     factory.until(lambda: len(sleeper.said("post given up")) >= 4, "the sleeper learns that its terms are over", 20)
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 2
+    factory.bought(2)
 
 
 def test_two_factories_on_one_account_and_pool_leave_each_other_alone(make_factory: MakeFactory) -> None:

@@ -32,7 +32,7 @@ def test_killed_in_the_middle_of_launches(make_factory: MakeFactory) -> None:
     host.start()
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 2
+    factory.bought(2)
     assert {vm.intent for vm in factory.vms("private")} == intents
 
 
@@ -62,7 +62,7 @@ def test_killed_in_a_drain_and_on_both_sides_of_the_end_call(make_factory: MakeF
     host.start()
     factory.until_done()
     factory.judge()
-    assert len(factory.started()) == 1
+    factory.bought(1)
     assert factory.ended() == factory.started()
 
 

@@ -24,7 +24,7 @@ def test_a_job_that_a_drain_would_evict_buys_nothing_and_is_named(
     factory.until(lambda: len(factory.site.pool.queue()) == 1, "the common job is done", 30)
     factory.until_no_vm()
     factory.judge(waiting=1)
-    assert len(factory.started()) == 1
+    factory.bought(1)
     assert [job.starts for job in factory.site.pool.queue()] == [0]
 
 
