@@ -30,6 +30,8 @@ from actors.config.clouds import ShapeOf as ShapeOf
 from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
 from actors.config.pools import AnyPool as AnyPool
 from actors.config.pools import HtcondorPool as HtcondorPool
+from actors.config.pools import HttpJsonPool as HttpJsonPool
+from actors.config.pools import PandaPool as PandaPool
 from actors.config.pools import SimulatedPool as SimulatedPool
 from actors.config.sections import Count as Count
 from actors.config.sections import Name as Name
@@ -243,6 +245,8 @@ OF_PLUGIN = "of_plugin"
 Pool = Annotated[
     Annotated[HtcondorPool, Tag("htcondor")]
     | Annotated[SimulatedPool, Tag("simulated")]
+    | Annotated[PandaPool, Tag("panda")]
+    | Annotated[HttpJsonPool, Tag("http-json")]
     | Annotated[SerializeAsAny[AnyPool], BeforeValidator(_settings(POOLS)), Tag(OF_PLUGIN)],
     Discriminator(_tag(POOLS)),
 ]

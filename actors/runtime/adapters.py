@@ -17,10 +17,12 @@ from actors.clouds.worker.recipe import RecipeFailed
 from actors.clouds.worker.token import TokenFailed, mint
 from actors.config.plugins import CLOUDS, POOLS, known_kinds
 from actors.config.policy_rules import limit_of
-from actors.config.schema import Config, Ec2Cloud, HtcondorPool, SimulatedCloud, SimulatedPool
+from actors.config.schema import Config, Ec2Cloud, HtcondorPool, HttpJsonPool, PandaPool, SimulatedCloud, SimulatedPool
 from actors.config.secrets import secret
 from actors.pools import simulated as simulated_pool
 from actors.pools.htcondor.pool import Htcondor
+from actors.pools.http_json.source import HttpJson
+from actors.pools.panda.source import Panda
 from actors.pools.port import DemandSource
 
 TOKEN_LIMIT_S = 30.0
@@ -34,6 +36,10 @@ def pool(config: Config, name: str) -> DemandSource:
         return Htcondor.of(name, config)
     if isinstance(settings, SimulatedPool):
         return simulated_pool.WorldPool.of(name, config)
+    if isinstance(settings, PandaPool):
+        return Panda.of(name, config)
+    if isinstance(settings, HttpJsonPool):
+        return HttpJson.of(name, config)
     made: DemandSource = known_kinds(POOLS)[settings.kind].of(name, config)
     return made
 

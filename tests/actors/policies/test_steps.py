@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.observations import QueueSeen
 from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.steps import STEPS, Counts, make, run
 from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
@@ -160,3 +161,19 @@ def test_no_order_of_steps_passes_a_limit_or_wants_less_than_nothing(
     assert 0 <= wanted["spot"] <= 9
     assert sum(wanted.values()) <= 9
     assert all(row.reasons for row in decision.wants.values())
+
+
+@pytest.mark.parametrize(
+    ("status", "private"), [("online", 4), ("test", 1), ("offline", 2), ("maintenance", 2), ("", 4)]
+)
+def test_steps_heed_the_status_that_the_workload_system_tells_of_the_site(status: str, private: int) -> None:
+    steps = ({"step": "status-test", "pilots": 1}, {"step": "status-offline", "pilots": 2})
+    site = Site(((PRIVATE,),))
+    seen = replace(demand(jobs(10)), queues=(QueueSeen(queue="atlas", status=status),))
+    queue = replace(site.queue, steps=tuple(make(step) for step in steps))
+    fleet = {"private": has(PRIVATE)}
+    views = {"private": site._open("private", fleet)}
+    decision = decide(queue, seen, fleet, site.clouds, views, {"private": want("private", 0)}, NOW, "d")
+    assert numbers(decision) == {"private": private}
+    assert (f"its site is {status}" in decision.why) is bool(status)
+    assert decision.demand.status == status

@@ -1,0 +1,1 @@
+"""Any service that says in JSON what waits, as a source of demand. It has no startds."""
