@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actors.host.ownership import ACTORS_OF, Listeners, Ownership, Rhythm, SharedState
-from actors.runtime.post_actor import Terms
+from actors.runtime.terms import Terms
 from broker.connection.address import Site
 from broker.connection.clock import RedisClock
 from broker.connection.generation import Generation

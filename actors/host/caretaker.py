@@ -18,6 +18,7 @@ import structlog
 
 from actors.fleet.vm import Intent, Vm
 from actors.runtime.metrics import Gauges
+from actors.runtime.pauses import pause_s
 from actors.store import rows
 from broker.connection.damage import DAMAGED, Damage, Infirmary, Where
 from broker.rows.table import Table
@@ -94,7 +95,7 @@ class Caretaker:
         times, until = self._mended.get(where, (0, 0.0))
         if now < until:
             return False
-        self._mended[where] = (times + 1, now + AGAIN_S[min(times, len(AGAIN_S) - 1)])
+        self._mended[where] = (times + 1, now + pause_s(AGAIN_S, times))
         return True
 
     def _mend_post(self, post: str, places: list[Where]) -> None:

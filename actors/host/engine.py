@@ -26,10 +26,11 @@ from actors.runtime import adapters
 from actors.runtime.calls import Calls
 from actors.runtime.messages import OperatorWish
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Terms, Wake
+from actors.runtime.post_actor import Wake
 from actors.runtime.post_office import PostOffice
 from actors.runtime.publisher import Noticeboard
 from actors.runtime.services import Services
+from actors.runtime.terms import Terms
 from actors.scheduler.actor import Scheduler
 from actors.store.history import chronicle_of
 from actors.store.quotas import Accounts

@@ -40,6 +40,7 @@ from actors.host.restore import Keepsake
 from actors.runtime.freeze_file import FreezeFile
 from actors.runtime.messages import KINDS
 from actors.runtime.metrics import Gauges
+from actors.runtime.pauses import pause_s
 from actors.runtime.post_office import OPERATOR, PostOffice
 from actors.runtime.rounds import Rounds
 from actors.store import active_config
@@ -287,7 +288,7 @@ def _until_reached(call: Callable[[], object], what: str) -> None:
             call()
             return
         except Unreachable as away:
-            wait_s = RETRY_S[min(tries, len(RETRY_S) - 1)]
+            wait_s = pause_s(RETRY_S, tries)
             log.error("not reached", what=what, why=str(away), again_in_s=wait_s)
             time.sleep(wait_s)
             tries += 1

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from actors.runtime.post_actor import Terms
 from actors.runtime.rounds import Rounds
+from actors.runtime.terms import Terms
 from broker.connection.clock import RedisClock
 from broker.connection.damage import printable
 from broker.connection.generation import DataLost, Generation, Restarted

@@ -19,6 +19,7 @@ import structlog
 
 from actors.host.ownership import ACTORS_OF
 from actors.runtime.metrics import Gauges
+from actors.runtime.pauses import pause_s
 from actors.runtime.post_actor import Drop, Hold, Tick, cause_of_death
 from actors.runtime.rounds import Rounds
 
@@ -109,7 +110,7 @@ class Supervisor:
             self._gauges.restarts.labels(name).inc()
             life.died, life.death = now, _tell_death(name, life)
         life.started = now
-        life.not_before = now + BACKOFF_S[min(life.deaths, len(BACKOFF_S) - 1)]
+        life.not_before = now + pause_s(BACKOFF_S, life.deaths)
         with self._lock:
             life.ref = life.make()
             for post in life.posts:

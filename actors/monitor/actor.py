@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from functools import partial
+from typing import TypeVar, cast
 
 import structlog
 
@@ -36,6 +37,8 @@ from broker.errors import BrokerError
 from broker.mail.dead_letters import DeadLetters
 from broker.posts.leases import Term
 
+R = TypeVar("R")
+
 Told = dict[str, tuple[str, float]]  # by kind of reading: the failure that the log was told last, and when
 
 TOLD_AGAIN_S = 60.0  # a failure that reads otherwise each time must not fill the log
@@ -56,7 +59,10 @@ class MonitorCloudSeat:
     told: Told = field(default_factory=dict)
 
 
-class Monitor(PostActor):
+MonitorSeat = Seat[PoolSeat | MonitorCloudSeat]
+
+
+class Monitor(PostActor[PoolSeat | MonitorCloudSeat]):
     title = "monitor"
 
     def __init__(
@@ -72,60 +78,66 @@ class Monitor(PostActor):
         self._now, self._gauges = services.now, services.gauges
         self._pools, self._clouds, self._notices, self._dead = pools, clouds, notices, dead
 
-    def interval_s(self, seat: Seat) -> float:
+    def interval_s(self, seat: MonitorSeat) -> float:
         pool = seat.post.startswith("pool/")
         return self._config.pools[seat.name].interval_s if pool else self._config.clouds[seat.name].interval_s
 
-    def begin(self, seat: Seat, term: Term) -> PoolSeat | MonitorCloudSeat:
+    def begin(self, seat: MonitorSeat, term: Term) -> PoolSeat | MonitorCloudSeat:
         if seat.post.startswith("pool/"):
             return PoolSeat(demand=DemandRows(self._table, seat.name))
         return MonitorCloudSeat()
 
-    def look(self, seat: Seat, term: Term) -> None:
-        if isinstance(seat.state, MonitorCloudSeat):
-            self._ask_cloud(seat)
-            if seat.name in self._notices:
-                self._ask_for_notices(seat)
-                forget_notices(self._table, self._now())
+    def look(self, seat: MonitorSeat, term: Term) -> None:
+        state = seat.state
+        if isinstance(state, PoolSeat):
+            self._ask_schedds(seat, state)
+            if state.demand.failed and self._has_startds(seat):
+                self._ask_collector(seat, state)
             return
-        self._ask_schedds(seat)
-        if seat.state.demand.failed and self._has_startds(seat):
-            self._ask_collector(seat)
+        self._ask_cloud(seat, state)
+        if seat.name in self._notices:
+            self._ask_for_notices(seat)
+            forget_notices(self._table, self._now())
 
-    def _ask_schedds(self, seat: Seat) -> None:
+    def _ask_schedds(self, seat: MonitorSeat, state: PoolSeat) -> None:
         pool, now = self._pools[seat.name], self._now()
         joined = read_joined(self._table, self._config, self._clouds_of(seat.name))
         slots = worker_slots(self._config, seat.name, joined)
-        self._read(seat, f"jobs {seat.name}", lambda: pool.jobs(now, slots), lambda got: self._jobs(seat, got, now))
+        self._read(seat, f"jobs {seat.name}", lambda: pool.jobs(now, slots), partial(self._jobs, seat, state, now))
 
-    def _ask_collector(self, seat: Seat) -> None:
+    def _ask_collector(self, seat: MonitorSeat, state: PoolSeat) -> None:
         pool, now = cast(Pool, self._pools[seat.name]), self._now()
-        self._read(seat, f"startds {seat.name}", lambda: pool.startds(now), lambda got: self._startds(seat, got, now))
+        self._read(seat, f"startds {seat.name}", lambda: pool.startds(now), partial(self._startds, seat, state, now))
 
-    def _ask_cloud(self, seat: Seat) -> None:
+    def _ask_cloud(self, seat: MonitorSeat, state: MonitorCloudSeat) -> None:
         cloud, now = self._clouds[seat.name], self._now()
-        self._read(seat, f"listing {seat.name}", lambda: cloud.listing(now), lambda got: self._listing(seat, got, now))
+        self._read(seat, f"listing {seat.name}", lambda: cloud.listing(now), partial(self._listing, seat, state, now))
 
     def _read(
-        self, seat: Seat, key: str, read: Callable[[], Any], then: Callable[[Any], None], lane: Lane = "look"
+        self,
+        seat: MonitorSeat,
+        key: str,
+        read: Callable[[], R],
+        then: Callable[[R | Exception], None],
+        lane: Lane = "look",
     ) -> None:
         """Its answers are the readings: looking again at once would never end."""
         self.call(seat, lane, key, read, then, wakes=False)
 
-    def _ask_for_notices(self, seat: Seat) -> None:
+    def _ask_for_notices(self, seat: MonitorSeat) -> None:
         queue, table, dead, now = self._notices[seat.name], self._table, self._dead, self._now()
         self._read(
             seat,
             f"notices {seat.name}",
             lambda: take(queue, table, dead, f"notices/{seat.name}", now),
-            lambda got: self._noticed(seat, got),
+            partial(self._noticed, seat),
             lane="notices",
         )
 
-    def _noticed(self, seat: Seat, got: Any) -> None:
+    def _noticed(self, seat: MonitorSeat, got: Taken | Exception) -> None:
         """The rows are written. Whose VMs they are about is not known here: every cloud's retirement is woken."""
         now = self._now()
-        taken: Taken | Failed = _reading(got, seat.post, now)
+        taken = _reading(got, seat.post, now)
         failed = taken.reason if isinstance(taken, Failed) else ""
         self._tell(seat, "notices", failed)
         write_looked(self._table, self.terms.need(seat.post), failed, now)
@@ -142,9 +154,9 @@ class Monitor(PostActor):
             self._office.send(f"retirement@cloud/{cloud}", LookAtNotices())
         self._ask_for_notices(seat)
 
-    def _jobs(self, seat: Seat, got: Any, now: float) -> None:
-        reading: JobsSeen | Failed = _reading(got, seat.post, now)
-        demand: DemandRows = seat.state.demand
+    def _jobs(self, seat: MonitorSeat, state: PoolSeat, now: float, got: JobsSeen | Exception) -> None:
+        reading = _reading(got, seat.post, now)
+        demand = state.demand
         failed_before = demand.failed
         self._note(seat, "jobs", reading)
         queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
@@ -153,26 +165,26 @@ class Monitor(PostActor):
         for queue in changed if demand.failed == failed_before else queues:
             self._office.send(f"scheduler@queue/{queue}", LookAtDemand(pool=seat.name))
         if not failed_before and self._has_startds(seat):
-            self._ask_collector(seat)
+            self._ask_collector(seat, state)
 
-    def _has_startds(self, seat: Seat) -> bool:
+    def _has_startds(self, seat: MonitorSeat) -> bool:
         return self._config.pools[seat.name].has_startds
 
-    def _startds(self, seat: Seat, got: Any, now: float) -> None:
-        reading: StartdsSeen | Failed = _reading(got, seat.post, now)
+    def _startds(self, seat: MonitorSeat, state: PoolSeat, now: float, got: StartdsSeen | Exception) -> None:
+        reading = _reading(got, seat.post, now)
         self._note(seat, "startds", reading)
         clouds = self._clouds_of(seat.name)
         if isinstance(reading, StartdsSeen):
             reading = replace(reading, told=told_of(self._config, seat.name))
-        write_startds(self._table, self.terms.need(seat.post), reading, clouds, seat.state.packers)
+        write_startds(self._table, self.terms.need(seat.post), reading, clouds, state.packers)
         self._gauges.reading(f"{seat.post}/startds", reading)
         for cloud in clouds:
             self._office.send(f"retirement@cloud/{cloud}", LookAtStartds(pool=seat.name))
 
-    def _listing(self, seat: Seat, got: Any, now: float) -> None:
-        reading: Listed | Failed = _reading(got, seat.post, now)
+    def _listing(self, seat: MonitorSeat, state: MonitorCloudSeat, now: float, got: Listed | Exception) -> None:
+        reading = _reading(got, seat.post, now)
         self._note(seat, "listing", reading)
-        write_listing(self._table, self.terms.need(seat.post), reading, seat.state.packer)
+        write_listing(self._table, self.terms.need(seat.post), reading, state.packer)
         self._gauges.reading(seat.post, reading)
         for actor in ("submitter", "retirement"):
             self._office.send(f"{actor}@{seat.post}", LookAtListing(cloud=seat.name))
@@ -180,12 +192,12 @@ class Monitor(PostActor):
     def _clouds_of(self, pool: str) -> list[str]:
         return [cloud for cloud in self._config.clouds if pool in self._config.pools_of(cloud)]
 
-    def _note(self, seat: Seat, what: str, reading: JobsSeen | StartdsSeen | Listed | Failed) -> None:
+    def _note(self, seat: MonitorSeat, what: str, reading: JobsSeen | StartdsSeen | Listed | Failed) -> None:
         """For the log, and for ownership, which leaves a post that sees nothing to another host."""
         self._tell(seat, what, _trouble(reading))
         self.terms.read(seat.post, what, isinstance(reading, Failed))
 
-    def _tell(self, seat: Seat, what: str, trouble: str) -> None:
+    def _tell(self, seat: MonitorSeat, what: str, trouble: str) -> None:
         """Once when trouble begins, once when it is over; in between what it is, where that changes, now and then."""
         told, now = seat.state.told, self._now()
         why, at = told.get(what, ("", -math.inf))
@@ -197,7 +209,7 @@ class Monitor(PostActor):
             del told[what]
 
 
-def _reading(got: Any, source: str, now: float) -> Any:
+def _reading(got: R | Exception, source: str, now: float) -> R | Failed:
     """What the call brought. An error becomes a failed reading, whatever an adapter raises: its source was not read.
 
     What Redis raised meanwhile says nothing of the source.

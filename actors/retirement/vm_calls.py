@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from actors.clouds.port import Cloud, KeepsHolds
 from actors.fleet.history import shown
@@ -36,6 +37,16 @@ class Verified:
     verdict: Verdict
     why: str
     saw: str = ""
+
+
+class Unjoined(NamedTuple):
+    """What was found of VMs that had not joined. By VM id: `there`, the startds of those that joined after all, and
+    `jobs`, how many run on those that did not; and the instance ids whose end the cloud accepted.
+    """
+
+    there: Mapping[str, Machine]
+    jobs: Mapping[str, int]
+    ended: tuple[str, ...]
 
 
 def drain(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> str:
@@ -135,19 +146,18 @@ def end_unjoined(
     vms: Sequence[Vm],
     identities: tuple[str, ...],
     allowed: Callable[[], object],
-) -> tuple[Mapping[str, Machine], Mapping[str, int], tuple[str, ...]]:
+) -> Unjoined:
     """Look once more, and at these alone: whoever joins between this look and the end call is ended with its job.
 
-    Those that are still not there are ended, if no schedd has a job there. Returns the ones that are, how many jobs run
-    on each that is not, and the ended ids. They are matched as in any reading: an ad of somebody else's proves nothing,
-    two ads with one id spare their VM. Raises PoolAway when not all schedds answer.
+    Those that are still not there are ended, if no schedd has a job there. They are matched as in any reading: an ad of
+    somebody else's proves nothing, two ads with one id spare their VM. Raises PoolAway when not all schedds answer.
     """
     jobs = {key: running for key, running in jobs_of(pool, vms).items() if running}
     matched = match(pool.joined(tuple(vm.instance_id for vm in vms)), vms, identities)
     there = {*matched.machines, *matched.doubtful, *jobs}
     gone = [vm.instance_id for vm in vms if vm.id not in there]
     allowed()
-    return matched.machines, jobs, cloud.end(gone) if gone else ()
+    return Unjoined(matched.machines, jobs, cloud.end(gone) if gone else ())
 
 
 def _itself(pool: Pool, vm: Vm) -> Machine:

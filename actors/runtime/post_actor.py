@@ -22,18 +22,23 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import pykka
 import structlog
 
 from actors.runtime.calls import CallAnswer, Calls, Lane
 from actors.runtime.metrics import Gauges
+from actors.runtime.pauses import pause_s
+from actors.runtime.terms import Terms
 from actors.store.codec import BadRow
 from broker.envelope import Message
 from broker.errors import DamagedRow, LeaseLost, StaleRow, Unreachable
 from broker.posts.leases import Term
+
+S = TypeVar("S")  # what an actor keeps of one post
+R = TypeVar("R")  # what a call brings
 
 log = structlog.get_logger("actor")
 
@@ -65,91 +70,6 @@ class Wake:
     message: Message
 
 
-class Terms:
-    """The terms that this host holds, renewed by ownership, read by the actors before every write and every call."""
-
-    def __init__(self) -> None:
-        self._terms: dict[str, Term] = {}
-        self._since: dict[tuple[str, int], float] = {}  # (post, fence) -> when the term began, monotonic
-        self._made: dict[tuple[str, str], float] = {}
-        self._failing: dict[str, dict[str, tuple[float, float]]] = {}  # post -> reading -> its first and last failure
-        self._aside: dict[tuple[str, str], str] = {}  # (post, actor) -> why the actor has set the post aside
-
-    def put(self, term: Term) -> None:
-        self._since.setdefault((term.post, term.fence), time.monotonic())
-        self._terms[term.post] = term
-
-    def age_s(self, term: Term) -> float:
-        """How long this host has held the term; a little less than so, never more."""
-        return time.monotonic() - self._since.get((term.post, term.fence), time.monotonic())
-
-    def remove(self, post: str) -> None:
-        term = self._terms.pop(post, None)
-        if term is not None:
-            self._since.pop((post, term.fence), None)
-        for key in [key for key in self._made if key[1] == post]:
-            self._made.pop(key, None)
-        self._failing.pop(post, None)
-        for aside in [aside for aside in self._aside if aside[0] == post]:
-            self._aside.pop(aside, None)
-
-    def set_aside(self, post: str, actor: str, why: str) -> None:
-        """The actor's look at the post failed by what nobody expected; empty: it succeeded."""
-        if why:
-            self._aside[post, actor] = why
-        else:
-            self._aside.pop((post, actor), None)
-
-    def aside(self) -> dict[tuple[str, str], str]:
-        """(post, actor) -> why, for what this host holds."""
-        return dict(self._aside)
-
-    def get(self, post: str) -> Term | None:
-        """The term of the post, if it can be trusted now."""
-        term = self._terms.get(post)
-        return term if term and term.trusted(time.monotonic()) else None
-
-    def need(self, post: str) -> Term:
-        """As `get`; raises LeaseLost where there is none, so that nothing is sent on the word of a stale host."""
-        term = self.get(post)
-        if term is None:
-            raise LeaseLost(post, "this host", 0, "not held, or not renewed in time")
-        return term
-
-    def still(self, term: Term) -> None:
-        """Raises LeaseLost unless this very term is held: what was decided in a former one is void in the next."""
-        now = self.need(term.post)
-        if now.fence != term.fence:
-            raise LeaseLost(term.post, term.holder, term.fence, f"held in another term, with fence {now.fence}")
-
-    def progress(self, actor: str, post: str) -> None:
-        """An actor finished a look at this post. Terms are renewed only while this goes on."""
-        self._made[(actor, post)] = time.monotonic()
-
-    def stalled(self, actors: tuple[str, ...], post: str, limit_s: float) -> str:
-        """The actor that has not looked at the post for `limit_s`; empty when all have. A new post gets its time."""
-        now = time.monotonic()
-        for actor in actors:
-            if now - self._made.setdefault((actor, post), now) > limit_s:
-                return actor
-        return ""
-
-    def read(self, post: str, what: str, failed: bool) -> None:
-        """A reading of the post's pool or cloud came to its end; what it brought in part counts as not failed."""
-        failing, now = self._failing.setdefault(post, {}), time.monotonic()
-        if failed:
-            failing[what] = (failing.get(what, (now, now))[0], now)
-        else:
-            failing.pop(what, None)
-
-    def blind(self, post: str, limit_s: float) -> str:
-        """The reading that failed again and again over `limit_s`; empty when there is none."""
-        for what, (first, last) in list(self._failing.get(post, {}).items()):
-            if last - first >= limit_s:
-                return what
-        return ""
-
-
 _CAUSES: dict[str, BaseException] = {}  # of death, by actor urn, until the supervisor asks; as pykka's own registry is
 
 
@@ -168,10 +88,10 @@ FIRST_S = 0.03  # of a core, for those that come at once
 
 
 @dataclass(slots=True, kw_only=True)
-class Seat:
+class Seat(Generic[S]):
     """One post as an actor serves it. `due`: monotonic time of the next look, which is not before `rests_until`.
 
-    `new`: it was not looked at yet, and no mail came for it.
+    `new`: it was not looked at yet, and no mail came for it. `kept`: what the actor knows of the post in this term.
     """
 
     post: str
@@ -180,14 +100,21 @@ class Seat:
     new: bool = True
     failures: int = 0  # in a row, by what nobody expected
     failed_in: str = ""  # a look, or the key of a call whose answer could not be taken
-    state: Any = field(default=None)
+    kept: S | None = None
 
     @property
     def name(self) -> str:
         return self.post.partition("/")[2]
 
+    @property
+    def state(self) -> S:
+        """As `kept`; for who looks, and takes answers: that is after `begin`."""
+        if self.kept is None:
+            raise RuntimeError(f"{self.post} was not begun")
+        return self.kept
 
-class PostActor(pykka.ThreadingActor):
+
+class PostActor(pykka.ThreadingActor, Generic[S]):
     """Subclasses say `title`, `interval_s`, `begin` and `look`; nothing here knows what they do."""
 
     use_daemon_thread = True
@@ -197,13 +124,13 @@ class PostActor(pykka.ThreadingActor):
         super().__init__()
         self.terms, self.calls = terms, calls
         self._looked, self._gauges = gauges.look_s.labels(self.title), gauges
-        self._seats: dict[str, Seat] = {}
+        self._seats: dict[str, Seat[S]] = {}
         self._tick_waits = self._timer_runs = False
         self._soon: set[str] = set()  # posts with a look that is due in a moment
         self._unanswered: set[str] = set()  # keys of calls: under way, or their answer waits in the inbox
         self._first_s, self._first_at = FIRST_S, time.monotonic()  # left for first looks, and when that was counted
 
-    def interval_s(self, seat: Seat) -> float:
+    def interval_s(self, seat: Seat[S]) -> float:
         """How long the post may go without a look."""
         raise NotImplementedError
 
@@ -211,11 +138,11 @@ class PostActor(pykka.ThreadingActor):
         """How long this news may wait for more of its kind: one look does for all."""
         return 0.0
 
-    def begin(self, seat: Seat, term: Term) -> Any:
+    def begin(self, seat: Seat[S], term: Term) -> S:
         """What the actor keeps of a post, read from the rows."""
         raise NotImplementedError
 
-    def look(self, seat: Seat, term: Term) -> None:
+    def look(self, seat: Seat[S], term: Term) -> None:
         """Look at one post and do what follows. Must not wait for anything outside Redis."""
         raise NotImplementedError
 
@@ -247,7 +174,13 @@ class PostActor(pykka.ThreadingActor):
                 self._look_at_due()
 
     def call(
-        self, seat: Seat, lane: Lane, key: str, call: Callable[[], Any], then: Callable[[Any], None], wakes: bool = True
+        self,
+        seat: Seat[S],
+        lane: Lane,
+        key: str,
+        call: Callable[[], R],
+        then: Callable[[R | Exception], None],
+        wakes: bool = True,
     ) -> bool:
         """Start a call; `then(value or exception)` runs on this actor's thread if the post is still served, and a look
         follows, if it `wakes`. A call is not made again until its answer was taken. False: it was not started.
@@ -267,7 +200,7 @@ class PostActor(pykka.ThreadingActor):
         """A call was started, by this actor or by one before it, whose answer was not taken yet."""
         return key in self._unanswered or self.calls.under_way(key)
 
-    def look_in(self, seat: Seat, wait_s: float) -> None:
+    def look_in(self, seat: Seat[S], wait_s: float) -> None:
         """A look at the post is due in so many seconds, if none is before."""
         seat.due = min(seat.due, time.monotonic() + wait_s)
         if wait_s > 0:
@@ -276,9 +209,9 @@ class PostActor(pykka.ThreadingActor):
         else:
             self._tick_soon()
 
-    def _take(self, seat: Seat, answer: CallAnswer) -> None:
+    def _take(self, seat: Seat[S], answer: CallAnswer) -> None:
         """What was kept of a term that is over is gone, so its answers say nothing any more: the rows do."""
-        if seat.state is None:
+        if seat.kept is None:
             return
         if self._surviving(seat, lambda _: answer.then(answer.error if answer.error is not None else answer.value),
                            answer.key):  # fmt: skip
@@ -319,7 +252,7 @@ class PostActor(pykka.ThreadingActor):
             due = min(max(seat.due, seat.rests_until) for seat in map(self._seats.__getitem__, self._soon))
             self._tick_in(max(SOONEST_S, due - time.monotonic()))
 
-    def _look_timed(self, seat: Seat, now: float) -> float:
+    def _look_timed(self, seat: Seat[S], now: float) -> float:
         """Seconds of a core that it used."""
         seat.due = math.inf
         self._soon.discard(seat.post)
@@ -333,18 +266,18 @@ class PostActor(pykka.ThreadingActor):
         self._surviving(seat, lambda one: self._due_in(one, now))
         return used_s
 
-    def _due_in(self, seat: Seat, now: float) -> None:
+    def _due_in(self, seat: Seat[S], now: float) -> None:
         seat.due = min(seat.due, now + self.interval_s(seat) * random.uniform(0.9, 1.1))
 
-    def _look_at(self, seat: Seat) -> None:
+    def _look_at(self, seat: Seat[S]) -> None:
         term = self.terms.get(seat.post)
         if term is None:
             return
-        if seat.state is None:
-            seat.state = self.begin(seat, term)
+        if seat.kept is None:
+            seat.kept = self.begin(seat, term)
         self.look(seat, term)
 
-    def _surviving(self, seat: Seat, work: Callable[[Seat], None], what: str = LOOK) -> bool:
+    def _surviving(self, seat: Seat[S], work: Callable[[Seat[S]], None], what: str = LOOK) -> bool:
         """Expected trouble ends this look: the rows are there, the next look starts from them. Whether there was none
         that nobody expected.
         """
@@ -358,25 +291,25 @@ class PostActor(pykka.ThreadingActor):
             seat.due = 0.0
             log.info("row moved on", actor=self.title, post=seat.post, why=str(stale))
         except LeaseLost as lost:
-            seat.state = None
+            seat.kept = None
             log.info("term over", actor=self.title, post=seat.post, why=str(lost))
         except Exception as cause:  # noqa: BLE001 - supervision: one post's mistake must not stop the others
             self._set_aside(seat, cause, what)
             return False
         return True
 
-    def _set_aside(self, seat: Seat, cause: Exception, what: str) -> None:
+    def _set_aside(self, seat: Seat[S], cause: Exception, what: str) -> None:
         """Its next look starts from the rows, after a pause."""
-        pause_s = ASIDE_S[min(seat.failures, len(ASIDE_S) - 1)]
-        seat.failures, seat.failed_in, seat.state = seat.failures + 1, what, None
-        seat.due = seat.rests_until = time.monotonic() + pause_s
+        wait_s = pause_s(ASIDE_S, seat.failures)
+        seat.failures, seat.failed_in, seat.kept = seat.failures + 1, what, None
+        seat.due = seat.rests_until = time.monotonic() + wait_s
         why = f"{type(cause).__name__}: {cause}"[:300]
         self.terms.set_aside(seat.post, self.title, f"{why} (failed {seat.failures} times in a row)")
         self._gauges.failing.labels(self.title, seat.post).set(1)
-        log.error("post set aside", actor=self.title, post=seat.post, times=seat.failures, for_s=pause_s, why=why,
+        log.error("post set aside", actor=self.title, post=seat.post, times=seat.failures, for_s=wait_s, why=why,
                   exc_info=cause)  # fmt: skip
 
-    def _is_well(self, seat: Seat, what: str) -> None:
+    def _is_well(self, seat: Seat[S], what: str) -> None:
         """What failed last did not fail now."""
         if not seat.failures or seat.failed_in != what:
             return

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from actors.config.schema import Config
 from actors.runtime.calls import Calls
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Terms
 from actors.runtime.post_office import PostOffice
+from actors.runtime.terms import Terms
 from broker.rows.table import Table
 
 

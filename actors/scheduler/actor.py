@@ -66,7 +66,10 @@ class QueueSeat:
     standing: QueueStanding | None = None
 
 
-class Scheduler(PostActor):
+QueuePost = Seat[QueueSeat]
+
+
+class Scheduler(PostActor[QueueSeat]):
     title = "scheduler"
 
     def __init__(self, services: Services) -> None:
@@ -80,9 +83,9 @@ class Scheduler(PostActor):
         )
         self._promises = promises_of(config, config.clouds)
 
-    def interval_s(self, seat: Seat) -> float:
+    def interval_s(self, seat: QueuePost) -> float:
         """A surplus that waits for its time to be released is looked at closely, a queue without jobs seldom."""
-        state: QueueSeat | None = seat.state
+        state = seat.kept
         if state is None:
             return LOOK_S
         if any(want.surplus for want in state.wants.values()):
@@ -92,7 +95,7 @@ class Scheduler(PostActor):
     def may_wait_s(self, news: Message) -> float:
         return FLEET_MAY_WAIT_S if isinstance(news, LookAtFleet) else 0.0
 
-    def begin(self, seat: Seat, term: Term) -> QueueSeat:
+    def begin(self, seat: QueuePost, term: Term) -> QueueSeat:
         """What the holder before said stands: it is not written again unless it changes."""
         clouds = [cloud for tier in self._config.queues[seat.name].cascade for cloud in tier]
         return QueueSeat(
@@ -104,8 +107,8 @@ class Scheduler(PostActor):
             doubts=read_doubts(self._table, seat.name),
         )
 
-    def look(self, seat: Seat, term: Term) -> None:
-        state: QueueSeat = seat.state
+    def look(self, seat: QueuePost, term: Term) -> None:
+        state = seat.state
         now = self._now()
         demand, views = self._read(seat, state.rules.queue.clouds, now)
         if (why := _not_yet(views)) and now - state.began < FIRST_VIEWS_S:
@@ -136,14 +139,14 @@ class Scheduler(PostActor):
         fleet = {cloud: view for cloud, (_, view) in views.items()}
         return counted(self._table, state.rules.queue, self._config.clouds, fleet, state.wants, now)
 
-    def _all_wants(self, seat: Seat) -> list[Want]:
+    def _all_wants(self, seat: QueuePost) -> list[Want]:
         """What all queues of the factory want; read only where a limit over all of them asks for it."""
         if not seat.state.rules.look_elsewhere:
             return []
         others = [queue for queue in self._config.queues if queue != seat.name]
         return [*wants_of_queues(self._table, others), *seat.state.wants.values()]
 
-    def _read(self, seat: Seat, clouds: Sequence[str], now: float) -> tuple[JobsSeen | Failed, Views]:
+    def _read(self, seat: QueuePost, clouds: Sequence[str], now: float) -> tuple[JobsSeen | Failed, Views]:
         """In one round trip: the queue's demand, if it is not too old, its clouds' views, and what joined there."""
         pool = self._config.queues[seat.name].pool
         places, of_clouds = demand_places(pool, seat.name), view_places(clouds, seat.name)
@@ -159,12 +162,12 @@ class Scheduler(PostActor):
             return Failed(source=demand.source, at=demand.at, reason=f"last read {now - demand.at:.0f} s ago"), views
         return demand, views
 
-    def _heed_joined(self, seat: Seat, joined: Mapping[str, Joined]) -> None:
+    def _heed_joined(self, seat: QueuePost, joined: Mapping[str, Joined]) -> None:
         """From now on a VM counts as what those that joined really are."""
         if joined != seat.state.joined:
             seat.state.joined, seat.state.rules = joined, rules_of(self._config, seat.name, joined)
 
-    def _write(self, seat: Seat, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
+    def _write(self, seat: QueuePost, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
         """The wants that changed and, for status, how the queue stands, if that says something else than before.
 
         Without demand a want stays as it was; where none is known (its row was lost, or damaged) none is said: a want
@@ -194,26 +197,26 @@ class Scheduler(PostActor):
         for actor in ("submitter",) if want.n > was and nothing_leaves else ("submitter", "retirement"):
             self._office.send(f"{actor}@cloud/{want.cloud}", LookAtWant(queue=want.queue, cloud=want.cloud))
 
-    def _tell(self, seat: Seat, decision: Decision) -> None:
+    def _tell(self, seat: QueuePost, decision: Decision) -> None:
         self._gauges.waiting.labels(seat.name).set(decision.waiting)
         self._gauges.unmet.labels(seat.name).set(sum(one.jobs for one in decision.unmet))
         if decision.waiting:
             self._gauges.clamps.labels(seat.name).inc()
-        unmet = seat.state.standing.unmet
+        unmet = seat.state.standing.unmet if seat.state.standing else ()
         if unmet != seat.state.told:
             seat.state.told = unmet
             (log.warning if unmet else log.info)(
                 "jobs that no cloud can run", queue=seat.name, why=unmet or "none any more"
             )
 
-    def _tell_doubts(self, seat: Seat, decision: Decision) -> None:
+    def _tell_doubts(self, seat: QueuePost, decision: Decision) -> None:
         told = {doubt.why for doubt in seat.state.doubts}
         for doubt in (doubt for doubt in decision.doubts if doubt.why not in told):
             log.warning("bought in vain", queue=seat.name, cloud=doubt.cloud, tries=doubt.tries, why=doubt.why)
         self._gauges.in_vain.labels(seat.name).set(sum(doubt.jobs for doubt in decision.doubts))
         seat.state.doubts, seat.state.watched = decision.doubts, decision.watched
 
-    def _tell_standing(self, seat: Seat, term: Term, standing: QueueStanding) -> None:
+    def _tell_standing(self, seat: QueuePost, term: Term, standing: QueueStanding) -> None:
         if standing != seat.state.standing:
             write_standing(self._table, term, standing)
             seat.state.standing = standing

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -32,6 +31,7 @@ from actors.fleet.reasons import CLOSED_FOR, Closing, Opening
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
+from actors.runtime.pauses import pause_s
 from actors.runtime.post_actor import PostActor, Seat
 from actors.runtime.publisher import Noticeboard, room
 from actors.runtime.services import Services
@@ -70,7 +70,10 @@ class SubmitterSeat:
     started: dict[str, Answered] = field(default_factory=dict)  # launches in full that are not written down, by intent
 
 
-class Submitter(PostActor):
+SubmitterPost = Seat[SubmitterSeat]
+
+
+class Submitter(PostActor[SubmitterSeat]):
     title = "submitter"
 
     def __init__(
@@ -89,14 +92,14 @@ class Submitter(PostActor):
         self._recipe, self._accounts = recipe, accounts
         self._freeze, self._queues = FreezeFile.of(config), config.queues_by_cloud
 
-    def interval_s(self, seat: Seat) -> float:
-        return QUIET_LOOK_S if seat.state and seat.state.quiet else LOOK_S
+    def interval_s(self, seat: SubmitterPost) -> float:
+        return QUIET_LOOK_S if seat.kept and seat.kept.quiet else LOOK_S
 
-    def begin(self, seat: Seat, term: Term) -> SubmitterSeat:
+    def begin(self, seat: SubmitterPost, term: Term) -> SubmitterSeat:
         self._board.recall(self._registries.of(term))
         return SubmitterSeat(began=self._now() - self.terms.age_s(term))
 
-    def look(self, seat: Seat, term: Term) -> None:
+    def look(self, seat: SubmitterPost, term: Term) -> None:
         registry, now, before = self._registries.of(term), self._now(), seat.state.listed
         listed = seat.state.listed = newer_listing(self._table, seat.name, before, registry.listing)
         if listed and listed is not before:
@@ -108,7 +111,7 @@ class Submitter(PostActor):
         self._show(seat, term, registry, lost)
         seat.state.quiet = not registry.closed.why and not any(vm.alive for vm in registry.vms())
 
-    def _show(self, seat: Seat, term: Term, registry: Registry, lost: int) -> None:
+    def _show(self, seat: SubmitterPost, term: Term, registry: Registry, lost: int) -> None:
         """Not between launches: what a scheduler wanted lately, and no view shows, it counts as under way."""
         wait_s = seat.state.show_at - time.monotonic()
         if wait_s > 0:
@@ -117,14 +120,14 @@ class Submitter(PostActor):
         self._board.show(term, registry, lost)
         seat.state.show_at = 0.0
 
-    def _act(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
+    def _act(self, seat: SubmitterPost, term: Term, registry: Registry, lost: int, now: float) -> None:
         """All that mints tokens, writes intents or sends launches: what a shadow does not do."""
         self._reopen(registry, now)
         if not registry.closed.why:
             self._make_recipes_ahead(seat, now)  # not again and again while it fails
         if not registry.stopped:
             self._resolve(seat, registry, now)
-        listed: Listed | None = seat.state.listed
+        listed = seat.state.listed
         known = listed is not None and listed.at >= seat.state.began  # before, what a former holder started may not be
         if known and registry.looked:
             self._start_what_is_wanted(seat, term, registry, lost, now)
@@ -145,13 +148,15 @@ class Submitter(PostActor):
 
     # --- deciding what to start
 
-    def _start_what_is_wanted(self, seat: Seat, term: Term, registry: Registry, lost: int, now: float) -> None:
+    def _start_what_is_wanted(self, seat: SubmitterPost, term: Term, registry: Registry, lost: int, now: float) -> None:
+        listed = seat.state.listed
+        assert listed is not None  # who has not seen the cloud starts nothing
         cloud, wants = self._config.clouds[seat.name], self._wants(seat, registry)
         missing = self._missing(seat, registry, wants, now) if wants else {}
         left = room(cloud.max_vms, sum(vm.alive for vm in registry.vms()), lost + registry.unread)
         admitted = admits(registry.breaker, registry.vms(), now)
         left = min(left, sum(missing.values()), left if admitted is None else admitted)
-        allowed = self._accounts.claim(term, seat.name, registry.vms(), lost, seat.state.listed, left)
+        allowed = self._accounts.claim(term, seat.name, registry.vms(), lost, listed, left)
         registry.account = allowed
         if allowed.account:
             self._gauges.account(seat.name, allowed.account, allowed.used, allowed.limits)
@@ -166,7 +171,7 @@ class Submitter(PostActor):
         for start in range(0, len(launches), WRITTEN_AT_ONCE):
             self._launch(seat, term, registry, launches[start : start + WRITTEN_AT_ONCE], wants)
 
-    def _wants(self, seat: Seat, registry: Registry) -> Mapping[str, Want]:
+    def _wants(self, seat: SubmitterPost, registry: Registry) -> Mapping[str, Want]:
         """What the queues want here; nothing while this cloud is closed."""
         if registry.closed.why or registry.closed_by or self._freeze.told():
             return {}
@@ -175,7 +180,9 @@ class Submitter(PostActor):
         registry.shares = shares(self._config, seat.name, wants)
         return wants
 
-    def _missing(self, seat: Seat, registry: Registry, wants: Mapping[str, Want], now: float) -> dict[str, int]:
+    def _missing(
+        self, seat: SubmitterPost, registry: Registry, wants: Mapping[str, Want], now: float
+    ) -> dict[str, int]:
         """VMs that are missing, by queue: of those for which a worker can be made now."""
         have = Counter(vm.queue for vm in registry.vms() if vm.supply)
         back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
@@ -194,7 +201,12 @@ class Submitter(PostActor):
         return cancellable(vm, registry.machines.get(vm.id))
 
     def _launch(
-        self, seat: Seat, term: Term, registry: Registry, launches: list[Planned], wants: Mapping[str, Want]
+        self,
+        seat: SubmitterPost,
+        term: Term,
+        registry: Registry,
+        launches: list[Planned],
+        wants: Mapping[str, Want],
     ) -> None:
         """Write the intents and their rows, with the sentences that they are bought for, then send."""
         told = {
@@ -214,7 +226,7 @@ class Submitter(PostActor):
             )
             self._send(seat, intent, look_first=False)
 
-    def _user_data(self, seat: Seat, queue: str, now: float) -> str | None:
+    def _user_data(self, seat: SubmitterPost, queue: str, now: float) -> str | None:
         """The worker's recipe for a queue that wants VMs; None: it is not made yet, and a look follows when it is."""
         made = seat.state.recipes.get(queue)
         if self._is_old(seat, queue, now):
@@ -224,24 +236,24 @@ class Submitter(PostActor):
         seat.state.awaited.add(queue)
         return None
 
-    def _make_recipes_ahead(self, seat: Seat, now: float) -> None:
+    def _make_recipes_ahead(self, seat: SubmitterPost, now: float) -> None:
         """Each is a token that the operator's command mints: not every ten minutes for a thousand idle queues."""
         ready = dict.fromkeys((*seat.state.wanted, *self._queues[seat.name][:RECIPES_AHEAD]))
         old = [queue for queue in ready if self._is_old(seat, queue, now)]
         for queue in old[:RECIPES_AHEAD]:
             self._make_recipe(seat, queue)
 
-    def _is_old(self, seat: Seat, queue: str, now: float) -> bool:
+    def _is_old(self, seat: SubmitterPost, queue: str, now: float) -> bool:
         made = seat.state.recipes.get(queue)
         return made is None or now - made[1] > RECIPE_OLD_S
 
-    def _make_recipe(self, seat: Seat, queue: str) -> None:
+    def _make_recipe(self, seat: SubmitterPost, queue: str) -> None:
         """It is made off this thread; an old one serves meanwhile."""
         key = f"recipe {seat.name} {queue}"
         make, made = partial(self._recipe, seat.name, queue), partial(self._recipe_made, seat, queue)
         self.call(seat, "launch", key, make, made, wakes=False)
 
-    def _recipe_made(self, seat: Seat, queue: str, got: Any) -> None:
+    def _recipe_made(self, seat: SubmitterPost, queue: str, got: str | Exception) -> None:
         if isinstance(got, RecipeFailed):
             self.look_in(seat, 0.0)
             registry = self._registries.of(self.terms.need(seat.post))
@@ -256,15 +268,15 @@ class Submitter(PostActor):
 
     # --- sending, and learning what came of it
 
-    def _resolve(self, seat: Seat, registry: Registry, now: float) -> None:
+    def _resolve(self, seat: SubmitterPost, registry: Registry, now: float) -> None:
         """Launches without an answer: again, with the same token, each after its pause; what another host had in hand
         at once, since what it did not reach this one may."""
         for intent in registry.intents():
-            pause = AGAIN_S[min(intent.tries, len(AGAIN_S) - 1)] if intent.tried >= seat.state.began else 0.0
+            pause = pause_s(AGAIN_S, intent.tries) if intent.tried >= seat.state.began else 0.0
             if intent.state is Launch.SENT and now - intent.tried >= pause and intent.id not in seat.state.started:
                 self._send(seat, intent, look_first=True)
 
-    def _send(self, seat: Seat, intent: Intent, look_first: bool) -> None:
+    def _send(self, seat: SubmitterPost, intent: Intent, look_first: bool) -> None:
         cloud, terms, term, freeze = self._clouds[seat.name], self.terms, self.terms.need(seat.post), self._freeze
 
         def call() -> tuple[Instance, ...]:
@@ -278,7 +290,7 @@ class Submitter(PostActor):
 
         self.call(seat, "launch", f"launch {intent.id}", call, partial(self._answered, seat, intent), wakes=False)
 
-    def _answered(self, seat: Seat, intent: Intent, got: Any) -> None:
+    def _answered(self, seat: SubmitterPost, intent: Intent, got: tuple[Instance, ...] | Exception) -> None:
         """What was started in full waits for the next look, which writes all of them; other answers change what is
         bought next, and are told at once.
         """
@@ -312,9 +324,9 @@ class Submitter(PostActor):
         elif registry.closed.code in UNTIL_IT_ANSWERS:
             self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
 
-    def _write_started(self, seat: Seat, term: Term, registry: Registry) -> None:
+    def _write_started(self, seat: SubmitterPost, term: Term, registry: Registry) -> None:
         """Kept until they are written; should this host die before, the next one asks the cloud by token and tag."""
-        answered: dict[str, Answered] = seat.state.started
+        answered = seat.state.started
         if not answered:
             return
         now = self._now()

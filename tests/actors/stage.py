@@ -19,17 +19,18 @@ from actors.fleet.want import CloudView, Want
 from actors.runtime.calls import Calls
 from actors.runtime.messages import KINDS
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Seat, Terms
+from actors.runtime.post_actor import Seat
 from actors.runtime.post_office import PostOffice
 from actors.runtime.publisher import Noticeboard
 from actors.runtime.services import Services
+from actors.runtime.terms import Terms
 from actors.store.history import Chronicle
 from actors.store.quotas import Accounts
 from actors.store.readings import write_listing, write_startds
 from actors.store.views import read_views
 from actors.store.vms import Registries, Registry
 from actors.store.wants import want_row
-from actors.submitter.actor import Submitter
+from actors.submitter.actor import Submitter, SubmitterSeat
 from broker.connection.address import Site
 from broker.connection.clock import RedisClock
 from broker.mail.mailboxes import Mailer
@@ -146,8 +147,8 @@ class Stage:
         accounts = Accounts(config, Allotments(site.client(), site))
         services = self.services(config, office)
         self._submitter = AtOnce(services, self.registries, board, {name: self.cloud}, self._recipe, accounts)
-        self._seat = Seat(post=self.post)
-        self._seat.state = self._submitter.begin(self._seat, self.term)
+        self._seat: Seat[SubmitterSeat] = Seat(post=self.post)
+        self._seat.kept = self._submitter.begin(self._seat, self.term)
         self.registry.looked = True
         write_startds(self.table, self._hold("pool/local"), StartdsSeen(source="p", at=self.now, machines=()), [name])
 
@@ -206,7 +207,7 @@ class Stage:
     def crash(self) -> None:
         """Another host takes the post: all that was in memory is gone."""
         self.term = self._hold(self.post)
-        self._seat.state = self._submitter.begin(self._seat, self.term)
+        self._seat.kept = self._submitter.begin(self._seat, self.term)
         self.registry.looked = True
 
     def close(self) -> None:

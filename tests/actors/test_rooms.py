@@ -82,7 +82,6 @@ LONG = {  # what is still longer than 30 lines: this list only becomes shorter
     "actors/policies/rules.py: cloud_rules",
     "actors/pools/htcondor/child_lanes.py: __init__",
     "actors/pools/htcondor/startds.py: row_of",
-    "actors/retirement/actor.py: _follow_wants",
     "actors/runtime/metrics.py: __init__",
     "actors/store/vms.py: __init__",
     "broker/connection/address.py: connection_with",

@@ -19,8 +19,7 @@ from actors.fleet import reconcile
 from actors.fleet.evidence import Health
 from actors.fleet.matching import Matched, match
 from actors.fleet.observations import Machine
-from actors.retirement import actor as retirement
-from actors.retirement import sightings, vm_calls
+from actors.retirement import converge, sightings, vm_calls
 from actors.retirement.vm_calls import Verdict, Verified
 from actors.runtime import publisher
 from actors.submitter import actor as submitter
@@ -108,7 +107,7 @@ def _adopted() -> None:
 
 
 def _notices() -> None:
-    _replace(retirement, "read_notices", lambda table: {})
+    _replace(converge, "read_notices", lambda table: {})
 
 
 def _asked_again() -> None:

@@ -11,8 +11,9 @@ from actors.host.supervisor import Supervisor
 from actors.runtime import post_actor
 from actors.runtime.calls import Calls
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Hold, PostActor, Seat, Terms, Tick
+from actors.runtime.post_actor import Hold, PostActor, Seat, Tick
 from actors.runtime.rounds import Rounds
+from actors.runtime.terms import Terms
 from broker.posts.leases import Term
 from tests.late import within
 

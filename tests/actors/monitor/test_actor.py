@@ -33,7 +33,7 @@ def tell(stage: Stage, site: Site) -> Tell:
     """Note one reading of the cloud, failed for the reason if there is one; returns what the log was told."""
     services = stage.services(CONFIG, None)  # type: ignore[arg-type]
     monitor = Monitor(services, {}, {}, {}, DeadLetters(site.client(), site))
-    seat = Seat(post=stage.post, state=MonitorCloudSeat())
+    seat = Seat(post=stage.post, kept=MonitorCloudSeat())
 
     def told(why: str) -> list[str]:
         failed = Failed(source="cloud/private", at=stage.now, reason=why)
@@ -83,7 +83,7 @@ def test_a_pool_that_has_no_startds_is_not_asked_for_any(
     term = Leases(site.client(), site, "test#1", 600.0).acquire("pool/local")
     assert isinstance(term, Term)
     services.terms.put(term)
-    seat = Seat(post="pool/local", state=monitor.begin(Seat(post="pool/local"), term))
+    seat = Seat(post="pool/local", kept=monitor.begin(Seat(post="pool/local"), term))
     asked: list[str] = []
 
     def at_once(*told: Any, **_: object) -> bool:

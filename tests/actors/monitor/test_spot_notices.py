@@ -183,7 +183,7 @@ def test_the_monitor_asks_again_and_again_wakes_and_counts(
     monitor = ByHand(services, {}, {"private": stage.cloud}, {"private": queue}, dead)  # type: ignore[dict-item]
     monitor.asked = []
     seat = Seat(post="cloud/private")
-    seat.state = MonitorCloudSeat()
+    seat.kept = MonitorCloudSeat()
     monitor.look(seat, stage.term)
     monitor.answer()
     assert woken == []

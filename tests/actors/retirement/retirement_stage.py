@@ -13,6 +13,7 @@ from actors.fleet.shape import Shape
 from actors.fleet.vm import State, Vm
 from actors.pools.port import Drain, PoolAway, PoolRefused
 from actors.retirement.actor import Retirement
+from actors.retirement.seat import CloudSeat
 from actors.retirement.sightings import Sightings
 from actors.runtime.post_actor import Seat
 from actors.runtime.post_office import PostOffice
@@ -113,16 +114,17 @@ class RetirementStage(Stage):
     def __init__(self, site: Site, config: Config = CONFIG) -> None:
         super().__init__(site, config)
         self.pool, self.ended = TwinPool(), []
+        self.clouds: dict[str, Any] = {"private": self.cloud}
         self.office = PostOffice(self._mailer, self._gauges)
         self.retirement = self._retirement = self._made(config)
-        self._retires = Seat(post="cloud/private")
-        self._retires.state = self._retirement.begin(self._retires, self.term)
+        self._retires: CloudSeat = Seat(post="cloud/private")
+        self._retires.kept = self._retirement.begin(self._retires, self.term)
 
     def _made(self, config: Config) -> AtOnce:
         self.told = told_of(config, "local")  # of which pool the readings are
         board = Noticeboard(config, self.table, self.office, lambda: self.now, self._gauges)
         pools = dict.fromkeys(config.pools, self.pool)
-        return AtOnce(self.services(config, self.office), self.registries, board, pools, {"private": self.cloud})
+        return AtOnce(self.services(config, self.office), self.registries, board, pools, self.clouds)
 
     def configure(self, config: Config) -> None:
         """A host with another configuration takes the post. Nothing is bought from here on."""
@@ -172,11 +174,11 @@ class RetirementStage(Stage):
 
     def crash(self) -> None:
         super().crash()
-        self._retires.state = self._retirement.begin(self._retires, self.term)
+        self._retires.kept = self._retirement.begin(self._retires, self.term)
 
     @property
     def sightings(self) -> Sightings:
-        return self._retires.state.sightings  # type: ignore[no-any-return]
+        return self._retires.state.sightings
 
     def of_state(self, state: State) -> list[Vm]:
         return [vm for vm in self.vms() if vm.state is state]

@@ -291,7 +291,7 @@ def test_an_end_call_that_failed_is_made_again_only_after_the_startd_was_asked_o
     stage.want(0)
     stage.step()
     stage.pool.job_ends(vm.instance_id)
-    monkeypatch.setattr("actors.retirement.acts.PAUSES_S", (0.0,))
+    monkeypatch.setattr("actors.retirement.answers.PAUSES_S", (0.0,))
     with monkeypatch.context() as patched:
         patched.setattr(stage.cloud, "end", cut_off)
         stage.step()

@@ -139,7 +139,7 @@ def test_a_cloud_that_refuses_is_told_of_and_asked_again_later_and_the_hold_stan
     stage: RetirementStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("actors.retirement.acts.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("actors.retirement.hold_marks.time.monotonic", lambda: clock[0])
     (vm,) = stage.started(1)
     stage.cloud.mark_error = Refused("EC2 answered UnauthorizedOperation")
     wish(stage, "hold")
@@ -157,7 +157,7 @@ def test_a_cloud_that_refuses_is_told_of_and_asked_again_later_and_the_hold_stan
 
 def test_a_cloud_that_cannot_keep_holds_is_no_error_and_is_told_of_while_one_stands(stage: RetirementStage) -> None:
     stage.started(1)
-    stage._retirement._clouds = {"private": WithoutTags(stage.cloud)}  # type: ignore[dict-item]
+    stage.clouds["private"] = WithoutTags(stage.cloud)
     stage.step()
     assert stage.view().unmarked == ""
     wish(stage, "hold")

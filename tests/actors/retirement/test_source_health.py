@@ -7,7 +7,7 @@ import pytest
 
 from actors.fleet.observations import Listed, StartdsSeen
 from actors.fleet.wish import Wish
-from actors.retirement import acts
+from actors.retirement import answers
 from actors.store.readings import write_listing
 from actors.store.views import read_views
 from actors.store.wants import accept
@@ -57,7 +57,7 @@ def test_one_good_reading_after_trouble_releases_nothing_the_second_does(stage: 
 def test_calls_that_failed_while_a_pool_was_away_are_made_again_when_it_is_good_again(
     stage: RetirementStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acts, "PAUSES_S", (3600.0,))
+    monkeypatch.setattr(answers, "PAUSES_S", (3600.0,))
     stage.started(1)
     stage.want(0)
     stage.pool.away = True

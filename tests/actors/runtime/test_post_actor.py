@@ -10,7 +10,8 @@ import pytest
 from actors.runtime.calls import CallAnswer, Calls
 from actors.runtime.messages import LookAtDemand, LookAtWishes
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import FIRST_S, FIRST_SHARE, REST, Hold, PostActor, Seat, Terms, Tick, Wake
+from actors.runtime.post_actor import FIRST_S, FIRST_SHARE, REST, Hold, PostActor, Seat, Tick, Wake
+from actors.runtime.terms import Terms
 from broker.envelope import Message
 from broker.posts.leases import Term
 

@@ -10,7 +10,8 @@ import pykka
 from actors.runtime.calls import CallAnswer, Calls
 from actors.runtime.messages import LookAtWishes
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Drop, Hold, PostActor, Seat, Terms, Tick, Wake
+from actors.runtime.post_actor import Drop, Hold, PostActor, Seat, Tick, Wake
+from actors.runtime.terms import Terms
 from broker.errors import LeaseLost, StaleRow
 from broker.posts.leases import Term
 from tests.condor_pool import until

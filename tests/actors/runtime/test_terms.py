@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from actors.runtime.post_actor import Terms
+from actors.runtime.terms import Terms
 from broker.errors import LeaseLost
 from broker.posts.leases import Term
 

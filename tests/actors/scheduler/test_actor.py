@@ -13,9 +13,10 @@ from actors.fleet.want import CloudView, FleetView
 from actors.runtime.calls import Calls
 from actors.runtime.messages import LookAtDemand
 from actors.runtime.metrics import Gauges
-from actors.runtime.post_actor import Hold, Terms, Tick, Wake
+from actors.runtime.post_actor import Hold, Tick, Wake
 from actors.runtime.post_office import PostOffice
 from actors.runtime.services import Services
+from actors.runtime.terms import Terms
 from actors.scheduler.actor import FIRST_VIEWS_S, Scheduler
 from actors.store.readings import DemandRows
 from actors.store.views import publish
