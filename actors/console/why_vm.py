@@ -20,7 +20,7 @@ from actors.console.why_queue import ago, clock, queue_story
 from actors.fleet.adoption import without_row
 from actors.fleet.history import Moment
 from actors.fleet.nearest import nearest
-from actors.fleet.reconcile import astray_because
+from actors.fleet.reconcile import FINAL, astray_because
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
 from actors.store import rows as parsed
 from actors.store.history import read_moments
@@ -294,6 +294,7 @@ def row_says(vm: Vm) -> Iterator[Text]:
         ("lost", vm.lost),
         ("its drain waits", vm.drain_waits),
         ("astray", astray_because(vm)),
+        ("final", FINAL if vm.final else ""),
     ):
         if told:
             yield Text(f"  {word}: {told}", style="yellow")

@@ -113,6 +113,8 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
         yield f"its drain waits: {after.drain_waits}"
     if after.nonce != before.nonce and after.state is State.DRAINING and not after.evict_asked:
         yield f"{after.reason} (drain {after.drains})"
+    if after.drain_refused and after.drain_refused != before.drain_refused and after.state is State.DRAINING:
+        yield f"its startd refused: {after.drain_refused}"
     if after.evicted and not before.evicted:
         yield "its drain deadline is over: the jobs that still run are to be evicted"
     if after.evict_asked and after.evict_asked != before.evict_asked:

@@ -4,9 +4,10 @@ The table is data, so that the README's diagram is drawn from it and every edge 
 not know in a state is refused with what was seen and what was allowed; the caller logs and counts it, and goes on.
 
 Two edges that are missing on purpose: nothing leads from `drained` back to `ready` (after Drained/Idle a slot keeps a
-retirement time of 0, so its next graceful drain would evict at once), and nothing leads to `ended` because something
-was not seen, but for an instance whose end the cloud had accepted. Two that lead back from `ending` are for a host
-that died before it made the end call.
+retirement time of 0, so a graceful drain would evict its next job at once; one whose last job ends as its drain is
+taken back has the same, stays `draining`, and is drained anew while it is idle), and nothing leads to `ended` because
+something was not seen, but for an instance whose end the cloud had accepted. Two that lead back from `ending` are for a
+host that died before it made the end call.
 """
 
 from __future__ import annotations

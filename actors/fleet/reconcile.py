@@ -31,6 +31,7 @@ from actors.fleet.vm import State, Vm
 ASK_AGAIN_S = 60.0  # an end call without effect, or a refused drain, is repeated after this long
 FRESH_S = 5.0  # a verified VM whose end call was not made within this is ended only as it is asked once more
 LATE_S = 60.0  # a call that got no answer is carried out within this, or never: a frozen startd may still read it
+FINAL = "its last job ended as its drain was taken back, and a later drain would evict: drained again while it is idle"
 SETTLE_S = 15.0  # the collector trails the startd: an ad older than this after our drain still counts as "before"
 
 
@@ -171,6 +172,19 @@ def taken_over(vm: Vm, world: World) -> Vm | None:
     return move(vm, Event.DRAIN, world.now, told, **changes)
 
 
+def spoiled(vm: Vm, world: World) -> Vm | None:
+    """It grants no retirement since a drain of it was taken back, and takes no job: it cannot serve any more.
+
+    As `vm_calls.cancel` finds it, unless a host of an older version, or one that died, took that drain back.
+    """
+    machine = world.machine(vm)
+    if vm.state is not State.READY or not vm.drains or vm.held or machine is None:
+        return None
+    if machine.max_retirement_s or machine.busy:
+        return None
+    return replace(drain(vm, world.now, "policy, final", FINAL), final=world.now)
+
+
 def emptied(vm: Vm, world: World) -> Vm | None:
     machine = world.machine(vm)
     if vm.state is not State.DRAINING or not vm.nonce or machine is None or not machine.drained_for(vm.nonce):
@@ -189,7 +203,7 @@ def forgot(vm: Vm, world: World) -> Vm | None:
 
 
 STEPS: tuple[Step, ...] = (
-    died, unlisted, joined, moved_house, found_again, astray, late, unwanted, taken_over, emptied, forgot,
+    died, unlisted, joined, moved_house, found_again, astray, late, unwanted, taken_over, spoiled, emptied, forgot,
 )  # fmt: skip
 
 
@@ -244,6 +258,11 @@ def ask_again(vm: Vm, reason: str) -> Vm:
     """A new nonce, so that an old ad that still carries the last one proves nothing."""
     asked = {"drain_asked": 0.0, "request_id": "", "cancel_unknown": 0.0}  # a late cancel names the former request
     return replace(vm, reason=reason, drains=vm.drains + 1, nonce=next_nonce(vm), **asked)  # type: ignore[arg-type]
+
+
+def last_drain(vm: Vm, now: float) -> Vm:
+    """Its drain was taken back too late. It is drained anew, for good, as soon as nobody is there."""
+    return ask_again(replace(vm, drain_for="policy, final", final=now), FINAL)
 
 
 def next_nonce(vm: Vm) -> str:

@@ -61,6 +61,9 @@ class Vm:
     request_id: str = ""  # of the accepted request, to cancel by
     drains: int = 0  # how many drain requests were written down for it: part of the next nonce
     drain_begun: float = 0.0  # when its last drain was decided, even if that was taken back
+    final: float = (
+        0.0  # since when its startd would evict at a drain, so it is drained while idle; 0: not, or not known
+    )
     evicted: float = 0.0  # when its tier's drain deadline was over and its jobs were to be evicted
     evict_asked: float = 0.0  # when its startd took that
     drain_waits: str = ""  # why a drain that was chosen has not begun: the disruption budget's sentence

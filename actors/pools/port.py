@@ -50,7 +50,7 @@ class Drain:
     address: str
     instance_id: str
     nonce: str  # stands in DrainReason as "apf <nonce>"
-    min_retirement_s: int  # refuse where MaxJobRetirementTime is smaller: there a graceful drain evicts
+    min_retirement_s: int  # refuse where MaxJobRetirementTime is smaller and a claim is: a graceful drain evicts it
 
 
 class DemandSource(Protocol):
@@ -87,7 +87,10 @@ class Pool(DemandSource, Protocol):
         ...
 
     def cancel(self, order: Drain, request_id: str) -> None:
-        """Take back our own drain, by its id, only where the startd still shows our nonce. PoolRefused otherwise."""
+        """Take back our own drain, by its id, only where the startd still shows our nonce. PoolRefused otherwise.
+
+        Where the last job ends meanwhile, the machine may grant nothing from then on: look at it afterwards.
+        """
         ...
 
     def evict(self, order: Drain, request_id: str, nonce: str) -> str:

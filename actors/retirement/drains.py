@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from actors.fleet.lifecycle import Event, move
-from actors.fleet.reconcile import evicting, next_nonce
+from actors.fleet.reconcile import FINAL, evicting, last_drain, next_nonce
 from actors.fleet.spot_notice import urgent
 from actors.fleet.vm import Vm
 from actors.pools.port import Pool, PoolError, PoolRefused
@@ -40,7 +40,11 @@ class DrainCalls:
         now = self._now()
         match got:
             case str():
-                self._answers.change(seat, vm, replace(vm, drain_asked=now, request_id=got))
+                self._answers.change(seat, vm, replace(vm, drain_asked=now, request_id=got, drain_refused=""))
+            case PoolRefused() if vm.final:
+                if vm.drain_refused != str(got):
+                    self._answers.change(seat, vm, replace(vm, drain_refused=str(got)))
+                self._answers.pause(seat, vm, got)
             case PoolRefused():
                 self._gauges.drains_refused.labels(vm.cloud).inc()
                 log.warning("drain refused", vm=vm.id, machine=vm.machine, why=str(got))
@@ -77,15 +81,18 @@ class DrainCalls:
             lambda got: self._cancelled(seat, vm, got),
         )
 
-    def _cancelled(self, seat: CloudSeat, vm: Vm, got: Exception | None) -> None:
+    def _cancelled(self, seat: CloudSeat, vm: Vm, got: bool | Exception) -> None:
         """A drain that could not be taken back is final, so that the submitter buys instead of waiting for it.
 
         Without an answer, the request may be carried out late: until it cannot any more, the VM is not ended.
         """
         known = replace(vm, cancel_unknown=0.0)
-        if got is None:
+        if got is True:
             back = move(known, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
             self._answers.change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
+        elif got is False:
+            log.warning("drain taken back too late", vm=vm.id, machine=vm.machine, why=FINAL)
+            self._answers.change(seat, vm, last_drain(known, self._now()))
         elif isinstance(got, PoolError):
             log.info("drain not taken back", vm=vm.id, machine=vm.machine, why=f"{type(got).__name__}: {got}")
             left = known if isinstance(got, PoolRefused) else vm

@@ -58,14 +58,19 @@ def drain(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> str:
     return pool.drain(_order(vm))
 
 
-def cancel(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> None:
-    """Take our drain back while its last job runs. Raises PoolRefused when that job has ended."""
+def cancel(pool: Pool, vm: Vm, allowed: Callable[[], object]) -> bool:
+    """Take our drain back while its last job runs. Raises PoolRefused when that job has ended.
+
+    Returns whether it can be drained again later. Where its last job ended between the look and the request it grants
+    no retirement any more. PoolAway when that cannot be seen.
+    """
     seen = _itself(pool, vm)
     if not seen.busy or not seen.draining_for(vm.nonce):
         raise PoolRefused(f"{vm.machine}: {'its drain is not ours' if seen.busy else 'its last job has ended'}")
     request = seen.slots[0].request_id or vm.request_id
     allowed()
     pool.cancel(_order(vm), request)
+    return _itself(pool, vm).max_retirement_s >= REQUIRED_RETIREMENT_S
 
 
 def evict(pool: Pool, vm: Vm, nonce: str, allowed: Callable[[], object]) -> str:

@@ -72,15 +72,6 @@ class Acts:
         for verb in ("release", "undrain"):
             self._wish(verb, "all", "")
 
-    def kill_refusing(self) -> None:
-        """What an operator does about idle VMs whose startd refuses to be drained: a drain that was taken back in the
-        moment in which its last job ended leaves a retirement time of 0 behind. Their own switch would come later."""
-        with contextlib.suppress(BrokerError):
-            refusing = [vm for vm in self._stage.rows() if vm.state is State.READY and vm.drain_refused]
-            for vm in (vm for vm in refusing if vm.instance_id not in self._played.killed_by_operator):
-                self._played.killed_by_operator.add(vm.instance_id)
-                self._say(f"      kill {vm.id}, which refuses to drain: {self._wish('kill', 'vm', vm.id)}")
-
     # --- hosts
 
     def _host(self, fault: Fault) -> CampaignHost:

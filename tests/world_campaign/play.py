@@ -159,7 +159,6 @@ class Campaign:
 
     def _settled(self) -> bool:
         self._look_in_ledger()
-        self._acts.kill_refusing()
         return not self._alive() and not self._rows_alive()
 
     def _jobs(self) -> int:

@@ -6,7 +6,9 @@ job's. A slot has a State, a Name, an Owner, a Rank and much more, so `JobUniver
 the slot. Therefore each such name gets the scope TARGET, and `MY.` (the job, to who wrote it) becomes `TARGET.` too.
 
 The rule that START keeps, beside taking its queue's jobs: a job that asks for a shorter retirement than the worker
-gives is refused, because a graceful drain would evict it (measured: `nice_user` jobs ask for 0).
+gives is refused, because a graceful drain would evict it (measured: `nice_user` jobs ask for 0). Nor is any job taken
+by a slot whose own retirement time is 0 while the worker's is not: a drain that was taken back as its last job ended
+leaves it so (measured, 6 of 6), and its next job could not be drained. The factory drains it again while it is idle.
 """
 
 from __future__ import annotations
@@ -39,9 +41,10 @@ def about_the_job(expression: str) -> str:
 
 
 def start(jobs: str, further: str = "true") -> str:
-    """START: the queue's jobs, a further condition in the slot's own scope, and no short retirement."""
+    """START: the queue's jobs, a further condition in the slot's own scope, and no short retirement on either side."""
     peaceful = "(TARGET.MaxJobRetirementTime =?= undefined || TARGET.MaxJobRetirementTime >= $(MAXJOBRETIREMENTTIME))"
-    return f"({_literal(about_the_job(jobs))}) && ({_literal(_one_line(further))}) && {peaceful}"
+    unspoiled = "(MY.MaxJobRetirementTime =!= 0 || $(MAXJOBRETIREMENTTIME) =?= 0)"
+    return f"({_literal(about_the_job(jobs))}) && ({_literal(_one_line(further))}) && {peaceful} && {unspoiled}"
 
 
 def _scoped(name: str, rest: str) -> str:

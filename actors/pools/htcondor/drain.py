@@ -8,7 +8,9 @@ The no-op is a proof too: the startd is alive, and we are its administrator. So 
 the startd; its answer ("Startd failed to start draining jobs.") says no more than that, so it is asked again for why.
 
 The rule it keeps: the startd itself checks the instance id and the retirement time, in the same breath as it takes the
-drain. Nor does it take one while a claim waits for its job to begin: the job would lose its place and wait anew (in
+drain. What a slot without a claim grants does not matter: there is nobody to evict. (A drain that is taken back as its
+last job ends leaves such a slot with a retirement time of 0; one more drain while it is idle brings the old time back,
+measured.) Nor does it take one while a claim waits for its job to begin: the job would lose its place and wait anew (in
 busy streams one in 40 to 100 did). That is over in a moment, so such a drain is asked for again and not given up. And
 what answers at an address is believed only if it is the machine that was asked for: a query by a name that is not known
 answers with another machine's ad.
@@ -29,7 +31,8 @@ from actors.pools.htcondor.startds import INSTANCE_ID, Row
 
 _NO_OP_FOR_ADMINISTRATORS = 60023
 _BETWEEN = 'State =?= "Claimed" && Activity =?= "Idle"'  # a claim was handed out, and its job has not begun
-_NAME, _INSTANCE_ID, _RETIREMENT_S, _SLOT, _REASON, _REQUEST = 0, 2, 6, 8, 17, 19  # of a row
+_FREE = '(State =?= "Unclaimed" || State =?= "Owner") && (NumDynamicSlots > 0) =!= true'  # a drain evicts nobody here
+_NAME, _INSTANCE_ID, _RETIREMENT_S, _SLOT, _STATE, _CHILDREN, _REASON, _REQUEST = 0, 2, 6, 8, 9, 12, 17, 19  # of a row
 
 
 def look(machine: str, address: str) -> Iterator[list[Row]]:
@@ -144,7 +147,7 @@ def _become_administrator(machine: str, slot: str) -> None:
 
 def _gently(instance_id: str, min_retirement_s: int) -> str:
     """Evaluated by the startd for each of its slots, dynamic ones too: another START than ours may have let jobs in."""
-    worker = f"{_is_instance(instance_id)} && MaxJobRetirementTime >= {min_retirement_s}"
+    worker = f"{_is_instance(instance_id)} && (MaxJobRetirementTime >= {min_retirement_s} || ({_FREE}))"
     return f"{worker} && !({_BETWEEN}) && !({_evicting(min_retirement_s)})"
 
 
@@ -195,7 +198,8 @@ def _where(address: str, condition: str) -> str:
 
 def _why(rows: list[Row], instance_id: str, min_retirement_s: int) -> str:
     """As far as its slots say it, else nothing."""
-    shown, retirement_s = rows[0][_INSTANCE_ID], min(row[_RETIREMENT_S] for row in rows)
+    shown = rows[0][_INSTANCE_ID]
+    retirement_s = min((row[_RETIREMENT_S] for row in rows if not _is_free(row)), default=min_retirement_s)
     if shown != instance_id:
         return f"it is instance {shown or 'without an id'}, not {instance_id}"
     if retirement_s < min_retirement_s:
@@ -203,3 +207,7 @@ def _why(rows: list[Row], instance_id: str, min_retirement_s: int) -> str:
     if reasons := _reasons(rows):
         return f"it is draining already, for {reasons}"
     return ""
+
+
+def _is_free(row: Row) -> bool:
+    return row[_STATE] in ("Unclaimed", "Owner") and not row[_CHILDREN]

@@ -179,11 +179,12 @@ class World:
             return str(vm.requests)
         if vm.drain:
             raise Refusal("refused", f"startd {vm.name} refused to drain: it is draining already, for 'apf {vm.drain}'")
-        if vm.retirement_s < min_retirement_s:
-            raise Refusal("refused", f"startd {vm.name} refused to drain: MaxJobRetirementTime is {vm.retirement_s} s")
+        if vm.jobs and vm.grants_s < min_retirement_s:
+            raise Refusal("refused", f"startd {vm.name} refused to drain: MaxJobRetirementTime is {vm.grants_s} s")
         vm.drain, vm.requests, vm.was_busy = nonce, vm.requests + 1, bool(vm.jobs)
+        vm.spoiled = vm.spoiled and vm.was_busy
         self._shut(vm)
-        if vm.retirement_s == 0:
+        if vm.grants_s == 0:
             self.ledger.evictions += len(vm.jobs)
             self._put_back(vm, now)
         return str(vm.requests)
@@ -202,7 +203,7 @@ class World:
     def cancel(self, now: float, vm: Vm, nonce: str, request_id: str) -> None:
         if vm.drain != nonce or str(vm.requests) != request_id:
             raise Refusal("refused", f"startd {vm.name} does not show our drain {nonce} as request {request_id}")
-        vm.retirement_s = 0 if vm.was_busy and not vm.jobs else vm.retirement_s
+        vm.spoiled = vm.was_busy and not vm.jobs
         vm.drain = ""
         self._unlock(vm)
         self._match(now)
@@ -212,7 +213,7 @@ class World:
         if not vm.here:
             return
         self._at.pop(vm.address, None)
-        vm.lives, vm.drain, vm.requests, vm.joined = vm.lives + 1, "", 0, now
+        vm.lives, vm.drain, vm.requests, vm.joined, vm.spoiled = vm.lives + 1, "", 0, now, False
         self._at[vm.address] = vm
         self._unlock(vm)
         self._match(now)
@@ -246,7 +247,7 @@ class World:
             self.end(at, vm, INSIDE)
 
     def _unlock(self, vm: Vm) -> None:
-        if vm.here and not vm.drain and vm.free()[0] > 0:
+        if vm.here and not (vm.drain or vm.spoiled) and vm.free()[0] > 0:
             self._open[vm.queue][vm.id] = vm
 
     def _shut(self, vm: Vm) -> None:

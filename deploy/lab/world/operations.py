@@ -260,7 +260,7 @@ class Operations:
         alive = (vm for vm in self._world.vms.values() if vm.state != "terminated")
         return [
             f"{vm.id} {vm.cloud} {vm.queue} {vm.intent}-{vm.index} {vm.state} jobs {len(vm.jobs)} drain {vm.drain!r} "
-            f"retirement {vm.retirement_s} stuck {vm.stuck_until:.0f}"
+            f"retirement {vm.grants_s} stuck {vm.stuck_until:.0f}"
             for vm in alive
         ]
 
@@ -318,7 +318,7 @@ def _row(vm: Vm) -> list[Any]:
     activity = "Retiring" if vm.drain and vm.jobs else "Idle"
     drain = (f"apf {vm.drain}", bool(vm.jobs), str(vm.requests)) if vm.drain else ("", False, "")
     return [
-        vm.name, vm.address, vm.id, vm.queue, vm.cloud, OUR_IDENTITY, vm.retirement_s, int(vm.joined),
+        vm.name, vm.address, vm.id, vm.queue, vm.cloud, OUR_IDENTITY, vm.grants_s, int(vm.joined),
         f"slot1@{vm.name}", state, activity, True, len(vm.jobs), cpus, memory_mib, 10_000, 0, *drain,
     ]  # fmt: skip
 

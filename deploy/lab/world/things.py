@@ -67,6 +67,7 @@ class Vm:
     drain: str = ""  # the nonce
     requests: int = 0
     was_busy: bool = False
+    spoiled: bool = False  # its drain was taken back after its last job had ended
     lives: int = 0  # of its startd: each has a port of its own
     leaving: bool = False  # an end call for it is under way
     looked_at: float = -1e9  # when its startd was asked directly, last
@@ -92,6 +93,11 @@ class Vm:
     def here(self) -> bool:
         """Its startd answers."""
         return self.joined > 0 and self.state == "running"
+
+    @property
+    def grants_s(self) -> int:
+        """Its MaxJobRetirementTime now."""
+        return 0 if self.spoiled else self.retirement_s
 
     def free(self) -> tuple[int, int]:
         """Cpus and MiB that no job holds."""

@@ -41,6 +41,7 @@ def slot(state: str = "Unclaimed", activity: str = "Idle", **changes: object) ->
 
 def machine(*slots: Slot, **changes: object) -> Machine:
     made = Machine(
+        max_retirement_s=10**9,
         name="worker",
         address="<10.0.0.5:9618>",
         instance_id="i-1",

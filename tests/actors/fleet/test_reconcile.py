@@ -52,6 +52,23 @@ def test_an_unmatched_startd_of_another_queue_excuses_nobody() -> None:
     assert advance(BOOTING, world(machine(instance_id="", queue="cms"), of=BOOTING)).state is State.ENDING
 
 
+def test_a_vm_that_grants_nothing_since_a_drain_was_taken_back_is_drained_while_idle() -> None:
+    """A host of an older version took it back, or one that died: its slot takes no job any more."""
+    idle = vm(State.READY, drains=1)
+    after = advance(idle, world(machine(max_retirement_s=0), of=idle))
+    assert (after.state, after.nonce, after.drain_for) == (State.DRAINING, "x-0.2", "policy, final")
+    assert after.final == NOW
+
+
+def test_one_that_never_granted_anything_or_is_busy_or_held_stays() -> None:
+    for other, slots in (
+        (vm(State.READY), ()),
+        (vm(State.READY, drains=1, held="a look"), ()),
+        (vm(State.READY, drains=1), (slot("Claimed", "Busy"),)),
+    ):
+        assert advance(other, world(machine(*slots, max_retirement_s=0), of=other)) is other
+
+
 def test_a_vm_that_was_given_up_while_it_booted_is_drained_when_it_joins() -> None:
     given_up = replace(BOOTING, unwanted=NOW - 10)
     after = advance(given_up, world(machine(), of=given_up))

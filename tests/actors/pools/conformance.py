@@ -23,9 +23,11 @@ __all__ = [
     "test_a_cancel_brings_a_busy_machine_back",
     "test_a_cancel_with_a_stale_id_or_a_foreign_nonce_is_refused",
     "test_a_drain_for_another_instance_is_refused",
+    "test_a_drain_taken_back_as_the_last_job_ended_leaves_a_machine_that_can_be_drained_while_idle",
     "test_a_drain_where_jobs_would_be_evicted_is_refused",
     "test_a_look_at_another_machine_is_no_look",
     "test_a_machine_shows_its_instance_its_queue_and_its_room",
+    "test_a_machine_where_nobody_is_drains_whatever_it_grants",
     "test_a_quick_look_shows_whole_machines_of_the_instances_asked_for_and_no_others",
     "test_an_eviction_ends_the_job_in_our_drains_place",
     "test_an_eviction_with_a_foreign_nonce_is_refused",
@@ -102,9 +104,9 @@ def busy(site: Site) -> Machine:
     return busy_until(site)[0]
 
 
-def busy_until(site: Site) -> tuple[Machine, End]:
+def busy_until(site: Site, retirement_s: int = YEARS_S) -> tuple[Machine, End]:
     """The machine, and what ends its job."""
-    machine = joined(site, site.boot())
+    machine = joined(site, site.boot(retirement_s=retirement_s))
     end = site.submit("atlas", 1)
     site.until(lambda: shows(site, machine, lambda now: now.busy), "the job has a place")
     site.until(lambda: site.executing() == 1, "the job runs")
@@ -171,10 +173,30 @@ def test_a_drain_for_another_instance_is_refused(site: Site) -> None:
 
 
 def test_a_drain_where_jobs_would_be_evicted_is_refused(site: Site) -> None:
-    machine = joined(site, site.boot(retirement_s=0))
+    machine, _ = busy_until(site, retirement_s=0)
     with pytest.raises(PoolRefused, match="MaxJobRetirementTime"):
         site.pool.drain(order(machine))
     assert not looked(site, machine).draining_for("n-1")
+    assert looked(site, machine).busy
+
+
+def test_a_machine_where_nobody_is_drains_whatever_it_grants(site: Site) -> None:
+    machine = joined(site, site.boot(retirement_s=0))
+    site.pool.drain(order(machine))
+    site.until(lambda: drained_for(site, machine, "n-1"), "the idle machine is drained")
+
+
+def test_a_drain_taken_back_as_the_last_job_ended_leaves_a_machine_that_can_be_drained_while_idle(site: Site) -> None:
+    """Whoever takes it back has to look again: it grants nothing (mostly), and what it takes cannot be drained."""
+    machine, end = busy_until(site)
+    request_id = site.pool.drain(order(machine))
+    end()
+    site.until(lambda: shows(site, machine, lambda now: not now.busy), "its job ended")
+    site.pool.cancel(order(machine), request_id)
+    site.until(lambda: shows(site, machine, lambda now: not now.draining_for("n-1")), "the drain is forgotten")
+    assert looked(site, machine).max_retirement_s in (0, YEARS_S)
+    site.pool.drain(order(machine, "n-2"))
+    site.until(lambda: drained_for(site, machine, "n-2"), "it is drained anew")
 
 
 def test_asking_again_with_the_same_nonce_is_one_drain(site: Site) -> None:

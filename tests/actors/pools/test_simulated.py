@@ -13,7 +13,7 @@ from actors.pools.simulated import WorldPool
 from deploy.lab.world.model import World
 from deploy.lab.world.server import WorldServer
 from tests.actors.pools.conformance import *  # noqa: F403
-from tests.actors.pools.conformance import End, busy_until, joined, looked, order
+from tests.actors.pools.conformance import YEARS_S, End, busy_until, joined, looked, order
 
 QUEUES = (("atlas", 'MATCH_APF_QUEUE == "atlas"', 0.0), ("cms", 'MATCH_APF_QUEUE == "cms"', 0.0))
 
@@ -60,13 +60,18 @@ def test_a_world_that_is_not_there_is_away() -> None:
     assert [finding.ok for finding in pool.check()] == [False]
 
 
-def test_a_drained_machine_that_was_busy_evicts_after_it_was_taken_back(site: SimulatedSite) -> None:
+def test_a_drained_machine_that_was_busy_grants_nothing_after_it_was_taken_back(site: SimulatedSite) -> None:
     machine, end = busy_until(site)
     request_id = site.pool.drain(order(machine))
     end()
     site.until(lambda: looked(site, machine).drained_for("n-1"), "its job ended")
     site.pool.cancel(order(machine), request_id)
     assert looked(site, machine).max_retirement_s == 0
+    site.submit("atlas", 1)
+    site.now += 10
+    assert not looked(site, machine).busy, "nor does it take a job"
+    site.pool.drain(order(machine, "n-2"))
+    assert looked(site, machine).max_retirement_s == YEARS_S, "a drain while it is idle brings it back"
 
 
 def test_the_ledger_knows_who_was_busy_when_it_was_ended_and_that_its_job_starts_twice(site: SimulatedSite) -> None:

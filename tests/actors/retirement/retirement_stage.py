@@ -71,6 +71,10 @@ class TwinPool:
 
     def cancel(self, order: Drain, request_id: str) -> None:
         self.cancels.append(order.nonce)
+        machine = self.machines[order.machine]
+        if all(slot.drained for slot in machine.slots):
+            self.machines[order.machine] = replace(machine, max_retirement_s=0)  # as a startd does, measured
+            self.show(order.machine, state="Unclaimed")
         self.show(order.machine, draining=False, drain_reason="")
 
     def evict(self, order: Drain, request_id: str, nonce: str) -> str:
@@ -163,6 +167,10 @@ class RetirementStage(Stage):
         self._retirement.look(self._retires, self.term)
         if self._retires.state.empty:
             self._retirement.look(self._retires, self.term)  # an answer wakes it
+
+    def sure(self) -> None:
+        """No call waits in a pause any more."""
+        self._retires.state.pauses.clear()
 
     def blind_step(self, later_s: float = 1.0) -> None:
         """The collector does not answer."""

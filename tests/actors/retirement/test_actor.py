@@ -1,13 +1,14 @@
 """The way of a VM from its first ad to its end, with everything that may come between."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
 from actors.clouds.port import Unknown
 from actors.fleet.observations import Machine, StartdsSeen
 from actors.fleet.reconcile import FRESH_S
-from actors.fleet.vm import KEPT_S, State
+from actors.fleet.vm import KEPT_S, State, Vm
+from actors.pools.port import Drain
 from broker.connection.address import Site
 from tests.actors.retirement.retirement_stage import BUSY, FREE, RetirementStage
 
@@ -93,6 +94,57 @@ def test_a_drain_that_cannot_be_taken_back_is_final_and_another_vm_is_bought(sta
     assert drains.drain_for == "policy, final"
     assert drains.cancel_unknown
     assert stage.cloud.launches == 2
+
+
+def test_one_whose_last_job_ends_as_its_drain_is_taken_back_is_drained_while_idle_and_ended(
+    stage: RetirementStage,
+) -> None:
+    vm = taken_back_too_late(stage)
+    assert (vm.state, vm.nonce, vm.drain_for) == (State.DRAINING, f"{vm.id}.2", "policy, final")
+    assert vm.final
+    stage.step()
+    stage.step()
+    assert stage.ends_asked() == {vm.instance_id}
+    stage.look()
+    assert stage.cloud.launches == 2, "another serves the demand"
+
+
+def test_one_that_took_a_job_since_is_drained_when_that_has_ended_and_not_before(stage: RetirementStage) -> None:
+    """Its START was an operator's own."""
+    vm = taken_back_too_late(stage, {"state": "Claimed", "activity": "Busy"})
+    for _ in range(3):
+        stage.step(60)
+        stage.sure()
+    (kept,) = stage.of_state(State.DRAINING)
+    assert (kept.id, kept.drain_refused) == (vm.id, "its MaxJobRetirementTime is 0 s")
+    assert not kept.supply
+    assert not stage.ends_asked()
+    stage.pool.refusing.clear()
+    stage.pool.show(vm.instance_id, state="Unclaimed", activity="Idle")
+    for _ in range(3):
+        stage.step()
+    assert stage.ends_asked() == {vm.instance_id}
+
+
+def taken_back_too_late(stage: RetirementStage, then: Mapping[str, str] | None = None) -> Vm:
+    """`then`: what its slot shows at once, with which it refuses to drain."""
+    (vm,) = stage.started(1, BUSY)
+    stage.want(0)
+    stage.step()
+    stage.step()
+    cancel = stage.pool.cancel
+
+    def ends_first(order: Drain, request_id: str) -> None:
+        stage.pool.job_ends(order.machine)
+        cancel(order, request_id)
+        if then:
+            stage.pool.refusing[order.machine] = "its MaxJobRetirementTime is 0 s"
+            stage.pool.show(order.machine, **then)
+
+    stage.pool.cancel = ends_first  # type: ignore[method-assign]
+    stage.want(1)
+    stage.step()
+    return next(one for one in stage.vms() if one.id == vm.id)
 
 
 def test_a_cancel_is_written_down_before_it_is_sent(stage: RetirementStage) -> None:

@@ -74,8 +74,14 @@ def test_a_drain_is_taken_back_only_while_its_last_job_runs() -> None:
         vm_calls.cancel(pool, draining(), allowed)
     assert not pool.cancels
     busy = pool_of(made.draining_slot(NONCE))
-    vm_calls.cancel(busy, draining(), allowed)
+    assert vm_calls.cancel(busy, draining(), allowed)
     assert busy.cancels == [NONCE]
+
+
+def test_one_whose_last_job_ends_between_the_look_and_the_request_is_seen_to_grant_nothing() -> None:
+    pool = pool_of(made.draining_slot(NONCE))
+    assert not vm_calls.cancel(pool, draining(), lambda: pool.job_ends("worker"))
+    assert pool.cancels == [NONCE]
 
 
 @pytest.mark.parametrize("slot", [BUSY, made.draining_slot("somebody else's")])

@@ -63,9 +63,12 @@ def test_a_slot_takes_the_jobs_that_the_expression_matches_and_no_others(
     assert asked_by_the_slot.symmetricMatch(job_ad) == asked_by_the_job.symmetricMatch(nobody)
 
 
+SLOT: dict[str, int] = {}
+
+
 def takes(start_expression: str, **job: int | str) -> bool:
     text = start_expression.replace("$(MAXJOBRETIREMENTTIME)", str(RETIREMENT_S)).replace("$(DOLLAR)", "$")
-    slot = classad2.ClassAd({"Requirements": classad2.ExprTree(text), "GoodDisk": True})
+    slot = classad2.ClassAd({"Requirements": classad2.ExprTree(text), "GoodDisk": True, **SLOT})
     return bool(slot.symmetricMatch(classad2.ClassAd({"Requirements": True, **job})))
 
 
@@ -81,6 +84,14 @@ def test_a_job_that_asks_for_a_shorter_retirement_is_refused() -> None:
     assert not takes(asked, Q="atlas", MaxJobRetirementTime=0)
     assert not takes(asked, Q="atlas", MaxJobRetirementTime=RETIREMENT_S - 1)
     assert takes(asked, Q="atlas", MaxJobRetirementTime=RETIREMENT_S)
+
+
+@pytest.mark.parametrize(("grants_s", "takes_it"), [(0, False), (RETIREMENT_S, True), (3600, True)])
+def test_a_slot_that_grants_nothing_since_a_drain_was_taken_back_takes_no_job(
+    grants_s: int, takes_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SLOT, "MaxJobRetirementTime", grants_s)
+    assert takes(start('Q == "atlas"'), Q="atlas") is takes_it
 
 
 def test_a_further_condition_is_about_the_slot() -> None:

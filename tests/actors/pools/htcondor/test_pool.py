@@ -12,16 +12,20 @@ from pathlib import Path
 import pytest
 
 from actors.clouds.worker import user_data
+from actors.clouds.worker.start_expression import start
 from actors.config.schema import HtcondorPool
 from actors.fleet.observations import Machine, StartdsSeen
+from actors.fleet.vm import State
 from actors.pools.htcondor.pool import Htcondor
 from actors.pools.port import PoolAway, PoolDenied, PoolError, PoolRefused
+from actors.retirement import vm_calls
 from deploy.lab import processes
 from deploy.lab.pool import tokens
 from deploy.lab.pool.access_point import LabJob
 from deploy.lab.pool.pool import LabPool
 from deploy.lab.pool.user import DOMAIN
-from tests.actors.pools.conformance import busy, count, drained_for, joined, looked, order, shows
+from tests.actors.fleet import made
+from tests.actors.pools.conformance import YEARS_S, busy, count, drained_for, joined, looked, order, shows
 from tests.actors.pools.htcondor.condor_site import CondorSite, factory_pool
 from tests.condor_pool import NodeMaker, PoolMaker, condor, fresh_pool, lab_pool, plain_node, until  # noqa: F401
 from tests.late import in_time
@@ -425,3 +429,43 @@ def test_a_startd_tells_how_many_jobs_ended_and_how_long_the_longest_took_where_
 
     until(lambda: shows(site, worker, lambda now: now.recent_jobs == 3), "three jobs ended on it")
     assert 0 <= looked(site, worker).longest_job_s < 300
+
+
+STATIC = {"NUM_SLOTS_TYPE_1": "1", "SLOT_TYPE_1_PARTITIONABLE": "false"}
+
+
+def test_a_drain_taken_back_as_the_last_job_ended_is_seen_the_slot_takes_no_job_and_is_drained_while_idle(
+    site: CondorSite,
+) -> None:
+    """Measured: such a slot grants nothing any more (6 of 6), and another drain while it is idle brings that back."""
+    settings = {**STATIC, "START": start('MATCH_APF_QUEUE == "atlas"')}
+    machine = joined(site, site.boot(**settings))
+    end = site.submit("atlas", 1)
+    site.until(lambda: site.executing() == 1, "the job runs")
+    drained = made.vm(
+        State.DRAINING,
+        instance_id=machine.instance_id,
+        machine=machine.name,
+        machine_address=machine.address,
+        nonce="n-1",
+    )
+    site.pool.drain(order(machine, "n-1"))
+
+    def meanwhile() -> None:
+        """Between the look, which shows the job, and the request."""
+        end()
+        site.until(lambda: drained_for(site, machine, "n-1"), "its job ended")
+
+    assert not vm_calls.cancel(site.pool, drained, meanwhile)
+    site.submit("atlas", 1)
+    site.until(lambda: rejected(site), "the negotiator found no slot for the next job")
+    assert not looked(site, machine).busy
+    site.pool.drain(order(machine, "n-2"))
+    site.until(lambda: drained_for(site, machine, "n-2"), "it is drained anew")
+    assert looked(site, machine).max_retirement_s == YEARS_S
+
+
+def rejected(site: CondorSite) -> bool:
+    """Whether a negotiator had jobs that it found no slot for."""
+    asked = ("-allusers", "-constraint", "JobStatus == 1 && LastRejMatchTime > 0", "-af", "ClusterId")
+    return any(point.master.tool("condor_q", *asked).split() for point in site.lab.access_points)
