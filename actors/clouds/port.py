@@ -93,6 +93,20 @@ class Cloud(Protocol):
 
 
 @runtime_checkable
+class TakesBack(Protocol):
+    """What a cloud does whose VMs join no pool (`AnyCloud.joins_pool`): they are pilots, and no startd can be asked
+    whether one is busy. So the cloud itself spares those that run. Their instances are `pending` while they wait,
+    `stuck` when they will wait for ever, and `running` from then on.
+    """
+
+    def take_back(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """End those that do not run, decided at the moment of the act. Returns the ids that are over now, those that
+        were already among them; the others run. Safe to repeat.
+        """
+        ...
+
+
+@runtime_checkable
 class KeepsHolds(Protocol):
     """What a cloud may do besides: keep the words of a hold with an instance, and show them as `Instance.held`.
 

@@ -93,6 +93,11 @@ class AnyCloud(Watched):
         return ""
 
     @property
+    def short_run_s(self) -> float:
+        """What ends by itself sooner than this was of no use. 0: nothing is."""
+        return 0.0
+
+    @property
     def place(self) -> str:
         """Clouds of one account in one place see the same foreign VMs. Empty: it is alone in its place."""
         return ""

@@ -196,6 +196,7 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
         shared=any(other is not queue and name in tier for other in config.queues.values() for tier in other.cascade),
         family=cloud.family.name if cloud.family else "",
         family_max_vms=cloud.family.max_vms if cloud.family else NO_LIMIT,
+        joins=cloud.joins_pool,
     )
 
 

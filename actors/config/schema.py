@@ -27,6 +27,7 @@ from actors.config.clouds import Drains as Drains
 from actors.config.clouds import Family as Family
 from actors.config.clouds import LimitOf as LimitOf
 from actors.config.clouds import ShapeOf as ShapeOf
+from actors.config.condor_clouds import CondorJobsCloud as CondorJobsCloud
 from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
 from actors.config.pools import AnyPool as AnyPool
 from actors.config.pools import HtcondorPool as HtcondorPool
@@ -253,6 +254,7 @@ Pool = Annotated[
 Cloud = Annotated[
     Annotated[Ec2Cloud, Tag("ec2")]
     | Annotated[SimulatedCloud, Tag("simulated")]
+    | Annotated[CondorJobsCloud, Tag("condor-jobs")]
     | Annotated[SerializeAsAny[AnyCloud], BeforeValidator(_settings(CLOUDS)), Tag(OF_PLUGIN)],
     Discriminator(_tag(CLOUDS)),
 ]

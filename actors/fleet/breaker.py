@@ -64,8 +64,15 @@ class Breaker:
 
 
 def sample(before: Vm | None, after: Vm) -> bool | None:
-    """What a change of a VM's row says about its image: True it joined, False it never did, None nothing."""
-    if before is None or before.joined:
+    """What a change of a VM's row says about its image: True it joined, False it never did, None nothing.
+
+    A pilot that ended at once found no work: it is as bad as one that never ran.
+    """
+    if before is None:
+        return None
+    if after.short and not before.short:
+        return False
+    if before.joined:
         return None
     if after.joined:
         return True

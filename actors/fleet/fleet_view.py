@@ -56,6 +56,7 @@ def view(
     parts: dict[str, ViewPart] | None = None,
     life: Life = FOREVER,
     idle_since: Mapping[str, float] = NOBODY_IDLE,
+    joins: bool = True,
 ) -> FleetView:
     """`vms` are this queue's rows of this cloud; `machines` their startds as last seen, by VM id.
 
@@ -65,6 +66,9 @@ def view(
     The free slots of a VM that soon has lived its time (`max_life`) are no supply; its jobs count as they did.
 
     `idle_since`: by VM id, since when no job was seen there.
+
+    `joins`: whether its VMs are workers of a pool. Else they are pilots: one that runs counts as busy with one job,
+    whether or not it has one at this moment.
 
     `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
     """
@@ -82,7 +86,7 @@ def view(
         short = ends and life.short(vm.id, vm.born, now)
         part = parts.get(vm.id)
         if part is None or not part.is_of(vm, machine, there, short):
-            part = parts[vm.id] = _part(vm, machine, there, short)
+            part = parts[vm.id] = _part(vm, machine, there, short) if joins else _pilot(vm)
         labels[part.labels] += 1
         free += part.free
         claimed += part.claims
@@ -109,6 +113,14 @@ def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> ViewPart:
         left_at=left_at(vm),
         unclaimed=worker is not None and seen and not (short or vm.held) and _unclaimed(worker),
     )
+
+
+def _pilot(vm: Vm) -> ViewPart:
+    runs = vm.state is State.READY
+    labels = [_label(vm)] if vm.alive else []
+    labels += ["held"] if vm.alive and vm.held else []
+    labels += ["busy"] if runs else []
+    return ViewPart(vm=vm, machine=None, seen=False, short=False, labels=tuple(labels), claims=int(runs))
 
 
 def _unclaimed(machine: Machine) -> bool:

@@ -8,6 +8,9 @@ retirement time of 0, so a graceful drain would evict its next job at once; one 
 taken back has the same, stays `draining`, and is drained anew while it is idle), and nothing leads to `ended` because
 something was not seen, but for an instance whose end the cloud had accepted. Two that lead back from `ending` are for a
 host that died before it made the end call.
+
+A pilot has no startd (see `fleet.pilots`): it runs when its cloud says so, is never drained, and ends by itself. So
+nothing but an operator's kill leads from `ready` to its end.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ class Event(StrEnum):
     REFUSED = "refused"
     JOINED = "joined"
     LATE = "late"
+    TAKEN_BACK = "taken-back"
+    EVICTED = "evicted"
     DRAIN = "drain"
     EMPTIED = "emptied"
     BACK = "back"
@@ -50,10 +55,12 @@ TABLE: tuple[Edge, ...] = tuple(
         (State.LAUNCHING, Event.STARTED, State.BOOTING, "the cloud gave an instance id"),
         (State.LAUNCHING, Event.REFUSED, State.FAILED, "the cloud refused for sure: capacity, quota, credentials"),
         (State.LAUNCHING, Event.GONE, State.ENDED, "found by token or tag, already stopped or terminated"),
-        (State.BOOTING, Event.JOINED, State.READY, "a startd advertises its instance id"),
+        (State.BOOTING, Event.JOINED, State.READY, "a startd advertises its instance id; of a pilot: it runs"),
         (State.BOOTING, Event.LATE, State.ENDING, "boot deadline over, with the pool healthy all that time"),
+        (State.BOOTING, Event.TAKEN_BACK, State.ENDING, "a pilot that waits is not wanted any more, or is stuck"),
         (State.BOOTING, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
         (State.READY, Event.DRAIN, State.DRAINING, "want lowered, operator's wish, its life is over"),
+        (State.READY, Event.EVICTED, State.BOOTING, "a pilot waits again: it was evicted, or held"),
         (State.READY, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
         (State.DRAINING, Event.EMPTIED, State.DRAINED, "every slot Drained and Idle with our nonce"),
         (State.DRAINING, Event.BACK, State.READY, "demand is back while its last job runs: our drain cancelled"),
@@ -63,7 +70,7 @@ TABLE: tuple[Edge, ...] = tuple(
         (State.DRAINED, Event.FORGOT, State.DRAINING, "the startd restarted and forgot its drain: asked again"),
         (State.DRAINED, Event.GONE, State.ENDED, "the cloud says stopped or terminated"),
         *((state, Event.KILLED, State.ENDING, "an operator's kill: its jobs die") for state in KILLABLE),
-        (State.ENDING, Event.JOINED, State.READY, "its startd joined before the end call was made"),
+        (State.ENDING, Event.JOINED, State.READY, "its startd joined, or the pilot runs, before the end call was made"),
         (State.ENDING, Event.FORGOT, State.DRAINING, "its startd forgot the drain before the end call was made"),
         (State.ENDING, Event.GONE, State.ENDED, "a complete listing says so"),
     )

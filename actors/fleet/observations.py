@@ -196,7 +196,7 @@ class Instance:
     """One instance as a cloud lists it."""
 
     id: str
-    state: str  # pending, running, ending, stopped, terminated
+    state: str  # pending, stuck (it waits, and will not come), running, ending, stopped, terminated
     launched_at: float = 0.0  # by the cloud's clock: the birth time of an adopted VM
     address: str = ""  # private address, to hold against the startd's
     intent: str = ""  # tags apf:intent, apf:queue, apf:index
@@ -204,9 +204,11 @@ class Instance:
     index: int = -1
     token: str = ""  # the ClientToken it was started with
     market: str = ""  # spot or on-demand
-    reason: str = ""  # why it stopped, in the cloud's words
+    reason: str = ""  # why it stopped or is stuck, in the cloud's words
     held: str = ""  # its tag apf:held: see `hold_tags`
     pool: str = ""  # its tag apf:pool: what its worker was told to join
+    finished: bool = False  # it is over because it ended by itself, as it should
+    ran_s: float = 0.0  # how long it ran, of one that is over; 0: it never did, or that is not known
 
     @property
     def dead(self) -> bool:

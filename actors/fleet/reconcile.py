@@ -25,6 +25,8 @@ from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.matching import Matched
 from actors.fleet.observations import Instance, Listed, Machine
+from actors.fleet.pilots import STEPS as PILOT_STEPS
+from actors.fleet.pilots import run_of
 from actors.fleet.told import place_of, same_pool
 from actors.fleet.vm import State, Vm
 
@@ -59,6 +61,8 @@ class World:
     read_at: float = 0.0  # when that reading began
     health: Health | None = None
     told: str = ""  # of which pool that reading is (see `told`); empty: not known
+    joins: bool = True  # whether its VMs' startds join a pool: see `pilots`
+    short_run_s: float = 0.0  # what ends by itself sooner was of no use
 
     def machine(self, vm: Vm) -> Machine | None:
         return self.matched.machines.get(vm.id) if self.matched else None
@@ -73,8 +77,8 @@ def died(vm: Vm, world: World) -> Vm | None:
     if instance is None or not instance.dead or not vm.alive:
         return None
     told = f"the cloud says {instance.state}" + (f": {instance.reason}" if instance.reason else "")
-    lost = "" if vm.state in (State.DRAINED, State.ENDING) else told
-    return move(vm, Event.GONE, world.now, told, lost=lost)
+    lost = "" if instance.finished or vm.state in (State.DRAINED, State.ENDING) else told
+    return move(vm, Event.GONE, world.now, told, lost=lost, **run_of(vm, instance, world.short_run_s, world.now))
 
 
 def unlisted(vm: Vm, world: World) -> Vm | None:
@@ -205,11 +209,12 @@ def forgot(vm: Vm, world: World) -> Vm | None:
 STEPS: tuple[Step, ...] = (
     died, unlisted, joined, moved_house, found_again, astray, late, unwanted, taken_over, spoiled, emptied, forgot,
 )  # fmt: skip
+OF_PILOTS: tuple[Step, ...] = (died, unlisted, *PILOT_STEPS)
 
 
 def advance(vm: Vm, world: World) -> Vm:
     """The VM after all steps; the same object if nothing changed. Each step sees what those before it made of it."""
-    for step in STEPS:
+    for step in STEPS if world.joins else OF_PILOTS:
         vm = step(vm, world) or vm
     return vm
 

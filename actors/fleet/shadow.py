@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from actors.fleet.adoption import SETTLE_S
 from actors.fleet.lifecycle import Event, move
+from actors.fleet.pilots import evicted, runs
 from actors.fleet.reconcile import Step, World, died, emptied, joined, moved_house, taken_over
 from actors.fleet.vm import State, Vm
 
@@ -32,10 +33,11 @@ def given_back(vm: Vm, world: World) -> Vm | None:
 
 
 STEPS: tuple[Step, ...] = (died, vanished, joined, moved_house, given_back, taken_over, emptied)
+OF_PILOTS: tuple[Step, ...] = (died, vanished, runs, evicted)
 
 
 def watch(vm: Vm, world: World) -> Vm:
     """The VM after all steps; the same object if nothing changed."""
-    for step in STEPS:
+    for step in STEPS if world.joins else OF_PILOTS:
         vm = step(vm, world) or vm
     return vm

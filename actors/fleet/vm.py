@@ -70,6 +70,8 @@ class Vm:
     drain_refused: str = ""  # the startd's answer, when it refused: shown to the operator, asked again later
     refused_at: float = 0.0
     end_asked: float = 0.0  # when the cloud accepted the end call; 0: not yet
+    ran_s: float = 0.0  # how long it ran, where its cloud tells; 0: not known
+    short: bool = False  # it ended by itself, and sooner than anything of use does
     lost: str = ""  # ended by someone else: spot, crash, dead man's switch
     usd_per_hour: float = 0.0
     market: str = ""

@@ -38,6 +38,7 @@ class CloudRules:
     short: str = ""  # what its workers that joined have less of than was promised; `size` is what they have
     learned: frozenset[str] = frozenset()  # attributes of `slot` that workers which joined said, in lower case
     said: frozenset[str] = frozenset()  # those that the configuration says
+    joins: bool = True  # its VMs are workers of a pool; else pilots, of which nobody sees what they do
 
     @property
     def cores(self) -> int:
@@ -99,6 +100,7 @@ def cloud_rules(
     short: str = "",
     learned: frozenset[str] = frozenset(),
     said: frozenset[str] = frozenset(),
+    joins: bool = True,
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
@@ -121,6 +123,7 @@ def cloud_rules(
         short=short,
         learned=learned,
         said=said,
+        joins=joins,
     )
 
 

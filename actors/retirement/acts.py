@@ -19,6 +19,7 @@ from actors.retirement.drains import DrainCalls
 from actors.retirement.ends import Ends
 from actors.retirement.hold_marks import HoldMarks
 from actors.retirement.observe import Observed
+from actors.retirement.pilot_ends import PilotEnds
 from actors.retirement.seat import CloudSeat
 from actors.runtime.services import Services
 
@@ -38,6 +39,7 @@ class Acts:
         self._shadow = services.config.factory.shadow  # it only looks on: rows show what others do
         self._drains = DrainCalls(caller, services, answers, pools)
         self._ends = Ends(caller, services, answers, pools, clouds)
+        self._clouds, self._pilots = services.config.clouds, PilotEnds(caller, services, answers, clouds)
         self._marks = HoldMarks(caller, services, answers, clouds)
         self._one_by_one = {
             Act.DRAIN: self._drains.drain,
@@ -51,7 +53,7 @@ class Acts:
             if seen.registry.vm(vm.id) is vm:  # as it was written
                 self._drains.cancel(seen.seat, vm)
         if not (seen.registry.stopped or self._shadow):
-            self._act(seen)
+            self._act(seen) if self._clouds[seen.cloud].joins_pool else self._pilots(seen)
             self._marks.mark(seen.seat, seen.registry)
 
     def _act(self, seen: Observed) -> None:

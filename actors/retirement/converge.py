@@ -95,6 +95,7 @@ class Converge:
             billed_s=config.billed_s,
             min_life_s=config.min_life_s,
             life=life_of(config),
+            joins=config.joins_pool,
             notices=read_notices(self._table) if self._notices_come else {},
             drains=drain_rules(config.drains),
             black_holes=self._black_holes(seen, queues, rows),

@@ -130,11 +130,11 @@ class Sightings:
 
     def worlds(self, now: float) -> dict[str, World]:
         """By pool: what the steps that move a VM are told. Under "", for a VM of no pool: the cloud's listing alone."""
-        nothing = PoolSeen(health=Health(source=""))
+        nothing, settings = PoolSeen(health=Health(source="")), self._config.clouds[self._cloud]
         return {
             pool: World(
                 now=now,
-                boot_deadline_s=self._config.clouds[self._cloud].boot_deadline_s,
+                boot_deadline_s=settings.boot_deadline_s,
                 listed=self.listed,
                 instances=self._instances,
                 listing_short=self._listing_trouble(),
@@ -142,6 +142,8 @@ class Sightings:
                 read_at=seen.read_at,
                 health=seen.health,
                 told=seen.told,
+                joins=settings.joins_pool,
+                short_run_s=settings.short_run_s,
             )
             for pool, seen in {**self._pools, "": nothing}.items()
         }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from actors.clouds.port import Cloud, KeepsHolds
+from actors.clouds.port import Cloud, KeepsHolds, TakesBack
 from actors.fleet.history import shown
 from actors.fleet.matching import host_of, match
 from actors.fleet.observations import Machine
@@ -130,6 +130,11 @@ def _places(vm: Vm) -> tuple[str, ...]:
 def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:
     allowed()
     return cloud.end(ids)
+
+
+def take_back(cloud: TakesBack, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:
+    allowed()
+    return cloud.take_back(ids)
 
 
 def end_asked(

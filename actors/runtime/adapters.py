@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.clouds.condor_jobs.cloud import CondorJobs
 from actors.clouds.ec2.cloud import Ec2
 from actors.clouds.ec2.sqs import Sqs
 from actors.clouds.port import Cloud
@@ -17,7 +18,16 @@ from actors.clouds.worker.recipe import RecipeFailed
 from actors.clouds.worker.token import TokenFailed, mint
 from actors.config.plugins import CLOUDS, POOLS, known_kinds
 from actors.config.policy_rules import limit_of
-from actors.config.schema import Config, Ec2Cloud, HtcondorPool, HttpJsonPool, PandaPool, SimulatedCloud, SimulatedPool
+from actors.config.schema import (
+    CondorJobsCloud,
+    Config,
+    Ec2Cloud,
+    HtcondorPool,
+    HttpJsonPool,
+    PandaPool,
+    SimulatedCloud,
+    SimulatedPool,
+)
 from actors.config.secrets import secret
 from actors.pools import simulated as simulated_pool
 from actors.pools.htcondor.pool import Htcondor
@@ -60,6 +70,8 @@ def cloud(config: Config, name: str) -> Cloud:
         )
     if isinstance(settings, SimulatedCloud):
         return simulated_cloud.WorldCloud.of(name, config)
+    if isinstance(settings, CondorJobsCloud):
+        return CondorJobs.of(name, config)
     made: Cloud = known_kinds(CLOUDS)[settings.kind].of(name, config)
     return made
 
@@ -86,6 +98,8 @@ def recipe(config: Config) -> Callable[[str, str], str]:
     tokens = Tokens()
 
     def make(cloud: str, queue: str) -> str:
+        if not config.clouds[cloud].joins_pool:
+            return ""  # a pilot is no worker of ours
         settings = config.pools[config.queues[queue].pool]
         if not isinstance(settings, HtcondorPool):
             return f"{queue}\n"  # a simulated worker needs to know only whose it is

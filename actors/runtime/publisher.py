@@ -80,8 +80,9 @@ class Noticeboard:
 
     def _views(self, registry: Registry, now: float, orphans: int) -> list[FleetView | CloudView]:
         cloud = self._cloud(registry, now, orphans)
-        life = life_of(self._config.clouds[registry.cloud])
-        return [cloud, *fleet_views(registry, self._queues[registry.cloud], now, life)]
+        settings = self._config.clouds[registry.cloud]
+        queues = self._queues[registry.cloud]
+        return [cloud, *fleet_views(registry, queues, now, life_of(settings), settings.joins_pool)]
 
     def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
         vms, breaker = registry.vms(), registry.breaker

@@ -61,4 +61,4 @@ def lately(vms: Iterable[Vm], now: float, interval_s: float, maxtime_s: float) -
 
 def _short(vm: Vm, maxtime_s: float) -> bool:
     taken_out = vm.drain_for or vm.killed or vm.unwanted
-    return not taken_out and (not vm.joined or vm.since - vm.joined <= maxtime_s)
+    return not taken_out and (not vm.joined or (vm.ran_s or vm.since - vm.joined) <= maxtime_s)

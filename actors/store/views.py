@@ -36,8 +36,10 @@ def publish(
     return frozenset(changed)
 
 
-def fleet_views(registry: Registry, queues: Iterable[str], now: float, life: Life = FOREVER) -> list[FleetView]:
-    """One view a queue: those that the cloud serves, and those that still have VMs on it."""
+def fleet_views(
+    registry: Registry, queues: Iterable[str], now: float, life: Life = FOREVER, joins: bool = True
+) -> list[FleetView]:
+    """One view a queue: those that the cloud serves, and those that still have VMs on it. `joins`: see `view`."""
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in registry.vms():
         by_queue[vm.queue].append(vm)
@@ -48,6 +50,7 @@ def fleet_views(registry: Registry, queues: Iterable[str], now: float, life: Lif
             parts=registry.parts,
             life=life,
             idle_since=registry.idle_since,
+            joins=joins,
         )
         for q in names
     ]

@@ -60,6 +60,7 @@ class Scene:
     drains: DrainRules = UNLIMITED  # of the cloud
     queue_drains: Mapping[str, DrainRules] = field(default_factory=dict)
     black_holes: Mapping[str, str] = field(default_factory=dict)  # VM id -> why it is one
+    joins: bool = True  # its VMs are workers of a pool; else pilots, of which one that runs is left alone
 
 
 def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
@@ -72,7 +73,7 @@ def follow(vms: Sequence[Vm], scene: Scene) -> Changes:
         after, policys = _wished(vm, scene, budget)
         if policys and vm.id in scene.black_holes:
             after = _eats_jobs(after, scene, budget)
-        if policys and scene.life.ends and scene.life.short(vm.id, vm.born, scene.now):
+        if policys and scene.joins and scene.life.ends and scene.life.short(vm.id, vm.born, scene.now):
             after = _ages(after, scene, budget)
         if after is not vm:
             changes.rows[vm.id] = after
@@ -147,6 +148,8 @@ def _wished(vm: Vm, scene: Scene, budget: DrainBudget) -> tuple[Vm, bool]:
     vm = _held(released(looked_at(vm, release), release, scene.now), for_vm(scene.wishes, "hold", vm))
     if vm.notice:
         return _leaving(vm, scene.now, budget), False
+    if not scene.joins and vm.state is State.READY:
+        return _no_longer_drained(vm), True  # nobody can drain a pilot: it ends by itself
     drain_wish = None if vm.held else for_vm(scene.wishes, "drain", vm)
     if drain_wish:
         return _drained(vm, drain_wish, scene.now, budget), False
@@ -233,7 +236,8 @@ def _take_back(vms: list[Vm], missing: int, scene: Scene, changes: Changes) -> N
 
 
 def _give_up(vms: list[Vm], surplus: int, scene: Scene, changes: Changes, budget: DrainBudget) -> None:
-    by_id = {vm.id: vm for vm in vms if vm.supply and scene.now - vm.refused_at >= REFUSED_FOR_S}
+    able = (vm for vm in vms if scene.joins or vm.state is not State.READY)
+    by_id = {vm.id: vm for vm in able if vm.supply and scene.now - vm.refused_at >= REFUSED_FOR_S}
     for vm_id in choose(surplus, [_candidate(vm, scene) for vm in by_id.values()]):
         vm = by_id[vm_id]
         if vm.state is not State.READY:

@@ -184,11 +184,12 @@ def _summary(queue: str, wanted: Load, demand: JobsSeen) -> Demand:
 def _just_matched(standing: Sequence[Capacity], wanted: Load, demand: JobsSeen) -> int:
     """Jobs that the demand still calls idle and that a cloud, seen later, shows on a slot already.
 
-    A cloud that was not seen to change since has the running jobs that it had.
+    A cloud that was not seen to change since has the running jobs that it had. A pilot that runs takes a job whenever
+    there is one: that the demand does not say so yet, however new it is, is what a workload system is late by.
     """
     if not demand.complete:
         return 0
-    later = sum(cloud.claims for cloud in standing if cloud.seen_at > demand.at)
+    later = sum(cloud.claims for cloud in standing if cloud.seen_at > demand.at or not cloud.rules.joins)
     return max(0, min(later, sum(cloud.claims for cloud in standing) - wanted.running))
 
 

@@ -24,7 +24,7 @@ from actors.pools.htcondor.child_lanes import LENGTH
 
 
 class Failure(Exception):
-    """A task failed, and knows why. `kind` is the remedy: "away", "wrong", "denied" or "refused"."""
+    """A task failed, and knows why. `kind` is the remedy: "away", "wrong", "denied", "refused" or "full"."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)

@@ -16,7 +16,7 @@ from typing import Any
 
 import htcondor2
 
-from actors.pools.htcondor import advertised, changes, drain, errors, jobs, startds
+from actors.pools.htcondor import advertised, changes, drain, errors, jobs, startds, submits
 
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "schedds": jobs.schedds,
@@ -30,6 +30,11 @@ TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "cancel": drain.cancel,
     "evict": drain.evict,
     "may_administer": drain.may_administer,
+    "submit": submits.submit,
+    "queued": submits.queued,
+    "left": submits.left,
+    "remove": submits.remove,
+    "edit": submits.edit,
 }
 
 

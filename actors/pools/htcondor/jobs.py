@@ -75,7 +75,7 @@ def jobs(
     `avoided`: None: the schedd is asked for groups. Else it is asked for each job, without these clusters.
     """
     with explained(f"schedd {name} was asked for jobs"):
-        census = _census(name, _schedd(address), queues, slots, avoided)
+        census = _census(name, schedd_at(address), queues, slots, avoided)
     rows = census.rows()
     yield census.overlapping, census.notes(), census.avoided
     for start in range(0, len(rows), CLASSES_AT_ONCE):
@@ -89,7 +89,7 @@ def jobs_on(name: str, address: str, places: tuple[str, ...]) -> Iterator[dict[s
     asked = ["RemoteHost", "AllRemoteHosts", "JobStatus", "StartdIpAddr", *INSTANCE_OF_JOB]
     constraint = f"JobStatus == {RUNNING} || JobStatus == {LEAVING} || JobStatus == {SUSPENDED}"
     with explained(f"schedd {name} was asked for running jobs"):
-        groups = _groups(_schedd(address), constraint, asked)
+        groups = _groups(schedd_at(address), constraint, asked)
     wanted = {place.lower(): place for place in places}
     found: Counter[str] = Counter()
     for ad in groups:
@@ -105,7 +105,7 @@ def _places(ad: ClassAd) -> set[str]:
     return {startd_name(host.strip()).lower() for host in hosts} | ids | {host_of(str(ad.get("StartdIpAddr", "")))}
 
 
-def _schedd(address: str) -> htcondor2.Schedd:
+def schedd_at(address: str) -> htcondor2.Schedd:
     return htcondor2.Schedd(ClassAd({"MyAddress": address, "CondorVersion": ""}))
 
 

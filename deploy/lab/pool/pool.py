@@ -87,6 +87,10 @@ class LabPool:
         """Make `folder` a client's token directory for the factory (look, drain)."""
         return tokens.token_directory(self._central, folder, daemon_config.FACTORY, tokens.FACTORY_MAY)
 
+    def submitter_tokens(self, folder: Path) -> Path:
+        """The same for who submits jobs, removes them and looks: the jobs' owner."""
+        return tokens.token_directory(self._central, folder, self.user.identity, tokens.SUBMITTER_MAY)
+
     @property
     def worker_token_command(self) -> list[str]:
         """A command that prints a worker's token, as an operator would configure it."""

@@ -14,6 +14,7 @@ from deploy.lab.pool.user import LabUser
 
 WORKER_MAY = ("READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER")
 FACTORY_MAY = ("READ", "ADMINISTRATOR")
+SUBMITTER_MAY = ("READ", "WRITE")
 
 
 def make_signing_key(folder: Path, user: LabUser) -> None:

@@ -17,7 +17,13 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 EXAMPLES = sorted(path.name for path in CONFIGS.glob("*.toml"))
 LEFT_OUT = re.compile(r"^#(?=[a-z_]+ = )", re.MULTILINE)
 SIMULATED_ONLY = {"world"}
-OF_TWO_QUEUES = {"panda", "http-json", "pools.NAME.idle", "pools.NAME.running"}  # kinds that stand in others
+OF_TWO_QUEUES = {
+    "condor-jobs",
+    "panda",
+    "http-json",
+    "pools.NAME.idle",
+    "pools.NAME.running",
+}  # they stand in others
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
