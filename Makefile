@@ -3,12 +3,13 @@
 # make lint      ruff, mypy, import contracts     make demo-ha three hosts, one killed, one frozen
 # make faults    random faults on many hosts, SEED=n repeats a run
 # make mutants   guards of the code taken away one by one, N at once: do the tests of each place notice? ONLY=broker/leases
+# make test-panda  is PanDA read right? Against a real panda-server; PostgreSQL. ARGS=--store keeps its answers for the suite
 # make image     does the user-data make a stock Debian a worker? Boots one; root, qemu-system-x86 and debootstrap
 # make campaign  VMS=10000 SEED=n: every kind of fault on a fleet; campaign-guards: each guard switched off in turn
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test demo demo-ha faults image campaign campaign-guards mutants bench clean
+.PHONY: install tools lint test test-panda demo demo-ha faults image campaign campaign-guards mutants bench clean
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -33,6 +34,9 @@ lint: tools
 # since a noisy machine can make a daemon late; the summary says RERUN and why. A broken promise is never run again.
 test: tools
 	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 --reruns 2 --durations 15 $(ARGS)
+
+test-panda: tools
+	$(BIN)/python -m tests.panda $(ARGS)
 
 demo: install
 	$(BIN)/apf demo

@@ -105,4 +105,4 @@ class HttpJsonPool(HttpSource):
     running: Measure | None = None  # what has one
     cpus: Annotated[str, Field(min_length=1)] = "1"  # of one job of an item: a ClassAd expression
     memory_mib: Annotated[str, Field(min_length=1)] = "0"  # the same
-    missing: Literal["unknown", "zero"] = "unknown"  # what a queue has of which no item is in a good answer
+    missing: Literal["unknown", "zero"] = "unknown"  # what a queue has of which the list has no item

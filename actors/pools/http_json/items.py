@@ -32,19 +32,18 @@ def parsed(body: bytes) -> Any:
         raise PoolAway(f"the answer is no JSON ({type(wrong).__name__}): {shown!r}") from None
 
 
-class NoSuchPath(PoolAway):
-    """The answer has nothing there."""
-
-
-def items_at(document: Any, path: str) -> list[Mapping[str, Any]]:
+def items_at(document: Any, path: str, several: bool = False) -> list[Mapping[str, Any]]:
     """The items at a path: "data.queues", "sites.*", "" for the whole answer. A list there is its elements.
 
-    Raises NoSuchPath, and PoolAway where what is on the way is no table or list.
+    `several`: it has to be a list, or the path to end with "*"; a table there may be an error's. Raises PoolAway where
+    the path leads nowhere.
     """
     found = [(None, document)]
     for segment in path.split(".") if path else ():
         found = [below for _, value in found for below in _below(value, segment, path)]
     if EVERYTHING not in path.split(".")[-1:]:
+        if several and not all(isinstance(value, list) for _, value in found):
+            raise PoolAway(f"at {path or 'its top'!r} of the answer is no list: {str(document)[:80]}")
         found = [one for key, value in found for one in _elements(key, value)]
     return [_item(key, value) for key, value in found]
 
@@ -70,7 +69,7 @@ def _below(value: Any, segment: str, path: str) -> Iterator[tuple[Any, Any]]:
         there = segment in value
     if not there:
         known = ", ".join(list(value)[:8]) if isinstance(value, dict) else f"{len(value)} elements"
-        raise NoSuchPath(f"the answer has no {segment!r} of {path!r}; there: {known[:200] or 'nothing'}")
+        raise PoolAway(f"the answer has no {segment!r} of {path!r}; there: {known[:200] or 'nothing'}")
     yield segment, value[key]
 
 

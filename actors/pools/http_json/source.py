@@ -21,7 +21,7 @@ from actors.config.schema import Config, HttpJsonPool
 from actors.fleet.observations import JobClass, JobsSeen, QueueSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.pools.http_fetch import HttpPauses, Request, fetch
-from actors.pools.http_json.items import NoSuchPath, as_ad, evaluated, items_at, names_in, parsed
+from actors.pools.http_json.items import as_ad, evaluated, items_at, names_in, parsed
 from actors.pools.port import NO_SLOTS, PoolAway, PoolError, Slots
 
 MOST = 100_000_000  # of one count
@@ -131,12 +131,7 @@ class HttpJson:
             whole = document if isinstance(document, dict) else {}
             if evaluated(config.success, as_ad(whole, names_in([config.success]))) is not True:
                 raise PoolAway(f"the answer does not say {config.success}: {str(document)[:SHOWN]}")
-        try:
-            found = items_at(document, config.items)
-        except NoSuchPath:
-            if config.missing == "unknown":
-                raise
-            found = []
+        found = items_at(document, config.items, several=config.missing == "zero")
         return [as_ad(item, self._names) for item in found]
 
     def _count(self, ad: ClassAd, found: Counted) -> None:

@@ -52,15 +52,20 @@ NO_SPECS = Specs()
 
 
 def read_specs(data: Any) -> Specs:
-    """Raises PoolAway where it is no table of sites."""
-    if not isinstance(data, dict):
-        raise PoolAway(f"the specs of sites are a {type(data).__name__}, not a table by site")
+    """Raises PoolAway where it is no table of sites. One without any is not known: PanDA says so, and that it
+    succeeded, while its database is down.
+    """
+    if not isinstance(data, dict) or not data:
+        seen = "empty" if data in ({}, []) else f"a {type(data).__name__}"
+        raise PoolAway(f"the specs of sites are {seen}; allowed: a table by site")
     sites: dict[str, SiteSpec] = {}
     notes: list[str] = []
     for name, said in data.items():
         if isinstance(said, dict):
-            sites[name], found = _site({str(key).lower(): value for key, value in said.items()})
-            notes += [f"spec of {name[:80]}: {one}" for one in found]
+            known = {str(key).lower(): value for key, value in said.items()}
+            site = str(known.get("sitename") or name)  # PanDA's own are by nickname, which not all have
+            sites[site], found = _site(known)
+            notes += [f"spec of {site[:80]}: {one}" for one in found]
         else:
             notes.append(f"spec of {name[:80]}: seen {str(said)[:40]!r}; allowed: a table")
     return Specs(sites=sites, notes=tuple(notes[:20]))

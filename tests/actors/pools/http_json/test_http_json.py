@@ -120,13 +120,17 @@ def test_a_queue_of_which_there_is_no_item_is_unknown_unless_that_means_zero(ser
     assert (seen.of("cms").unread, counts(seen, "cms")) == ("", (0, 0))
 
 
-def test_a_path_that_is_not_there_is_a_failure_unless_missing_means_zero(service: JsonSite) -> None:
+def test_a_path_that_leads_to_no_list_is_a_failure_though_what_is_missing_means_zero(service: JsonSite) -> None:
     service.document = {"data": {"error": "down"}}
     with pytest.raises(PoolAway, match=r"no 'queues' of 'data\.queues'; there: error"):
-        service.made(items="data.queues").jobs(7.0)
+        service.made(items="data.queues", missing="zero").jobs(7.0)
+    with pytest.raises(PoolAway, match="is no list"):
+        service.made(items="data", missing="zero").jobs(7.0)
+    service.document = {"data": {"queues": []}}
     assert counts(service.made(items="data.queues", missing="zero").jobs(7.0)) == (0, 0)
+    service.document = {"data": "down"}
     with pytest.raises(PoolAway, match="no table and no list"):
-        service.made(items="data.error.more", missing="zero").jobs(7.0)
+        service.made(items="data.queues", missing="zero").jobs(7.0)
 
 
 def test_an_answer_that_does_not_say_success_is_a_failure_whatever_missing_says(service: JsonSite) -> None:
