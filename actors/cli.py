@@ -25,6 +25,7 @@ from actors.console.terminal import Screen
 from actors.console.wish_commands import Door, commands
 from actors.store.codec import BadRow
 from actors.store.site import NotRunning, shadow_of
+from actors.web.commands import commands as web_commands
 from broker.errors import AlreadyRuns, BadUrl, BrokerError
 
 BROKEN, WRONG = 1, 2
@@ -327,7 +328,9 @@ def simulate(
     raise typer.Exit(0 if found.worked else BROKEN)
 
 
-commands(app, Door(load=lambda path: _load(path), end=lambda status, told: _end(status, told), out=out))
+_door = Door(load=lambda path: _load(path), end=lambda status, told: _end(status, told), out=out)
+commands(app, _door)
+web_commands(app, _door)
 
 
 @app.command()
