@@ -6,6 +6,7 @@ The documentation holds this table; a test holds the two against each other. So 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,6 +106,8 @@ def _default(field: FieldInfo) -> str:
         return "{}"
     if value == ():
         return "[]"
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
