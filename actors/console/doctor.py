@@ -47,7 +47,14 @@ ROWS: dict[str, tuple[str, type | None, object]] = {  # kind -> of which posts, 
     "startds": ("pool", StartdsHead, unpack_machines),
 }
 ONCE: dict[str, type] = {"wish": Wish, "outcome": WishOutcome, "notice": Notice}
-KEYS = {"leases": b"hash", "hosts": b"zset", "host-infos": b"hash", "generation": b"string", "dead-letters": b"stream"}
+KEYS = {
+    "leases": b"hash",
+    "hosts": b"zset",
+    "host-infos": b"hash",
+    "generation": b"string",
+    "unbroken": b"string",
+    "dead-letters": b"stream",
+}
 TOLD = 200
 
 

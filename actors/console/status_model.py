@@ -80,8 +80,9 @@ class CloudStatus(StatusPart):
     nothing is released, `breaker`: how its breaker stands while it is not closed, `full`: what limits `room`
     beside `max_vms` (its breaker, its account's quota), `drains_wait`: how many drains the disruption budget
     holds back, and why. `unmarked`: why holds do not stand on their instances too. `suspects`: what
-    answers or advertises in the place of its VMs. `left_out`: hosts serve
-    it, the file at hand does not name it. `usd_per_hour_now` is what all its VMs that are not ended cost.
+    answers or advertises in the place of its VMs; `strangers`: instances with its tags that another factory of
+    this name launched. `left_out`: hosts serve it, the file at hand does not name it.
+    `usd_per_hour_now` is what all its VMs that are not ended cost.
     `family`: the cloud that it is a shape of, which may have `family_max_vms` of all its shapes together.
     `shape_short`: what its workers that joined have less of than its shape says, `shape_far_short`: and that it is no
     small part; `shape_beyond`: what they have more of. `closed_by` and `frozen_by`:
@@ -102,6 +103,7 @@ class CloudStatus(StatusPart):
     listing_short: str = ""
     unmarked: str = ""
     suspects: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
     left_out: bool = False
     family: str = ""
     family_max_vms: int = 0

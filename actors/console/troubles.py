@@ -28,6 +28,10 @@ RELEASE = "its wish is not known any more; let it go with: apf release CONFIG --
 VAIN = "what the pool says against it: condor_q -better-analyze JOB"
 SHAPE = "say in [clouds.{}] shape what its VMs are, or start larger ones; apf check --live CONFIG asks the cloud"
 MOST_DAMAGED = 10  # that are told one by one
+STRANGER = (
+    "it is not adopted, and nothing is bought there; give one factory another name, or one Redis to both; if rows were"
+    " lost and it is ours: apf thaw CONFIG --cloud {} --reason WHY"
+)
 SUSPECT = "it is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
 ASTRAY = "name that pool again, or if no job is there: apf kill CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
@@ -107,6 +111,8 @@ def _clouds(status: Status) -> Iterator[Trouble]:
             yield _odd(f"no VM of {cloud.name} counts as ended by its listing: {cloud.listing_short}")
         for suspect in cloud.suspects:
             yield _bad(f"in the place of a VM of {cloud.name}: {suspect}", SUSPECT)
+        for stranger in cloud.strangers:
+            yield _bad(f"another factory of this name buys on {cloud.name}: {stranger}", STRANGER.format(cloud.name))
         if cloud.unmarked:
             lost = "they are lost if Redis loses all while no host runs"
             yield _odd(f"holds of {cloud.name}'s VMs do not stand on their instances too, {lost}: {cloud.unmarked}")

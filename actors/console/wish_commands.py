@@ -72,7 +72,8 @@ def commands(app: typer.Typer, door: Door) -> None:
         app,
         door,
         "thaw",
-        "Take a freeze back; a cloud's breaker is closed too, and what its readings miss counts as gone.",
+        "Take a freeze back; a cloud's breaker is closed too, and what its readings miss counts as gone,"
+        " and what seemed to be another factory's as ours.",
     )
 
 

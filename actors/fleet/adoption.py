@@ -3,17 +3,21 @@
 An adopted VM has the cloud's own launch time as its birth, so its boot deadline has been running all along; and it is
 held, if its tag says so. A listing older than the row it disagrees with proves nothing; and an instance whose launch is
 still being resolved has a row.
+
+What was launched while these rows lost nothing, by an intent that none of them ever named, another factory of our name
+launched, with another database. It is none of ours: it is not adopted (its owner would drain and end it, and we too).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from actors.fleet.hold_tags import heeded
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import State, Vm
 
+STRANGE_S = 120.0  # clocks differ, and a launch may be under way while rows are lost
 SETTLE_S = 60.0  # clouds list with a delay: an instance may be listed as running for a while after it ended
 
 
@@ -49,6 +53,25 @@ def without_row(vm: Vm) -> bool:
 
 def _adopted_id(instance_id: str) -> str:
     return f"adopted-{instance_id}"
+
+
+def strangers(
+    found: Iterable[Vm], listed: Listed, knows: Callable[[Vm], bool], unbroken_since: float
+) -> dict[str, str]:
+    """Of those that `orphans` found the ones that another factory launched: by instance id, why.
+
+    `knows`: whether rows, intents or history ever named this VM or its launch. `unbroken_since`: since when nothing was
+    lost, 0 where that is not known. A cloud that does not tell when it launched an instance proves nothing.
+    """
+    launched = {one.id: one.launched_at for one in listed.instances}
+    if not unbroken_since:
+        return {}
+    late = (vm for vm in found if vm.intent and launched[vm.instance_id] > unbroken_since + STRANGE_S)
+    return {vm.instance_id: _strange(vm) for vm in late if not knows(vm)}
+
+
+def _strange(vm: Vm) -> str:
+    return f"instance {vm.instance_id} carries our tags, and its launch {vm.intent} was never written in this database"
 
 
 def row_id(instance: Instance) -> str:

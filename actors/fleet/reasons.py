@@ -28,6 +28,7 @@ class Closing(Code):
     NO_WORKER = "no-worker"  # no worker can be made for its VMs
     BREAKER = "breaker"
     DRAINED = "drained"  # by an operator
+    STRANGERS = "strangers"  # another factory of this name launches there too
     STOPPED = "stopped"  # nothing at all is done there: an operator's freeze, or a host's freeze file
 
 

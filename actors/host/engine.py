@@ -45,6 +45,7 @@ from broker.mail.mailboxes import Mailroom
 from broker.posts.hosts import HostInfo, Hosts
 from broker.posts.leases import Leases
 from broker.rows.allotments import Allotments
+from broker.rows.streams import Lines
 from broker.rows.table import Table
 
 BLIND_TTLS = 4  # a cloud or pool not reached for so many TTLs is left to a host that may reach it
@@ -147,7 +148,7 @@ class Works:
         closes = [one.close for one in pools.values()] + [one.close for one in clouds.values()]
         for close in (*closes, *(one.close for one in notices.values())):
             self._exits.callback(close)
-        chronicle = chronicle_of(config.factory, now)
+        chronicle = chronicle_of(config.factory, now, Lines(ground.site.client(), ground.site))
         self._exits.callback(chronicle.close)
         registries = self._registries = Registries(table, config, chronicle)
         board = Noticeboard(config, table, office, now, gauges)

@@ -15,7 +15,7 @@ import structlog
 
 from actors.config.schema import Config, Watched
 from actors.config.told import told_by_pool
-from actors.fleet.adoption import orphans
+from actors.fleet.adoption import orphans, strangers
 from actors.fleet.evidence import OLD_S, Health, expected, expected_instances, judge, judge_listing, thawed
 from actors.fleet.matching import Matched, match
 from actors.fleet.observations import Failed, Instance, Listed, Machine, StartdsSeen
@@ -61,6 +61,8 @@ class Sightings:
         self.busy_since: dict[str, float] = {}
         self.listed: Listed | None = None
         self._instances: dict[str, Instance] = {}  # of `listed`, by id
+        self._strange_since: dict[str, float] = {}  # instance id -> when it was first seen as another factory's
+        self._thawed_at = -inf
         self.held_tags: dict[str, str] = {}  # of `listed`: instance id -> why it is to be kept
 
     def take_in(self, term: Term, registry: Registry, now: float) -> None:
@@ -89,7 +91,10 @@ class Sightings:
         return "" if self.listed is None else self._listing.trouble(self.listed.at)
 
     def thaw(self, at: float) -> None:
-        """An operator said at `at` that what is missing is gone: it is no longer expected, until it is seen again."""
+        """An operator said at `at` that what is missing is gone: it is no longer expected, until it is seen again. And
+        that what seemed to be another factory's is ours.
+        """
+        self._thawed_at = max(self._thawed_at, at)
         for seen in self._pools.values():
             after = thawed(seen.health, at)
             if after is not seen.health:
@@ -160,8 +165,23 @@ class Sightings:
             self._instances = {one.id: one for one in self.listed.instances}
             self.held_tags = {one.id: one.held for one in self.listed.instances if one.held}
             price = self._config.clouds[self._cloud].usd_per_hour
-            registry.adopt(term, orphans(registry.vms(), self.listed, self._cloud, price))
+            found = orphans(registry.vms(), self.listed, self._cloud, price)
+            registry.strangers = self._strangers(registry, found, self.listed)
+            registry.adopt(term, [vm for vm in found if vm.instance_id not in registry.strangers])
             self._judge_listing(registry, self.listed)
+
+    def _strangers(self, registry: Registry, found: Sequence[Vm], listed: Listed) -> dict[str, str]:
+        """Not adopted, unless an operator said since they were seen first that they are ours. A shadow launches nothing
+        itself, and has a database of its own.
+        """
+        if not found or self._config.factory.shadow:
+            return {}
+        since, before = self._table.unbroken_since(), registry.strangers
+        strange = strangers(found, listed, lambda vm: vm.instance_id not in before and registry.knows(vm), since)
+        for instance in strange.keys() - self._strange_since.keys():
+            log.error("launched by another factory of our name", cloud=self._cloud, why=strange[instance])
+        self._strange_since = {one: self._strange_since.get(one, listed.at) for one in strange}
+        return {one: why for one, why in strange.items() if self._strange_since[one] > self._thawed_at}
 
     def _judge_listing(self, registry: Registry, listed: Listed) -> None:
         wanted = expected_instances(registry.vms(), self._last_listed, listed.at)

@@ -52,6 +52,11 @@ class Gauges:
             "apf_cloud_shape_short", "1 while workers that joined have less than their cloud's shape says", "cloud"
         )
         self.frozen = self._gauge("apf_cloud_frozen", "1 while nothing is released on a cloud", "cloud")
+        self.strangers = self._gauge(
+            "apf_strange_launches",
+            "Instances with this factory's tags that another one launched: it has our name, and another Redis",
+            "cloud",
+        )
         self.account_used = self._gauge(
             "apf_account_used",
             "What an account's clouds have together, with VMs of others (kind: vms, cores, usd_per_hour); each cloud's"
@@ -139,6 +144,7 @@ class Gauges:
         self.closed.labels(view.cloud).set(bool(view.closed))
         self.breaker.labels(view.cloud).set(_BREAKER[view.breaker_at or Position.CLOSED])
         self.frozen.labels(view.cloud).set(bool(view.frozen))
+        self.strangers.labels(view.cloud).set(len(view.strangers))
 
     def account(self, cloud: str, account: str, used: Sequence[float], limits: Sequence[float | None]) -> None:
         """`used` and `limits` in VMs, cores and US$/h; `used` empty: not known."""
@@ -172,6 +178,7 @@ class Gauges:
                 self.closed,
                 self.breaker,
                 self.frozen,
+                self.strangers,
                 self.shape_short,
                 self.drains_waiting,
                 self.source_frozen,

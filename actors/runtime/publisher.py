@@ -30,6 +30,7 @@ from broker.posts.leases import Term
 from broker.rows.table import Table
 
 AGAIN_S = 20.0  # a cloud's view that says the same is written again after this long
+STRANGE = "another factory of this name launches VMs there, with another database"
 MOST_SUSPECTS, MOST_SAID = 5, 300  # of a cloud in its view; characters of each
 
 
@@ -102,6 +103,7 @@ class Noticeboard:
             unsaid=registry.account.unsaid,
             unmarked=registry.unmarked,
             suspects=_some(registry.suspects),
+            strangers=_some(registry.strangers),
             account_used=registry.account.used,
             family_used=registry.account.family_used,
             closed_by=closed.code,
@@ -119,6 +121,8 @@ def _closed(registry: Registry, by_breaker: str, now: float) -> Closed:
     """What comes first: the operator's word, what the submitter found, its breaker's sentence."""
     if registry.closed_by:
         return Closed(why=registry.closed_by, code=Closing.STOPPED if registry.stopped else Closing.DRAINED)
+    if registry.strangers:
+        return Closed(why=STRANGE, code=Closing.STRANGERS)
     if registry.closed.why or not by_breaker:
         return registry.closed
     until = registry.breaker.until

@@ -92,9 +92,20 @@ class Chronicle:
     """`now`: Redis seconds. `most` moments of a cloud are kept in Redis, for `kept_s` at most."""
 
     def __init__(
-        self, now: Callable[[], float], most: int = 100_000, kept_s: float = 604_800.0, file: HistoryFile | None = None
+        self,
+        now: Callable[[], float],
+        most: int = 100_000,
+        kept_s: float = 604_800.0,
+        file: HistoryFile | None = None,
+        lines: Lines | None = None,
     ) -> None:
-        self._now, self._most, self._kept_s, self._file = now, most, int(kept_s), file
+        self._now, self._most, self._kept_s, self._file, self._lines = now, most, int(kept_s), file, lines
+
+    def knows(self, vm: Vm) -> bool:
+        """Whether a moment is kept of this VM, or of its instance."""
+        if self._lines is None:
+            return False
+        return any(read_moments(self._lines, [vm.cloud], name) for name in (vm.id, vm.instance_id))
 
     def moments(
         self, term: Term, changes: Iterable[tuple[Vm | None, Vm]], because: Mapping[str, Because]
@@ -120,9 +131,9 @@ class Chronicle:
             self._file.close()
 
 
-def chronicle_of(factory: Factory, now: Callable[[], float]) -> Chronicle:
+def chronicle_of(factory: Factory, now: Callable[[], float], lines: Lines) -> Chronicle:
     path = Path(factory.history_file).expanduser() if factory.history_file else None
-    return Chronicle(now, factory.history_moments, factory.history_kept_s, HistoryFile(path) if path else None)
+    return Chronicle(now, factory.history_moments, factory.history_kept_s, HistoryFile(path) if path else None, lines)
 
 
 def read_moments(lines: Lines, clouds: Iterable[str], name: str, since: float = 0.0) -> list[Moment]:

@@ -95,6 +95,7 @@ class Registry:
         self.account = UNLIMITED  # what its account and its sibling shapes still allow, as the submitter was last told
         self.stopped = ""  # the operator's freeze: nothing is done here at all
         self.unmarked = ""  # why holds do not stand on their instances too
+        self.strangers: dict[str, str] = {}  # by instance id: with our tags, and launched by another factory
         self.suspects: dict[str, str] = {}  # by VM id: what else answers or advertises in its place
         self.closed_for: set[str] = set()  # queues that an operator froze
         self.withheld: Counter[str] = Counter()  # by queue: taken out of service, not to be replaced
@@ -138,6 +139,13 @@ class Registry:
     def vm(self, vm_id: str) -> Vm | None:
         with self._lock:
             return self._vms.get(vm_id)
+
+    def knows(self, vm: Vm) -> bool:
+        """Whether this VM, or the launch that it names, was ever written here, as far as rows and history go back."""
+        with self._lock:
+            if vm.intent in self._intents or any(one.intent == vm.intent for one in self._vms.values()):
+                return True
+        return bool(rows.damaged_keys(self._table, "intent", f"cloud/{self.cloud}")) or self._chronicle.knows(vm)
 
     def intents(self) -> list[Intent]:
         with self._lock:

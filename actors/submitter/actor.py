@@ -173,7 +173,7 @@ class Submitter(PostActor[SubmitterSeat]):
 
     def _wants(self, seat: SubmitterPost, registry: Registry) -> Mapping[str, Want]:
         """What the queues want here; nothing while this cloud is closed."""
-        if registry.closed.why or registry.closed_by or self._freeze.told():
+        if registry.closed.why or registry.closed_by or registry.strangers or self._freeze.told():
             return {}
         wants = wants_of_cloud(self._table, seat.name, self._queues[seat.name])
         seat.state.wanted = tuple(queue for queue, want in wants.items() if want.n)

@@ -6,6 +6,9 @@ Rows and leases cannot tell. A random key, set once by whoever comes first, and 
 The rule it keeps: one loss is told once to each process that saw the store before. A process that starts later
 sees only the new generation: whoever did its "adoption" pass writes the `generation` into a row of its own and
 compares it, so an empty store at the very first start counts as lost as well.
+
+Beside it stands since when nothing can have been lost (`unbroken_since`): the time at which this server process was
+first seen with these data. It goes with the data, and begins anew with another process.
 """
 
 import secrets
@@ -43,12 +46,15 @@ class DataLost:
     seen: str
 
 
+KEYS = {"generation": b"string", "unbroken": b"string"}  # their types
+
+
 class Generation:
     """Watches for loss of data. Not shared between threads."""
 
     def __init__(self, client: redis.Redis, site: Site) -> None:
         self._client, self._site = client, site
-        self._key = site.key("generation")
+        self._key, self._unbroken = site.key("generation"), site.key("unbroken")
         self._known: tuple[str, str] | None = None
 
     def mend(self, keys: Mapping[str, bytes]) -> list[str]:
@@ -56,7 +62,7 @@ class Generation:
         the generation away, so that every host sees a loss. Returns what was set aside. Raises Unreachable.
         """
         infirmary = Infirmary(self._client, self._site)
-        wrong = [key for key, kind in {**keys, "generation": b"string"}.items() if infirmary.foreign(key, kind)]
+        wrong = [key for key, kind in {**keys, **KEYS}.items() if infirmary.foreign(key, kind)]
         for key in wrong:
             infirmary.set_aside(Where(key=key))
         if wrong:
@@ -72,8 +78,12 @@ class Generation:
             pipe.setnx(self._key, offered)
             pipe.get(self._key)
             pipe.info("server")
+            pipe.get(self._unbroken)
+            pipe.time()
             answer: Any = pipe.execute()
         generation, run_id = answer[1].decode(errors="backslashreplace"), str(answer[2]["run_id"])
+        if generation == offered or _process(answer[3]) != run_id:
+            self._begin_anew(run_id, answer[4])
         before, self._known = self._known, (generation, run_id)
         if before is None:
             seen = "there was no generation key: a first start, or all is lost"
@@ -83,3 +93,22 @@ class Generation:
         if before[1] != run_id:
             return Restarted(generation=generation, seen=f"server {before[1]} is gone, {run_id} answers")
         return Same(generation=generation)
+
+    def _begin_anew(self, run_id: str, time: tuple[int, int]) -> None:
+        with reaching():
+            self._client.set(self._unbroken, f"{run_id} {time[0]}")
+
+
+def unbroken_since(client: redis.Redis, site: Site) -> float:
+    """Since when (Redis seconds) these data have lost nothing, as far as this can be told; 0: not known."""
+    with reaching():
+        try:
+            said: Any = client.get(site.key("unbroken"))
+        except redis.exceptions.ResponseError:
+            return 0.0  # not a string: it is set aside
+    since = (said or b"").rpartition(b" ")[2]
+    return float(since) if since.isdigit() and len(since) < 12 else 0.0
+
+
+def _process(said: bytes | None) -> str:
+    return (said or b"").partition(b" ")[0].decode(errors="replace")

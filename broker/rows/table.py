@@ -36,6 +36,7 @@ import structlog
 
 from broker.connection.address import Site
 from broker.connection.damage import ASIDE, SHORT, Damages, Where, printable, text_of
+from broker.connection.generation import unbroken_since
 from broker.errors import BrokerError, DamagedRow, LeaseLost, StaleRow, reaching
 from broker.posts.leases import NOW, PARSE, POST, Term, leases_key
 
@@ -125,8 +126,7 @@ return {0, versions}
 ).replace("AHEAD", str(AHEAD_MS))
 
 
-# KEYS: hashes. ARGV: a key for each. -> of each hash its row, or nil
-# a table with `err` would end the script
+# KEYS: hashes. ARGV: a key for each. -> of each hash its row, or nil (a table with `err` would end the script)
 EACH = """
 local rows = {}
 for i, hash in ipairs(KEYS) do
@@ -194,6 +194,10 @@ class Table:
         self._client, self._site = client, site
         self.damages = Damages()
         self._write, self._each = client.register_script(WRITE), client.register_script(EACH)
+
+    def unbroken_since(self) -> float:
+        """Since when (Redis seconds) no row can have been lost, as far as this can be told; 0: not known."""
+        return unbroken_since(self._client, self._site)
 
     def read(self, kind: str, post: str) -> dict[str, Row]:
         """All rows of a kind and a post, by key."""

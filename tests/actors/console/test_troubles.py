@@ -96,6 +96,15 @@ def test_a_vm_past_its_boot_deadline_is_noted(config: Config, healthy: Rows) -> 
     assert late.id in only(config).what
 
 
+def test_what_another_factory_of_our_name_launched_is_bad(config: Config, healthy: Rows) -> None:
+    view = CloudView(cloud="spot", at=healthy.now(), room=1, strangers=("instance i-9 carries our tags",))
+    healthy.write("fleet", "cloud/spot", HEAD, view)
+    trouble = only(config)
+    assert trouble.weight == "bad"
+    assert "i-9" in trouble.what
+    assert "apf thaw CONFIG --cloud spot" in trouble.todo
+
+
 def test_a_drain_that_a_startd_refuses_is_noted(config: Config, healthy: Rows) -> None:
     healthy.vm("spot", State.READY, drain_refused="MaxJobRetirementTime is 0")
     assert "MaxJobRetirementTime is 0" in only(config).what

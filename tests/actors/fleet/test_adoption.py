@@ -1,6 +1,6 @@
 """Instances with our tags and no row."""
 
-from actors.fleet.adoption import SETTLE_S, births, orphans
+from actors.fleet.adoption import SETTLE_S, STRANGE_S, births, orphans, strangers
 from actors.fleet.vm import State
 from tests.actors.fleet.made import NOW, instance, listed, vm
 
@@ -59,3 +59,23 @@ def test_instances_of_a_batch_are_told_apart_by_their_index() -> None:
     batch = [vm(State.LAUNCHING, id="x-0"), vm(State.LAUNCHING, id="x-1")]
     (born,) = births(batch, listed(instance(id="i-2", index=1)))
     assert (born.id, born.instance_id) == ("x-1", "i-2")
+
+
+OLD = 9_000.0 - STRANGE_S - 1  # a database that lost nothing since long before the launch
+
+
+def strange(since: float, *known: str, **changes: object) -> dict[str, str]:
+    listing = listed(instance(**changes))
+    return strangers(adopted(listing=listing), listing, lambda vm: vm.intent in known, since)
+
+
+def test_what_was_launched_while_rows_lost_nothing_by_an_intent_that_nobody_wrote_is_another_factorys() -> None:
+    assert "its launch x was never written" in strange(OLD)["i-1"]
+
+
+def test_it_is_ours_where_rows_may_have_been_lost_since_its_launch_or_anybody_knows_its_intent() -> None:
+    assert not strange(0.0), "a database that does not say since when"
+    assert not strange(9_000.0 - STRANGE_S), "rows were lost about then"
+    assert not strange(OLD, "x")
+    assert not strange(OLD, intent=""), "nobody wrote an intent for it"
+    assert not strange(OLD, launched_at=0.0), "its cloud does not tell when it was launched"

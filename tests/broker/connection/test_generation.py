@@ -1,12 +1,13 @@
 """Loss of data is noticed, once, by each process that knew the data."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from broker.connection.address import Site
 from broker.connection.embedded import EmbeddedServer
-from broker.connection.generation import DataLost, Generation, Restarted, Same
+from broker.connection.generation import DataLost, Generation, Restarted, Same, unbroken_since
 from broker.errors import Unreachable
 
 
@@ -44,4 +45,33 @@ def test_a_restarted_server_with_our_data_is_told_from_an_empty_one(tmp_path: Pa
     assert isinstance(watcher.check(), Same)
     site.client().flushall()
     assert isinstance(watcher.check(), DataLost)
+    server.stop()
+
+
+def test_since_when_nothing_was_lost_is_known_to_all_and_begins_anew_with_other_data_or_another_server(
+    tmp_path: Path,
+) -> None:
+    server = EmbeddedServer(tmp_path, port=0)
+    site = Site(address=server.start(), factory="f")
+    assert unbroken_since(site.client(), site) == 0.0
+    watcher, client = Generation(site.client(), site), site.client()
+    watcher.check()
+    first = unbroken_since(client, site)
+    assert abs(first - time.time()) < 60
+    for lose in (client.flushall, lambda: (server.stop(), server.start())):
+        run_id = client.info("server")["run_id"]
+        client.set(site.key("unbroken"), f"{run_id} 1000")
+        watcher.check()
+        assert unbroken_since(client, site) == 1000, "it is the same one"
+        lose()
+        watcher.check()
+        assert unbroken_since(client, site) >= first
+    client.set(site.key("unbroken"), "garbage")
+    assert unbroken_since(client, site) == 0.0
+    client.delete(site.key("unbroken"))
+    client.lpush(site.key("unbroken"), "x")
+    assert unbroken_since(client, site) == 0.0
+    assert watcher.mend({}) == ["unbroken"]
+    watcher.check()
+    assert unbroken_since(client, site) >= first
     server.stop()
