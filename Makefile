@@ -9,7 +9,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test test-panda demo demo-ha faults image campaign campaign-guards mutants bench clean
+.PHONY: install tools lint test test-page test-panda demo demo-ha faults image campaign campaign-guards mutants bench clean
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -34,6 +34,11 @@ lint: tools
 # since a noisy machine can make a daemon late; the summary says RERUN and why. A broken promise is never run again.
 test: tools
 	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 --reruns 2 --durations 15 $(ARGS)
+
+# the page in a real browser: needs Debian's chromium and chromium-driver
+test-page: tools
+	$(BIN)/pip install --quiet 'selenium>=4.25,<5'
+	$(BIN)/pytest tests/browser/browse_page.py $(ARGS)
 
 test-panda: tools
 	$(BIN)/python -m tests.panda $(ARGS)

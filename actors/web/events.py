@@ -11,9 +11,10 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 from actors.console.status_model import Status, StatusPart
+from actors.web.snapshot import LastSeen
 
 KEPT = 2_000
 MOST_STREAMS = 200
@@ -84,19 +85,23 @@ class EventLog:
             return events, number > self._last or self._last - number > len(events)
 
 
-async def stream(log: EventLog, look: Callable[[], Awaitable[Any]], after: int) -> AsyncIterator[bytes]:
-    """Server-sent events, until whoever reads is gone. `look` brings the log up to date."""
+async def stream(log: EventLog, look: Callable[[], Awaitable[LastSeen]], after: int) -> AsyncIterator[bytes]:
+    """Server-sent events, until whoever reads is gone. `look` brings the log up to date. `reset` comes too when Redis
+    cannot be read any more, and when it can again.
+    """
     log.streams += 1
+    away: str | None = None
     quiet_s = QUIET_S  # so that the answer begins at once
     try:
         while True:
-            await look()
+            was, away = away, (await look()).away
             events, missed = log.since(after)
+            missed = missed or (was is not None and bool(was) != bool(away))
             if missed:
                 yield b"event: reset\ndata: {}\n\n"
             for number, event in events:
                 yield _line(number, event)
-            after = events[-1][0] if events else 0 if missed else after
+            after = events[-1][0] if events else min(after, log.last)
             quiet_s = 0.0 if events or missed else quiet_s + LOOK_S
             if quiet_s >= QUIET_S:
                 yield b": nothing new\n\n"

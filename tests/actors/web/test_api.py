@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -13,11 +15,11 @@ from actors.console.status_model import Status
 from actors.fleet.vm import State
 from actors.store.readings import HEAD
 from actors.store.wants import QueueStanding, WishOutcome, conclude
-from actors.web import api
+from actors.web import api, events
 from actors.web.app import make_app
 from actors.web.desk import Desk
 from actors.web.events import KEPT, MOST_STREAMS, EventLog, stream
-from actors.web.snapshot import Snapshots
+from actors.web.snapshot import LastSeen, Snapshots
 from broker.errors import Unreachable
 from tests.actors.console.factory_rows import Rows
 
@@ -119,6 +121,25 @@ def test_who_missed_more_than_is_kept_is_told_to_read_anew(config: Config, rows:
     assert log.since(log.last + 7)[1], "a number of another process"
 
 
+def test_a_stream_says_when_redis_is_lost_and_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LOOK_S", 0.0)
+    looks = [LastSeen(status=None, age_s=0.0, away=away) for away in ("", "gone", "gone", "", "")]
+
+    async def look() -> LastSeen:
+        return looks.pop(0)
+
+    async def read() -> int:
+        lines = [line async for line in bounded(stream(EventLog(), look, 0))]
+        return lines.count(b"event: reset\ndata: {}\n\n")
+
+    async def bounded(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        with suppress(IndexError):  # all looks are over
+            async for line in lines:
+                yield line
+
+    assert asyncio.run(read()) == 2
+
+
 def test_no_more_streams_than_a_host_can_bear(here: TestClient, desk: Desk) -> None:
     desk.log.streams = MOST_STREAMS
     assert here.get("/api/v1/events").status_code == 503
@@ -126,7 +147,8 @@ def test_no_more_streams_than_a_host_can_bear(here: TestClient, desk: Desk) -> N
 
 def first(log: EventLog, after: int, most: int) -> list[dict[str, str]]:
     async def read() -> list[dict[str, str]]:
-        async def nothing() -> None: ...
+        async def nothing() -> LastSeen:
+            return LastSeen(status=None, age_s=0.0)
 
         told: list[dict[str, str]] = []
         async for line in stream(log, nothing, after):
