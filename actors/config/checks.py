@@ -128,9 +128,19 @@ def _queues(raw: Raw, whole: Expanded) -> Iterator[Found]:
             if isinstance(tiers, list) and isinstance(of_tiers, list) and len(of_tiers) > len(tiers):
                 what = key.split("_")[1]
                 yield (*path, key), f"{len(of_tiers)} {what} for {len(tiers)} tiers", "one for each tier at most"
+        yield from _ahead((*path, "ahead", "tiers"), queue.get("ahead"), tiers)
         clouds = {**dict.fromkeys(whole.shapes), **_table(whole.raw, "clouds")}
         yield from _cascade((*path, "cascade"), queue.get("cascade"), clouds, whole.shapes)
         yield from _source(path, queue, _table(raw, "pools", str(queue.get("pool"))), clouds)
+
+
+def _ahead(path: Path, ahead: Any, tiers: Any) -> Iterator[Found]:
+    named = ahead.get("tiers") if isinstance(ahead, dict) else None
+    if not isinstance(named, list) or not isinstance(tiers, list):
+        return
+    for at, number in enumerate(named):
+        if isinstance(number, int) and number > len(tiers):
+            yield (*path, at), f"there is no tier {number}", f"the cascade has {len(tiers)}, and 1 is the first"
 
 
 def _source(path: Path, queue: Raw, pool: Raw, clouds: Raw) -> Iterator[Found]:

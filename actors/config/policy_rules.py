@@ -23,7 +23,7 @@ from actors.policies.disruption.drain_deadlines import Deadline, Then
 from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
 from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Usage
 from actors.policies.prototype import Slots
-from actors.policies.rules import AccountRules, CloudRules, QueueRules, cloud_rules
+from actors.policies.rules import AccountRules, AheadRules, CloudRules, QueueRules, cloud_rules
 
 NOTHING_JOINED: Mapping[str, Joined] = {}
 UNKNOWN = '""'  # as ClassAd text: the configuration does not know
@@ -62,6 +62,7 @@ def rules_of(config: Config, queue: str, joined: Mapping[str, Joined] = NOTHING_
             factory_limit=limit_of(config.factory.limits),
             factory_shared=len(config.queues) > 1,
             accounts=_accounts(config, found),
+            ahead=_ahead(found),
         ),
         clouds={cloud: _cloud(config, found, cloud, joined.get(cloud)) for tier in found.cascade for cloud in tier},
     )
@@ -152,6 +153,12 @@ def limit_of(limit: LimitOf) -> Limit:
     return Limit(vms=limit.max_vms, cores=limit.max_cores, usd_per_hour=limit.max_cost_usd_per_hour)
 
 
+def _ahead(queue: Queue) -> AheadRules | None:
+    ahead = queue.ahead
+    tiers = frozenset(tier - 1 for tier in ahead.tiers) if ahead else frozenset[int]()
+    return AheadRules(worth=ahead.waiting_worth, tiers=tiers, limit=limit_of(ahead)) if ahead else None
+
+
 def _accounts(config: Config, queue: Queue) -> tuple[AccountRules, ...]:
     """The accounts with a limit that clouds of this queue's cascade name."""
     clouds = [cloud for tier in queue.cascade for cloud in tier]
@@ -193,6 +200,7 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
         usd_per_hour=cloud.usd_per_hour,
         weight=cloud.weight,
         boot_deadline_s=cloud.boot_deadline_s,
+        billed_s=cloud.billed_s,
         shared=any(other is not queue and name in tier for other in config.queues.values() for tier in other.cascade),
         family=cloud.family.name if cloud.family else "",
         family_max_vms=cloud.family.max_vms if cloud.family else NO_LIMIT,

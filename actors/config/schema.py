@@ -81,6 +81,18 @@ class DrainDeadline(Section):
         return self
 
 
+class Ahead(LimitOf):
+    """What a queue may have before jobs wait for it, and how long it keeps what no job needs."""
+
+    # VM-seconds that it is worth when one job waits a second less, 0.25 to 1.25; free capacity by how demand grew while
+    # a VM boots, more boots than needed where boot times spread, and how long idle VMs are kept follow from it
+    waiting_worth: Annotated[float, Field(gt=0, le=4)]
+    tiers: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)  # where; 1 is the first
+    max_vms: Count | None = 20  # VMs that are there ahead, beside those that jobs need
+    max_cores: Count | None = None  # their cores
+    max_cost_usd_per_hour: Annotated[float, Field(ge=0)] | None = None  # the sum of their prices
+
+
 class Console(Section):
     """Where /metrics and /healthz answer. Port 0 takes a free one; empty `listen` turns it off."""
 
@@ -183,6 +195,7 @@ class Queue(Section):
     tier_limits: tuple[LimitOf, ...] = ()  # one for each tier, from the first: [{}, {max_cost_usd_per_hour = 5}]
     drain_deadlines: tuple[DrainDeadline, ...] = ()  # one a tier: [{}, {after_s = 86400, then = "evict"}]
     release_after_s: Seconds = 60.0  # a surplus lasts this long before VMs are drained
+    ahead: Ahead | None = None  # what is bought before jobs wait for it; none: nothing
     vain_after_s: Seconds = 300.0  # VMs unclaimed for so long beside jobs like theirs: no more are bought; 0: never
     drains: Drains = Drains()  # as for a cloud, for this queue's VMs on each of its clouds
     black_hole_jobs: Count = 20  # a worker on which so many jobs ended lately, each within seconds, is held; 0: none

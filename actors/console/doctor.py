@@ -20,6 +20,7 @@ from actors.fleet.spot_notice import Notice
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
+from actors.policies.provisioning.past import Past
 from actors.store import active_config
 from actors.store.bulk_codec import unpack_instances, unpack_machines
 from actors.store.codec import BadRow, unpack
@@ -43,6 +44,7 @@ ROWS: dict[str, tuple[str, type | None, object]] = {  # kind -> of which posts, 
     "want": ("queue", None, Want),
     "standing": ("queue", None, QueueStanding),
     "doubts": ("queue", None, Doubts),
+    "past": ("queue", None, Past),
     "demand": ("pool", DemandHead, Classes),
     "startds": ("pool", StartdsHead, unpack_machines),
 }

@@ -98,3 +98,5 @@ class CloudView:
     closed_by: Closing = Closing.NOT_KNOWN  # the code of `closed`
     frozen_by: Freezing = Freezing.NOT_KNOWN  # the code of `frozen`
     breaker_at: Position | None = None  # the code of `breaker`; None: not known
+    boot_s: float = 0.0  # how long the last VMs took from launch to their first ad, the median; 0: not known
+    boot_spread: float = 0.0  # of its logarithm

@@ -39,6 +39,7 @@ class CloudRules:
     learned: frozenset[str] = frozenset()  # attributes of `slot` that workers which joined said, in lower case
     said: frozenset[str] = frozenset()  # those that the configuration says
     joins: bool = True  # its VMs are workers of a pool; else pilots, of which nobody sees what they do
+    billed_s: float = 0.0  # the period that the cloud bills; 0: by the second
 
     @property
     def cores(self) -> int:
@@ -53,6 +54,15 @@ class AccountRules:
     name: str
     limit: Limit
     clouds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AheadRules:
+    """What may be bought before jobs wait for it (see `ahead`). `worth`: VM-seconds for a second of a job's waiting."""
+
+    worth: float
+    tiers: frozenset[int] = frozenset({0})  # their numbers, from 0
+    limit: Limit = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,7 @@ class QueueRules:
     factory_limit: Limit = NO_LIMITS
     factory_shared: bool = False  # there are other queues
     accounts: tuple[AccountRules, ...] = ()
+    ahead: AheadRules | None = None
 
     def tier(self, cloud: str) -> int:
         """The number of its tier, from 0."""
@@ -101,6 +112,7 @@ def cloud_rules(
     learned: frozenset[str] = frozenset(),
     said: frozenset[str] = frozenset(),
     joins: bool = True,
+    billed_s: float = 0.0,
 ) -> CloudRules:
     """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
     count = max(1, shape.cpus) if slots == "static" else 1
@@ -124,6 +136,7 @@ def cloud_rules(
         learned=learned,
         said=said,
         joins=joins,
+        billed_s=billed_s,
     )
 
 

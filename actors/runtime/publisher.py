@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from actors.config.policy_rules import life_of
 from actors.config.schema import Config
+from actors.fleet.boots import boots_of
 from actors.fleet.breaker import admits, position, sentence
 from actors.fleet.reasons import Closing, Freezing
 from actors.fleet.want import CloudView, FleetView
@@ -40,6 +41,7 @@ class Noticeboard:
     ) -> None:
         self._config, self._table, self._office, self._now, self._gauges = config, table, office, now, gauges
         self._queues, self._lock = config.queues_by_cloud, threading.Lock()
+        self._ahead = {c for q in config.queues.values() if q.ahead for tier in q.cascade for c in tier}
 
     def recall(self, registry: Registry) -> None:
         """What the holder before us said last, so that a cloud that refused stays closed over a failover."""
@@ -87,6 +89,7 @@ class Noticeboard:
 
     def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
         vms, breaker = registry.vms(), registry.breaker
+        boot_s, boot_spread = boots_of(vms) if registry.cloud in self._ahead else (0.0, 0.0)
         left = room(self._config.clouds[registry.cloud].max_vms, sum(vm.alive for vm in vms), orphans + registry.unread)
         admitted, told = admits(breaker, vms, now), sentence(breaker, vms, now)
         closed = _closed(registry, told if admitted == 0 else "", now)
@@ -109,6 +112,8 @@ class Noticeboard:
             closed_by=closed.code,
             frozen_by=Freezing.STOPPED if registry.stopped else registry.frozen_by,
             breaker_at=position(breaker, now),
+            boot_s=boot_s,
+            boot_spread=boot_spread,
         )
 
     def _forget_old(self, registry: Registry, now: float) -> None:

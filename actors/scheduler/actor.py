@@ -19,6 +19,7 @@ from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMITS
 from actors.policies.provisioning.decide import Decision, decide
+from actors.policies.provisioning.past import NO_PAST, Past
 from actors.policies.provisioning.vain import Doubt, Pair
 from actors.policies.steps import Counts
 from actors.runtime.messages import LookAtFleet, LookAtWant
@@ -32,7 +33,9 @@ from actors.store.views import view_places, views_of
 from actors.store.wants import (
     QueueStanding,
     doubts_row,
+    past_row,
     read_doubts,
+    read_past,
     read_standing,
     read_wants,
     standing_row,
@@ -64,6 +67,8 @@ class QueueSeat:
     doubts: tuple[Doubt, ...] = ()
     watched: Mapping[Pair, float] = field(default_factory=dict)
     standing: QueueStanding | None = None
+    past: Past = NO_PAST
+    past_written: Past = NO_PAST
 
 
 QueuePost = Seat[QueueSeat]
@@ -105,6 +110,7 @@ class Scheduler(PostActor[QueueSeat]):
             wants=read_wants(self._table, seat.name),
             standing=read_standing(self._table, seat.name),
             doubts=read_doubts(self._table, seat.name),
+            past=read_past(self._table, seat.name),
         )
 
     def look(self, seat: QueuePost, term: Term) -> None:
@@ -129,6 +135,7 @@ class Scheduler(PostActor[QueueSeat]):
             factory_share=share_of_factory(self._config, seat.name, wants) if wants else NO_LIMITS,
             doubts=state.doubts,
             watched=state.watched,
+            past=state.past,
         )
         self._write(seat, term, decision, {cloud: fleet for cloud, (_, fleet) in views.items()})
         self._tell(seat, decision)
@@ -179,11 +186,13 @@ class Scheduler(PostActor[QueueSeat]):
         rows = [want_row(want) for want in changed]
         rows += [standing_row(standing)] if standing != seat.state.standing else []
         rows += [doubts_row(decision.doubts)] if decision.doubts != seat.state.doubts else []
+        rows += [past_row(decision.past)] if (learnt := decision.past.newer_than(seat.state.past_written)) else []
         self._table.write(term, rows)
         self._tell_doubts(seat, decision)
         for want in changed:
             self._announce(seat.state.wants.get(want.cloud), want, fleets.get(want.cloud))
-        seat.state.wants, seat.state.standing = wants, standing
+        seat.state.wants, seat.state.standing, seat.state.past = wants, standing, decision.past
+        seat.state.past_written = decision.past if learnt else seat.state.past_written
 
     def _announce(self, before: Want | None, want: Want, fleet: FleetView | None) -> None:
         """Retirement has nothing to do for a higher want but to take back what it gave up, if there is such."""

@@ -50,9 +50,8 @@ def restless(scaler: Scaler, world: SimulatedSite) -> bool:
     """
     if any(cloud.waits for cloud in world.clouds.values()):
         return True
-    told: bool | None = getattr(scaler, "restless", None)
-    if told is not None:
-        return told
+    if told := getattr(scaler, "restless", None):
+        return bool(told(world))
     unused = (m.state is not State.READY or not m.jobs for vms in world.machines.values() for m in vms.values())
     return any(world.waiting.values()) or any(unused)
 

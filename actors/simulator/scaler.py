@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from actors.fleet.boots import boots
 from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.provisioning.decide import Decision, decide
 from actors.policies.provisioning.matchmaking import Size
+from actors.policies.provisioning.past import NO_PAST, SLOT_S
 from actors.policies.rules import QueueRules
 from actors.policies.steps import Counts
 from actors.simulator.world import SimulatedSite
@@ -33,16 +35,21 @@ class Scaler(Protocol):
 class Ours:
     """The decision of a factory's scheduler for one queue."""
 
-    def __init__(self, queue: QueueRules, *, interval_s: float = 15.0, name: str = "apf") -> None:
+    def __init__(self, queue: QueueRules, *, interval_s: float = 15.0, name: str = "apf", wakes: bool = False) -> None:
+        """`wakes`: where a VM joined and jobs wait, the pool is asked to negotiate."""
         self.name, self.interval_s = name, interval_s
+        self._wakes, self._joined, self._past = wakes, 0, NO_PAST
         self.decision: Decision | None = None
         self._queue = queue
         self._wants: dict[str, Want] = {}
 
-    @property
-    def restless(self) -> bool:
-        """A surplus waits for its time to be released."""
-        return any(want.surplus for want in self._wants.values())
+    def restless(self, world: SimulatedSite) -> bool:
+        """A surplus waits for its time to be released, or what is kept ahead changes with time."""
+        if any(want.surplus for want in self._wants.values()):
+            return True
+        if self._queue.ahead is None or self.decision is None:
+            return False
+        return bool(self._past.seen) and world.env.now - self.decision.at >= SLOT_S
 
     def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         now = world.env.now
@@ -50,8 +57,13 @@ class Ours:
         views: dict[str, CloudView | None] = {cloud: cloud_view(world, cloud) for cloud in world.clouds}
         rules = {name: cloud.rules for name, cloud in world.clouds.items()}
         counts, name = Counts(started=started(world)), f"t{now:.0f}"
-        self.decision = decide(self._queue, seen(world), fleet, rules, views, self._wants, now, name, counts)
-        self._wants = dict(self.decision.wants)
+        self.decision = decide(
+            self._queue, seen(world), fleet, rules, views, self._wants, now, name, counts, past=self._past
+        )
+        self._wants, self._past = dict(self.decision.wants), self.decision.past
+        if self._wakes and world.joined > self._joined and any(world.waiting.values()):
+            world.negotiate_soon()
+        self._joined = world.joined
         return {cloud: want.n for cloud, want in self._wants.items()}
 
 
@@ -97,4 +109,12 @@ def fleet_view(world: SimulatedSite, cloud: str) -> FleetView:
 
 
 def cloud_view(world: SimulatedSite, cloud: str) -> CloudView:
-    return CloudView(cloud=cloud, at=world.env.now, room=world.room(cloud), family_used=world.family_used(cloud))
+    boot_s, boot_spread = boots(world.boots_s[cloud])
+    return CloudView(
+        cloud=cloud,
+        at=world.env.now,
+        room=world.room(cloud),
+        family_used=world.family_used(cloud),
+        boot_s=boot_s,
+        boot_spread=boot_spread,
+    )

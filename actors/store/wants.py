@@ -16,6 +16,7 @@ from functools import lru_cache
 from actors.fleet.reasons import Unmatched
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
+from actors.policies.provisioning.past import NO_PAST, Past
 from actors.policies.provisioning.vain import Doubt
 from actors.store import rows
 from actors.store.codec import BadRow, pack, unpack
@@ -94,6 +95,15 @@ def doubts_row(doubts: tuple[Doubt, ...]) -> Put:
 def read_doubts(table: Table, queue: str) -> tuple[Doubt, ...]:
     found = rows.get(table, Doubts, "doubts", f"queue/{queue}", "@")
     return found.doubts if found else ()
+
+
+def past_row(past: Past) -> Put:
+    """What a queue's demand was seen to do, for who takes it over."""
+    return Put(kind="past", key="@", body=pack(past), expected_version=None)
+
+
+def read_past(table: Table, queue: str) -> Past:
+    return rows.get(table, Past, "past", f"queue/{queue}", "@") or NO_PAST
 
 
 def want_row(want: Want) -> Put:

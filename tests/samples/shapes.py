@@ -16,6 +16,7 @@ from actors.fleet.spot_notice import Notice
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.fleet.wish import Wish
+from actors.policies.provisioning.past import Past
 from actors.runtime.messages import KINDS, OperatorWish
 from actors.store.bulk_codec import pack_instances, pack_machines, unpack_instances, unpack_machines
 from actors.store.codec import pack, unpack
@@ -58,6 +59,7 @@ SHAPES = (
     _one("joined", CLOUD, "0a1b2c3d4e5f", Joined),
     _one("want", QUEUE, "spot", Want),
     _one("doubts", QUEUE, "@", Doubts),
+    _one("past", QUEUE, "@", Past),
     _one("standing", QUEUE, "@", QueueStanding),
     _one("demand", POOL, HEAD, DemandHead),
     _one("demand", POOL, "atlas", Classes),

@@ -54,6 +54,9 @@ class Capacity:
     unseen: int = 0  # of `flight`: wanted since the views were made
     family_used: int = 0  # VMs of all queues on all shapes of its cloud
     family_share: int = NO_LIMIT  # this queue's part of them, where all queues want too much
+    boot_s: float = 0.0  # 0: not known
+    boot_spread: float = 0.0
+    doubtful: bool = False  # its breaker is open, or tries
 
     @property
     def name(self) -> str:
@@ -134,6 +137,9 @@ def _standing(
         unseen=unseen,
         family_used=cloud.family_used if cloud else 0,
         family_share=view.family_share if view.family_share >= 0 else NO_LIMIT,
+        boot_s=cloud.boot_s if cloud else 0.0,
+        boot_spread=cloud.boot_spread if cloud else 0.0,
+        doubtful=bool(cloud and cloud.breaker),
     )
 
 

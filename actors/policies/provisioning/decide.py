@@ -9,6 +9,8 @@ What is not known changes nothing: without demand all wants stay; with a schedd 
 cloud that is not known keeps its want, and a frozen one keeps what it has: its want may rise, and fall only to that
 (a VM that ended meanwhile is not bought again for nobody). So "no reading" and "no jobs" never look alike.
 
+A queue to which waiting is worth something buys some of it ahead, and keeps what it has by what was seen (`ahead`).
+
 With a want goes what the queue asks for (`fair_asks`), by which others are given their share and it is given its own.
 """
 
@@ -21,12 +23,15 @@ from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Usage
 from actors.policies.provisioning.adjust import adjust
+from actors.policies.provisioning.ahead import BoughtAhead, look_ahead
 from actors.policies.provisioning.capacity import Capacity, standings
-from actors.policies.provisioning.cascade import Places, Settled, settle
+from actors.policies.provisioning.cascade import Settled, settle
 from actors.policies.provisioning.fair_asks import Asked, asking, fewer, more
 from actors.policies.provisioning.headroom import Headroom, Scope, over, scopes
 from actors.policies.provisioning.matchmaking import Load, Unmet, load
-from actors.policies.provisioning.stabilization import less, old_enough, remember
+from actors.policies.provisioning.past import NO_PAST, Past
+from actors.policies.provisioning.sentences import grown, shrunk
+from actors.policies.provisioning.stabilization import held_long_enough, less, old_enough, remember
 from actors.policies.provisioning.vain import Doubt, Pair, heed, try_one
 from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.steps import Counts, run
@@ -57,8 +62,8 @@ class Decision:
     """The wants by cloud; `changed` names those whose row must be written anew.
 
     `why`: sentences, the queue's first, then each cloud's. `unmet`: jobs that no cloud can run. `waiting`: jobs that a
-    cloud could run, had it room. `doubts`, `watched`: what the next decision is told (see `vain`); `in_vain`: sentences
-    of doubts about jobs that other clouds may run.
+    cloud could run, had it room. `doubts`, `watched`: what the next decision is told (see `vain`), and `past`;
+    `in_vain`: sentences of doubts about jobs that other clouds may run.
     """
 
     id: str
@@ -73,6 +78,7 @@ class Decision:
     doubts: tuple[Doubt, ...] = ()
     watched: Mapping[Pair, float] = field(default_factory=dict)
     in_vain: tuple[str, ...] = ()
+    past: Past = NO_PAST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,18 +108,20 @@ def decide(
     factory_share: Limit = NO_LIMITS,
     doubts: Sequence[Doubt] = (),
     watched: Mapping[Pair, float] = NOTHING_WATCHED,
+    past: Past = NO_PAST,
 ) -> Decision:
     """Decide for one queue. `demand` holds this queue's classes only; `now` is Redis time in seconds.
 
     `counts` gives the queue's steps what lies outside of this decision: started, ended, short, status.
     `elsewhere` is what the factory's other queues have, for the limits over all of them; `factory_share` is this
-    queue's part of those limits, where all queues want too much. `doubts`, `watched`: as the decision before left them.
+    queue's part of those limits, where all queues want too much. `doubts`, `watched`, `past`: as the decision before
+    left them.
     """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
         changes = {cloud: Change(n=_n(before, cloud), why=(unknown,)) for cloud in queue.clouds}
         made = _decision(queue, Demand(known=False), changes, NOTHING_ASKED, before, (unknown,), now, decision)
-        return replace(made, doubts=tuple(doubts))
+        return replace(made, doubts=tuple(doubts), past=past)
     standing = standings(queue, clouds, fleet, views, before, now)
     fitting = load(queue, demand, [cloud.rules for cloud in standing])
     heeded = heed(demand, fitting, standing, doubts, watched, now, queue.vain_after_s)
@@ -130,18 +138,20 @@ def decide(
         n, why = run(queue.steps, settled.n, _counts(counts, elsewhere, queue, wanted, standing, before, now))
         stepped = n - settled.n
         settled = adjust(standing, wanted, matched, budget, settled, n)
+    ahead = look_ahead(queue, past, standing, wanted, demand, settled, now)
     _give_back(limits, standing, settled)
     try_one(settled, standing, heeded.tried)
     changes = {
-        cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), now) for cloud in standing
+        cloud.name: _change(queue, cloud, settled, demand.complete, before.get(cloud.name), ahead, now)
+        for cloud in standing
     }
     _clamp(limits, standing, changes, demand.complete)
-    why = _queue_why(queue.name, wanted, settled, standing, demand) + heeded.why + why
+    why = _queue_why(queue.name, wanted, settled, standing, demand) + heeded.why + why + ahead.why
     if stepped < 0 or not demand.complete:
         wants = {cloud: change.n for cloud, change in changes.items()}
         asked = fewer(asked, wants) if stepped < 0 else more(asked, wants)
     result = _decision(queue, _summary(queue.name, wanted, demand), changes, asked, before, why, now, decision)
-    result = replace(result, doubts=heeded.doubts, watched=heeded.watched, in_vain=heeded.why)
+    result = replace(result, doubts=heeded.doubts, watched=heeded.watched, in_vain=heeded.why, past=ahead.past)
     return replace(result, unmet=wanted.unmet, waiting=settled.waiting.jobs)
 
 
@@ -220,7 +230,13 @@ def _give_back(limits: Sequence[Scope], standing: Sequence[Capacity], settled: S
 
 
 def _change(
-    queue: QueueRules, cloud: Capacity, settled: Settled, complete: bool, want: Want | None, now: float
+    queue: QueueRules,
+    cloud: Capacity,
+    settled: Settled,
+    complete: bool,
+    want: Want | None,
+    ahead: BoughtAhead,
+    now: float,
 ) -> Change:
     new, spare = settled.places.new[cloud.name], settled.spare[cloud.name]
     if cloud.kept:
@@ -232,30 +248,12 @@ def _change(
     if not complete and target < cloud.before:
         return Change(n=cloud.before, why=(f"{cloud.name}: not every schedd answered; its want does not fall",))
     if target >= base:
-        return Change(n=target, why=(_grown(cloud, settled.places, new),), heard=cloud.left_at)
+        return Change(n=target, why=(grown(cloud, settled.places, new),), heard=cloud.left_at)
     steps = remember(want.surplus if want else (), base - target, now)
-    released = old_enough(steps, now, queue.release_after_s)
-    why = _shrunk(cloud, base - target, released, now - steps[0][0], queue.release_after_s)
+    holds = ahead.holds(cloud, base - target, queue.release_after_s, now)
+    released = held_long_enough(steps, now, holds) if holds else old_enough(steps, now, queue.release_after_s)
+    why = shrunk(cloud, base - target, released, now - steps[0][0], queue.release_after_s, holds)
     return Change(n=base - released, why=(why,), surplus=less(steps, released), heard=cloud.left_at)
-
-
-def _grown(cloud: Capacity, places: Places, new: int) -> str:
-    used = places.used(cloud.name)
-    parts = [f"{cloud.busy} busy"] if cloud.busy else []
-    parts += [f"{used} with room that waiting jobs take"] if used else []
-    parts += [f"{new} new"] if new else []
-    back = min(new, cloud.cancellable)
-    parts += [f"{back} of them by taking drains back"] if back else []
-    parts += [f"full: {cloud.full}"] if cloud.full else []
-    return f"{cloud.name}: {', '.join(parts) or 'nothing needs it'}"
-
-
-def _shrunk(cloud: Capacity, surplus: int, released: int, age_s: float, after_s: float) -> str:
-    beyond = f", {cloud.over} beyond its share of {cloud.share}" if cloud.over else ""
-    if not released:
-        return f"{cloud.name}: {surplus} too many{beyond}, for {age_s:.0f} of {after_s:.0f} s"
-    rest = f"; {surplus - released} more not for long enough" if surplus > released else ""
-    return f"{cloud.name}: {released} released, too many{beyond} for {after_s:.0f} s{rest}"
 
 
 def _clamp(limits: Sequence[Scope], standing: Sequence[Capacity], changes: dict[str, Change], complete: bool) -> None:

@@ -7,6 +7,8 @@ released is the largest step that is old enough: no VM goes that was needed with
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 Steps = tuple[tuple[float, int], ...]
 MOST_STEPS = 16
 
@@ -30,6 +32,18 @@ def _bounded(steps: Steps) -> Steps:
 def old_enough(steps: Steps, now: float, age_s: float) -> int:
     """How many VMs have been too many for at least `age_s`."""
     return max((vms for since, vms in steps if now - since >= age_s), default=0)
+
+
+def held_long_enough(steps: Steps, now: float, holds: Mapping[int, float]) -> int:
+    """How many VMs have been too many for as long as each is kept. `holds`: by 1, 2, 4, ... VMs too many, seconds for
+    which so many are kept: the first of them are those that are needed again first.
+    """
+    released = done = 0
+    for since, vms in steps:
+        held = (holds[1 << (vm.bit_length() - 1)] for vm in range(done + 1, vms + 1))
+        released += sum(now - since >= hold_s for hold_s in held)
+        done = vms
+    return released
 
 
 def less(steps: Steps, released: int) -> Steps:

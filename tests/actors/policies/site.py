@@ -9,7 +9,8 @@ from actors.fleet.observations import Failed, JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.provisioning.decide import Decision, decide
-from actors.policies.rules import CloudRules, QueueRules, cloud_rules
+from actors.policies.provisioning.past import NO_PAST, Past
+from actors.policies.rules import AheadRules, CloudRules, QueueRules, cloud_rules
 
 NOW = 10_000.0
 
@@ -49,6 +50,8 @@ class Site:
     fleet: dict[str, FleetView | None] = field(default_factory=dict)
     views: dict[str, CloudView | None] = field(default_factory=dict)
     wants: dict[str, Want] = field(default_factory=dict)
+    ahead: AheadRules | None = None
+    past: Past = NO_PAST
 
     @property
     def clouds(self) -> dict[str, CloudRules]:
@@ -57,7 +60,13 @@ class Site:
     @property
     def queue(self) -> QueueRules:
         cascade = tuple(tuple(cloud.name for cloud in tier) for tier in self.tiers)
-        return QueueRules(name="atlas", cascade=cascade, max_vms=self.max_vms, release_after_s=self.release_after_s)
+        return QueueRules(
+            name="atlas",
+            cascade=cascade,
+            max_vms=self.max_vms,
+            release_after_s=self.release_after_s,
+            ahead=self.ahead,
+        )
 
     def decide(self, seen: JobsSeen | Failed | None, now: float = NOW) -> Decision:
         fleet: dict[str, FleetView | None] = {name: has(cloud) for name, cloud in self.clouds.items()}
@@ -65,7 +74,8 @@ class Site:
         views: dict[str, CloudView | None] = {name: self._open(name, fleet) for name in self.clouds}
         views |= self.views
         supplied = {name: want(name, view.supply) for name, view in fleet.items() if view}
-        return decide(self.queue, seen, fleet, self.clouds, views, supplied | self.wants, now, "decision-1")
+        before = supplied | self.wants
+        return decide(self.queue, seen, fleet, self.clouds, views, before, now, "decision-1", past=self.past)
 
     def _open(self, name: str, fleet: Mapping[str, FleetView | None]) -> CloudView:
         view = fleet[name]

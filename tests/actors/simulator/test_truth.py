@@ -27,7 +27,7 @@ def job(at_s: float = 0.0, runtime_s: float = 600.0) -> Job:
 class Keeps:
     """So many VMs as long as jobs are left, and counts how often it is asked."""
 
-    name, interval_s, restless = "keeps", 15.0, False
+    name, interval_s = "keeps", 15.0
 
     def __init__(self, vms: int) -> None:
         self.vms, self.asked = vms, 0
@@ -35,6 +35,9 @@ class Keeps:
     def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         self.asked += 1
         return {"c": self.vms if world.left else 0}
+
+    def restless(self, world: SimulatedSite) -> bool:
+        return False
 
 
 def run(*jobs: Job, vms: int = 1, model: CloudModel = MODEL, pool: PoolModel | None = None) -> RunOutcome:
@@ -94,11 +97,14 @@ def test_no_vm_is_given_up_before_its_least_life() -> None:
 class GivesUp(Keeps):
     """All VMs after 300 s, and sees how many drain."""
 
-    restless, most = True, 0
+    most = 0
 
     def scale(self, world: SimulatedSite) -> Mapping[str, int]:
         self.most = max(self.most, sum(one.state is State.DRAINING for one in world.machines["c"].values()))
         return {"c": self.vms if world.env.now < 300.0 else 0}
+
+    def restless(self, world: SimulatedSite) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(("at_once", "share", "most"), [(None, None, 4), (1, None, 1), (None, 0.5, 2)])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from actors.policies.rules import QueueRules
 from actors.simulator.world import SimulatedSite
-from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
+from tests.simulator.peers.site import Packing, empty_for, only_cloud, supply
 
 EMPTY_S = 15.0
 BUDGET = 0.1
@@ -27,4 +27,5 @@ class Karpenter:
         wanted = self._packing.vms(world)
         if wanted > len(supply(world)):
             return {only_cloud(world): wanted}
-        return give_up(world, empty_for(world, EMPTY_S)[: math.ceil(BUDGET * len(supply(world)))])
+        at_once = math.ceil(BUDGET * len(supply(world)))
+        return self._packing.end_unneeded(world, wanted, empty_for(world, EMPTY_S)[:at_once])

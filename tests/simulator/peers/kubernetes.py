@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from actors.policies.rules import QueueRules
 from actors.simulator.world import SimulatedSite
-from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
+from tests.simulator.peers.site import Packing, empty_for, only_cloud, supply
 
 
 class Kubernetes:
@@ -30,5 +30,5 @@ class Kubernetes:
         if wanted > len(supply(world)):
             self._added = world.env.now
         elif world.env.now - self._added >= self._idle_s:
-            return give_up(world, empty_for(world, self._idle_s))
-        return {only_cloud(world): wanted}
+            return self._packing.end_unneeded(world, wanted, empty_for(world, self._idle_s))
+        return {only_cloud(world): max(wanted, len(supply(world)))}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from actors.fleet.vm import State
 from actors.policies.rules import QueueRules
 from actors.simulator.world import SimulatedSite
-from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
+from tests.simulator.peers.site import Packing, empty_for, only_cloud, supply
 
 IDLE_S = 300.0
 SPEED = 1.0
@@ -31,4 +31,4 @@ class Ray:
             launching = sum(machine.state is State.BOOTING for machine in vms)
             most = max(ALWAYS, int(SPEED * (len(vms) - launching))) - launching
             return {only_cloud(world): len(vms) + min(wanted - len(vms), max(0, most))}
-        return give_up(world, empty_for(world, IDLE_S))
+        return self._packing.end_unneeded(world, wanted, empty_for(world, IDLE_S))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -36,11 +35,20 @@ def give_up(world: SimulatedSite, machines: list[SimulatedMachine]) -> Mapping[s
 
 
 class Packing:
-    """How many VMs there would be if all that waits were packed onto what is there and on new VMs."""
+    """How many VMs there would be if all that waits were packed onto what is there and on new VMs.
+
+    Kubernetes' scheduler binds a pod to a node that is ready within milliseconds, and Slurm's resumes a node for a job:
+    neither takes a VM for empty that joined for jobs which HTCondor's negotiator will put there within the minute. So
+    what waiting jobs need is no VM to be given up.
+    """
 
     def __init__(self, queue: QueueRules, interval_s: float) -> None:
-        self._ours = Ours(replace(queue, release_after_s=math.inf), interval_s=interval_s)
+        self._ours = Ours(replace(queue, release_after_s=0.0), interval_s=interval_s)
 
     def vms(self, world: SimulatedSite) -> int:
-        """At least those that there are."""
-        return max(len(supply(world)), self._ours.scale(world)[only_cloud(world)])
+        """Fewer than there are: the rest is needed by nothing that waits or runs."""
+        return self._ours.scale(world)[only_cloud(world)]
+
+    def end_unneeded(self, world: SimulatedSite, wanted: int, empty: list[SimulatedMachine]) -> Mapping[str, int]:
+        """Of `empty` ones, the first to go first, those that nothing needs."""
+        return give_up(world, empty[: max(0, len(supply(world)) - wanted)])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from actors.policies.rules import QueueRules
 from actors.simulator.world import SimulatedSite
-from tests.simulator.peers.site import Packing, empty_for, give_up, only_cloud, supply
+from tests.simulator.peers.site import Packing, empty_for, only_cloud, supply
 
 RESUMED_A_MINUTE, SUSPENDED_A_MINUTE = 300, 60
 
@@ -29,4 +29,4 @@ class Slurm:
         wanted = self._packing.vms(world)
         if wanted > len(supply(world)):
             return {only_cloud(world): min(wanted, len(supply(world)) + round(RESUMED_A_MINUTE * minutes))}
-        return give_up(world, idle)
+        return self._packing.end_unneeded(world, wanted, idle)
