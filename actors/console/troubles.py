@@ -13,11 +13,10 @@ from itertools import zip_longest
 from actors.config.policy_rules import deadlines_of
 from actors.config.schema import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
-from actors.fleet.hold_tags import TAGGED
+from actors.fleet.drain_and_hold import HoldBy
 from actors.fleet.reasons import Closing, Freezing, Unmatched
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import Intent, Launch, State, Vm
-from actors.policies.disruption.black_hole import HELD_FOR
 from actors.policies.disruption.drain_deadlines import overdue, told
 from actors.store.readings import OLD_READINGS
 
@@ -140,9 +139,9 @@ def _vms(vms: Iterable[Vm], config: Config, now: float) -> Iterator[Trouble]:
                 yield _odd(f"VM {vm.id} ({vm.instance_id}) did not join, {late_s:.0f} s after its boot deadline")
         if vm.astray and vm.alive:
             yield _bad(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {astray_because(vm)}", ASTRAY.format(vm.id))
-        if vm.held_for == HELD_FOR and vm.alive:
+        if vm.held_by is HoldBy.BLACK_HOLE and vm.alive:
             yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud}: {vm.held}", LOOK.format(vm.id))
-        if vm.held_for == TAGGED and vm.alive:
+        if vm.held_by is HoldBy.TAG and vm.alive:
             yield _odd(f"VM {vm.id} ({vm.instance_id}) on {vm.cloud} is held: {vm.held}", RELEASE.format(vm.id))
         if deadline := overdue(vm, deadlines, now):
             yield _odd(

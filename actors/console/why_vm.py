@@ -255,7 +255,7 @@ def _life(vm: Vm) -> Iterator[tuple[float, str]]:
     if vm.refused_at:
         yield vm.refused_at, f"its startd refused to drain: {vm.drain_refused or 'asked again since'}"
     if vm.drain_asked:
-        yield vm.drain_asked, f"its startd took drain {vm.drains}, for {vm.drain_for}, as request {vm.request_id}"
+        yield vm.drain_asked, f"its startd took drain {vm.drains}, for {vm.drain_for or ''}, as request {vm.request_id}"
     if vm.end_asked:
         yield vm.end_asked, "the cloud accepted the call to end it"
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from actors.fleet.max_life import AGE, FOREVER, Life
+from actors.fleet.drain_and_hold import AGE, POLICY
+from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.observations import Machine
 from actors.fleet.vm import SUPPLY, State, Vm
 from actors.fleet.want import FleetView
@@ -14,13 +15,13 @@ from actors.fleet.want import FleetView
 
 def cancellable(vm: Vm, machine: Machine | None) -> bool:
     """A drain of policy's whose last job still runs, by the last reading: it may be taken back."""
-    ours = vm.state is State.DRAINING and vm.drain_for == "policy" and not (vm.unwanted or vm.notice or vm.evicted)
+    ours = vm.state is State.DRAINING and vm.drain_for == POLICY and not (vm.unwanted or vm.notice or vm.evicted)
     return ours and bool(vm.drain_asked) and machine is not None and machine.busy
 
 
 def left_at(vm: Vm) -> float:
     """When it was taken out of service though its queue may want it: by an operator's drain, or for its age. 0: not."""
-    asked = vm.drain_for == AGE or vm.drain_for.startswith("wish:")
+    asked = vm.drain_for == AGE or vm.drain_wish
     return vm.drain_begun if asked and vm.state not in SUPPLY else 0.0
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from actors.fleet.drain_and_hold import POLICY
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import World, astray_because
 from actors.fleet.vm import State, Vm
@@ -124,7 +125,7 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
     if after.cancel_unknown and not before.cancel_unknown:
         yield "its drain was asked to be taken back"
     if after.drain_for != before.drain_for and after.state is State.DRAINING:
-        yield f"the drain is now for {after.drain_for}"
+        yield f"the drain is now for {after.drain_for or ''}"
     if after.state is State.ENDING and after.since != before.since:
         yield f"looked at once more: {after.reason}"
     if after.end_asked and after.end_asked != before.end_asked:
@@ -149,10 +150,11 @@ def asked_by(before: Vm, after: Vm, decision: str) -> str:
     What follows from sight alone (it joined, it is empty, it is gone) nobody asked for.
     """
     if after.killed != before.killed or after.held != before.held:
-        return after.killed or after.held_for or before.held_for
-    if after.drain_for != before.drain_for and after.drain_for.startswith("wish:"):
-        return after.drain_for.removeprefix("wish:")
-    if after.drain_for == "policy" and before.state is State.READY:
+        hold = after.hold or before.hold
+        return after.killed or (hold.word if hold else "")
+    if after.drain_for != before.drain_for and after.drain_wish:
+        return after.drain_wish
+    if after.drain_for == POLICY and before.state is State.READY:
         return decision
     return decision if after.unwanted != before.unwanted and after.state is before.state else ""
 

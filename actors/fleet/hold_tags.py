@@ -20,11 +20,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
+from actors.fleet.drain_and_hold import HoldBy, VmHold
 from actors.fleet.observations import Instance
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 
-TAGGED = "tag"  # in the place of a wish's id: the hold is known from its tag alone
 LONGEST = 200  # characters; EC2 takes 256
 LAGS_S = 60.0  # a listing may show an older tag for so long
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9 _.:/=+@-]")  # in a tag's value, by EC2's rules for all its services
@@ -41,20 +41,20 @@ def heeded(vm: Vm, tag: str, listed_at: float, now: float) -> Vm:
     if until and until <= now:
         return replace(vm, held_tag=tag)  # over: it is known now, and taken away
     told = f"{words} (as the tag on its instance says)"
-    return replace(vm, held=told, held_for=TAGGED, held_at=now, held_until=until, held_tag=tag)
+    return replace(vm, hold=VmHold(why=told, by=HoldBy.TAG, at=now, until=until), held_tag=tag)
 
 
 def released(vm: Vm, release: Wish | None, now: float) -> Vm:
     """A hold known from a tag ends by an operator's word that is younger than it, or with its time."""
-    if vm.held_for != TAGGED:
+    if vm.hold is None or vm.hold.by is not HoldBy.TAG:
         return vm
-    over = 0 < vm.held_until <= now or (release is not None and release.at >= vm.held_at)
-    return replace(vm, held="", held_for="", held_at=0.0, held_until=0.0) if over else vm
+    over = 0 < vm.hold.until <= now or (release is not None and release.at >= vm.hold.at)
+    return replace(vm, hold=None) if over else vm
 
 
 def noted(vm: Vm, now: float) -> Vm:
     """The row says which tag its hold needs, before the cloud is asked for it."""
-    if not vm.held or not vm.alive or vm.held_for == TAGGED or vm.held_tag == (tag := _tag(vm)):
+    if vm.hold is None or not vm.alive or vm.hold.by is HoldBy.TAG or vm.held_tag == (tag := _tag(vm.hold)):
         return vm
     return replace(vm, held_tag=tag, tagged=now)
 
@@ -75,10 +75,10 @@ def to_tag(vms: Iterable[Vm], instances: Iterable[Instance]) -> dict[str, list[V
     return found
 
 
-def _tag(vm: Vm) -> str:
+def _tag(hold: VmHold) -> str:
     """Made of what a cloud takes as it is: no character outside its set, no space at an end or beside another."""
-    words = " ".join(_NOT_ALLOWED.sub("_", vm.held).split())
-    return f"{int(vm.held_until)} {words}"[:LONGEST].strip()
+    words = " ".join(_NOT_ALLOWED.sub("_", hold.why).split())
+    return f"{int(hold.until)} {words}"[:LONGEST].strip()
 
 
 def _read(tag: str) -> tuple[float, str]:

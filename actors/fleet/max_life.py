@@ -42,5 +42,4 @@ class Life:
         return self.left_s(vm_id, born, now) < self.min_useful_s
 
 
-AGE = "age"  # what the drain of a VM that has lived its time is for
 FOREVER = Life()

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from actors.fleet.drain_and_hold import POLICY, POLICY_FINAL, DrainFor
 from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.matching import Matched
@@ -157,7 +158,7 @@ def unwanted(vm: Vm, world: World) -> Vm | None:
     """It was given up while it booted; now it can be drained, and that taken back, as with any other."""
     if vm.state is not State.READY or not vm.unwanted or vm.held:
         return None
-    return replace(drain(vm, world.now, "policy", "given up while it booted"), unwanted=0.0)
+    return replace(drain(vm, world.now, POLICY, "given up while it booted"), unwanted=0.0)
 
 
 def taken_over(vm: Vm, world: World) -> Vm | None:
@@ -172,7 +173,7 @@ def taken_over(vm: Vm, world: World) -> Vm | None:
     if number <= vm.drains:
         return None
     told = f"its startd drains for {machine.nonce}, asked for before rows were lost"
-    changes = {"nonce": machine.nonce, "drains": number, "drain_for": "policy, final", "drain_asked": world.now}
+    changes = {"nonce": machine.nonce, "drains": number, "drain_for": POLICY_FINAL, "drain_asked": world.now}
     return move(vm, Event.DRAIN, world.now, told, **changes)
 
 
@@ -186,7 +187,7 @@ def spoiled(vm: Vm, world: World) -> Vm | None:
         return None
     if machine.max_retirement_s or machine.busy:
         return None
-    return replace(drain(vm, world.now, "policy, final", FINAL), final=world.now)
+    return replace(drain(vm, world.now, POLICY_FINAL, FINAL), final=world.now)
 
 
 def emptied(vm: Vm, world: World) -> Vm | None:
@@ -252,7 +253,7 @@ def _end(vm: Vm, now: float) -> Act | None:
     return Act.END if now - vm.since <= FRESH_S else Act.END_ASKED
 
 
-def drain(vm: Vm, now: float, drain_for: str, reason: str) -> Vm:
+def drain(vm: Vm, now: float, drain_for: DrainFor, reason: str) -> Vm:
     """Decide to drain a ready VM. The request goes out with a nonce that was never used before."""
     changes = {"drain_for": drain_for, "drain_begun": now, "drain_refused": "", "drain_waits": ""}
     changes |= {"evicted": 0.0, "evict_asked": 0.0}
@@ -267,7 +268,7 @@ def ask_again(vm: Vm, reason: str) -> Vm:
 
 def last_drain(vm: Vm, now: float) -> Vm:
     """Its drain was taken back too late. It is drained anew, for good, as soon as nobody is there."""
-    return ask_again(replace(vm, drain_for="policy, final", final=now), FINAL)
+    return ask_again(replace(vm, drain_for=POLICY_FINAL, final=now), FINAL)
 
 
 def next_nonce(vm: Vm) -> str:

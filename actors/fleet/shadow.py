@@ -28,7 +28,7 @@ def given_back(vm: Vm, world: World) -> Vm | None:
     machine = world.machine(vm)
     if vm.state is not State.DRAINING or machine is None or machine.draining_for(vm.nonce):
         return None
-    back = {"nonce": "", "drain_for": "", "drain_asked": 0.0}
+    back = {"nonce": "", "drain_for": None, "drain_asked": 0.0}
     return move(vm, Event.BACK, world.now, "its startd drains no more", **back)
 
 

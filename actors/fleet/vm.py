@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from actors.fleet.drain_and_hold import DrainFor, DrainWhy, HoldBy, VmHold
+
 
 class State(StrEnum):
     LAUNCHING = "launching"
@@ -43,10 +45,7 @@ class Vm:
     machine: str = ""  # the startd's name, once it joined
     machine_address: str = ""  # its sinful string
     joined: float = 0.0
-    held: str = ""  # an operator's hold, with its reason: no policy drains it, nothing ends it
-    held_for: str = ""  # the id of the wish that holds it; "black hole": policy holds it for a look; "tag": a tag does
-    held_at: float = 0.0  # since when policy, or the tag on its instance, holds it
-    held_until: float = 0.0  # when the hold ends by itself; 0: when it is taken back
+    hold: VmHold | None = None  # no policy drains it, nothing ends it
     held_tag: str = ""  # the tag that its cloud was last asked to keep for a hold; stays when it is released
     tagged: float = 0.0  # when that was decided
     killed: str = ""  # the id of the operator's kill: ended without a drain
@@ -55,7 +54,7 @@ class Vm:
     silent: float = 0.0  # since when its launch gets no answer, as the submitter found; others are bought elsewhere
     unwanted: float = 0.0  # since when: booting and not wanted any more, to be drained when it joins
     nonce: str = ""  # of the drain that is ours; a new one for each request
-    drain_for: str = ""  # "policy", "wish:<id>", "spot", "age", ...: what may be taken back, and what not
+    drain_for: DrainFor | None = None  # what it is drained for: what may be taken back, and what not
     drain_asked: float = 0.0  # when the request with `nonce` was accepted by the startd; 0: not yet
     cancel_unknown: float = 0.0  # when its drain was asked to be taken back, until an answer is known; 0: not
     request_id: str = ""  # of the accepted request, to cancel by
@@ -79,6 +78,25 @@ class Vm:
     noticed: float = 0.0  # when that was read
     image: str = ""  # what it was started from: the image, or the launch template
     promise: str = ""  # what it was made from, all together (see `config_promise`); empty: not known
+
+    @property
+    def held(self) -> str:
+        """Why it is held; empty: it is not."""
+        return self.hold.why if self.hold else ""
+
+    @property
+    def held_by(self) -> HoldBy | None:
+        return self.hold.by if self.hold else None
+
+    @property
+    def drain_wish(self) -> str:
+        """The id of the wish that it is drained for; empty where it is for something else."""
+        return self.drain_for.wish_id if self.drain_for else ""
+
+    @property
+    def given_up(self) -> bool:
+        """Its drain is policy's, be it final or not."""
+        return self.drain_for is not None and self.drain_for.why is DrainWhy.POLICY
 
     @property
     def alive(self) -> bool:

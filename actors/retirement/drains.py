@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import structlog
 
+from actors.fleet.drain_and_hold import POLICY_FINAL
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.reconcile import FINAL, evicting, last_drain, next_nonce
 from actors.fleet.spot_notice import urgent
@@ -49,7 +50,7 @@ class DrainCalls:
                 self._gauges.drains_refused.labels(vm.cloud).inc()
                 log.warning("drain refused", vm=vm.id, machine=vm.machine, why=str(got))
                 declined = move(vm, Event.DECLINED, now, f"not drained: {got}", drain_refused=str(got), refused_at=now)
-                self._answers.change(seat, vm, replace(declined, nonce="", drain_for=""))
+                self._answers.change(seat, vm, replace(declined, nonce="", drain_for=None))
             case _:
                 self._answers.failed(seat, vm, got)
 
@@ -89,14 +90,14 @@ class DrainCalls:
         known = replace(vm, cancel_unknown=0.0)
         if got is True:
             back = move(known, Event.BACK, self._now(), "demand is back while its last job runs: drain cancelled")
-            self._answers.change(seat, vm, replace(back, nonce="", drain_for="", drain_asked=0.0, request_id=""))
+            self._answers.change(seat, vm, replace(back, nonce="", drain_for=None, drain_asked=0.0, request_id=""))
         elif got is False:
             log.warning("drain taken back too late", vm=vm.id, machine=vm.machine, why=FINAL)
             self._answers.change(seat, vm, last_drain(known, self._now()))
         elif isinstance(got, PoolError):
             log.info("drain not taken back", vm=vm.id, machine=vm.machine, why=f"{type(got).__name__}: {got}")
             left = known if isinstance(got, PoolRefused) else vm
-            self._answers.change(seat, vm, replace(left, drain_for="policy, final"))
+            self._answers.change(seat, vm, replace(left, drain_for=POLICY_FINAL))
         elif isinstance(got, FrozenHere):
             self._answers.change(seat, vm, known)
             self._answers.pause(seat, vm, got)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from actors.clouds.port import Cloud, CloudError
+from actors.fleet.drain_and_hold import POLICY_FINAL
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import Act, act, ask_again
@@ -59,7 +60,7 @@ class Ends:
         elif got.verdict is Verdict.WAIT:
             self._answers.pause(seat, vm, PoolAway(got.why))
         else:
-            drain_again = ask_again(move(vm, Event.FORGOT, now, got.why, drain_for="policy, final"), got.why)
+            drain_again = ask_again(move(vm, Event.FORGOT, now, got.why, drain_for=POLICY_FINAL), got.why)
             self._answers.change(seat, vm, drain_again, got.saw)
 
     def may_end(self, seat: CloudSeat, vm: Vm) -> bool:

@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
+from actors.fleet.vm import Vm
+from actors.store import vm_form
+
 T = TypeVar("T")
 
 SCHEMA = 1
@@ -36,9 +39,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def pack(value: Any) -> bytes:
     """Bytes of a frozen dataclass or model, without the fields that have their default."""
-    plain = _adapter(type(value)).dump_python(value, mode="json", exclude_defaults=True)
+    plain = stored(value, exclude_defaults=True)
     packed: bytes = msgpack.packb({VERSION: SCHEMA, **plain})
     return packed
+
+
+def stored(value: Any, exclude_defaults: bool = False) -> Any:
+    """What of a value stands in its row, as JSON has it."""
+    plain = _adapter(type(value)).dump_python(value, mode="json", exclude_defaults=exclude_defaults)
+    return vm_form.flat(plain) if isinstance(value, Vm) else plain
 
 
 def unpack(kind: type[T], body: bytes) -> T:
@@ -49,6 +58,8 @@ def unpack(kind: type[T], body: bytes) -> T:
             raise BadRow(f"a {kind.__name__} has shape {version!r}; this version reads {SCHEMA}: upgrade this host")
         if not _finite(content):
             raise BadRow(f"a {kind.__name__} has a number that is none, or has no end")
+        if kind is Vm and isinstance(content, dict):
+            content = vm_form.nested(content)
         value: T = _adapter(kind).validate_python(content)
     except (ValidationError, ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as wrong:
         raise BadRow(f"a row is not a {kind.__name__}: {wrong}") from wrong

@@ -1,6 +1,6 @@
 """A worker that eats jobs, with a host that is a process of its own: it is drained and held, and no job is killed."""
 
-from actors.policies.disruption.black_hole import HELD_FOR
+from actors.fleet.drain_and_hold import HoldBy
 from tests.factory_in_a_world import QUEUE, Factory, MakeHosts
 
 
@@ -23,7 +23,9 @@ def test_a_worker_on_which_every_job_ends_at_once_is_drained_and_held_and_releas
     factory.submit(2_000, seconds=3)
     factory.until(lambda: len(factory.instances()) == 3, "a third is bought", 60)
     (hole,) = (vm.id for vm in factory.world.vms.values() if vm.broken)
-    factory.until(lambda: [vm for vm in factory.alive() if vm.held_for == HELD_FOR], "the black hole is held", 60)
+    factory.until(
+        lambda: [vm for vm in factory.alive() if vm.held_by is HoldBy.BLACK_HOLE], "the black hole is held", 60
+    )
     assert [vm.instance_id for vm in factory.alive() if vm.held] == [hole]
     drained = lambda: factory.world.vms[hole].drain and hole not in factory.busy()  # noqa: E731
     factory.until(drained, "its startd takes no more jobs", 60)

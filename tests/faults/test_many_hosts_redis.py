@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.fleet.hold_tags import TAGGED
+from actors.fleet.drain_and_hold import HoldBy
 from tests.factory_in_a_world import TTL_S, Factory, MakeHosts
 
 JOBS = 5
@@ -107,7 +107,7 @@ def test_a_held_vm_is_still_held_though_redis_lost_everything_and_every_host_was
     factory.client.flushall()
     factory.start(2)
     factory.until(lambda: {vm.instance_id for vm in factory.alive()} == {held, other}, "each VM has its row")
-    assert {vm.instance_id: vm.held_for for vm in factory.alive()} == {held: TAGGED, other: ""}
+    assert {vm.instance_id: vm.held_by for vm in factory.alive()} == {held: HoldBy.TAG, other: None}
     factory.finish()
     factory.until(lambda: set(factory.jobs()) == {"done"}, "all jobs are done")
     factory.until(lambda: set(factory.instances()) == {held}, "all but the held VM are ended", 40)

@@ -102,7 +102,7 @@ def test_a_host_drains_what_its_cloud_will_take_and_buys_another_and_garbage_end
     factory.until(lambda: len(guests.started()) == 3, "the cloud's ledger shows that another was bought", 60)
     factory.until(lambda: left_in(amazon) == 0, "the queue is empty", 60)
     rows: dict[str, Vm] = {vm.instance_id: vm for vm in factory.alive()}
-    assert (rows[taken].state, rows[taken].drain_for) == (State.DRAINING, "spot")
+    assert (rows[taken].state, str(rows[taken].drain_for)) == (State.DRAINING, "spot")
     assert (rows[kept].state, rows[kept].notice, factory.world.vms[kept].drain) == (State.READY, "", "")
     assert (factory.busy(), guests.ended()) == ({taken, kept}, []), "a notice ends no job, and garbage nothing"
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from actors.fleet.breaker import Breaker
 from actors.fleet.joined import Joined
 from actors.fleet.observations import Instance, Machine
@@ -19,7 +17,7 @@ from actors.fleet.wish import Wish
 from actors.policies.provisioning.past import Past
 from actors.runtime.messages import KINDS, OperatorWish
 from actors.store.bulk_codec import pack_instances, pack_machines, unpack_instances, unpack_machines
-from actors.store.codec import pack, unpack
+from actors.store.codec import pack, stored, unpack
 from actors.store.readings import ALL, HEAD, STRAYS, Classes, DemandHead, ListingHead, StartdsHead
 from actors.store.vms import Started
 from actors.store.wants import Doubts, QueueStanding, WishOutcome
@@ -102,4 +100,4 @@ def plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, tuple):
         return [plain(one) for one in value]
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return stored(value)

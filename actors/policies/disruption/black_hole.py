@@ -26,12 +26,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from actors.fleet.drain_and_hold import DrainFor, DrainWhy, HoldBy, VmHold
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 
-HELD_FOR = "black hole"  # in the place of a wish's id
+DRAINED_FOR = DrainFor(DrainWhy.BLACK_HOLE)
 STEADY_S = 60.0  # a peer that was busy for so long, without a break, shows how long jobs take
 MOST_SHARE = 0.1
 
@@ -83,7 +84,7 @@ def _of_queue(
     ]
     if len(longer) < len(suspects):
         return {}
-    held = sum(vm.held_for == HELD_FOR for vm in vms)
+    held = sum(vm.held_by is HoldBy.BLACK_HOLE for vm in vms)
     most = max(1, int(MOST_SHARE * len(ready))) - held
     worst = sorted(suspects, key=lambda vm_id: (-ready[vm_id].recent_jobs, vm_id))
     return {vm_id: _told(ready[vm_id], len(longer)) for vm_id in worst[: max(0, most)]}
@@ -106,11 +107,11 @@ def _told(machine: Machine, peers: int) -> str:
 
 def taken_out(vm: Vm, why: str, now: float) -> Vm:
     """Drained, and held for a look."""
-    return replace(drain(vm, now, HELD_FOR, why), held=why, held_for=HELD_FOR, held_at=now)
+    return replace(drain(vm, now, DRAINED_FOR, why), hold=VmHold(why=why, by=HoldBy.BLACK_HOLE, at=now))
 
 
 def looked_at(vm: Vm, release: Wish | None) -> Vm:
     """An operator who releases it has looked: its drain goes on to its end."""
-    if vm.held_for != HELD_FOR or release is None or release.at < vm.held_at:
+    if vm.hold is None or vm.hold.by is not HoldBy.BLACK_HOLE or release is None or release.at < vm.hold.at:
         return vm
-    return replace(vm, held="", held_for="", held_at=0.0)
+    return replace(vm, hold=None)

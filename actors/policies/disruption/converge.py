@@ -14,10 +14,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from actors.fleet.drain_and_hold import AGE, POLICY, POLICY_FINAL, DrainFor, DrainWhy, VmHold, by_wish
 from actors.fleet.fleet_view import cancellable, claims, left_at
 from actors.fleet.hold_tags import released
 from actors.fleet.lifecycle import KILLABLE, Event, move
-from actors.fleet.max_life import AGE, FOREVER, Life
+from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
 from actors.fleet.spot_notice import Notice, noticed, urgent
@@ -113,15 +114,15 @@ def not_replaced(vms: Iterable[Vm], wishes: tuple[Wish, ...]) -> list[Vm]:
     """Those that an operator drained or killed and does not want replaced, ended ones too. What policy had given up
     before is not among them: its queue wants so many fewer already.
     """
-    drains = {f"wish:{wish.id}" for wish in wishes if wish.verb == "drain" and not wish.replace}
+    drains = {wish.id for wish in wishes if wish.verb == "drain" and not wish.replace}
     kills = {wish.id for wish in wishes if wish.verb == "kill" and not wish.replace}
     if not (drains or kills):
         return []
     return [
         vm
         for vm in vms
-        if (vm.drain_for in drains and vm.state is not State.READY)
-        or (vm.killed in kills and not (vm.unwanted or vm.drain_for.startswith("policy")))
+        if (vm.drain_wish in drains and vm.state is not State.READY)
+        or (vm.killed in kills and not (vm.unwanted or vm.given_up))
     ]
 
 
@@ -139,7 +140,7 @@ def _wished(vm: Vm, scene: Scene, budget: DrainBudget) -> tuple[Vm, bool]:
     if not vm.alive:
         return vm, False
     vm = noticed(vm, scene.notices.get(vm.instance_id)) if scene.notices else vm
-    if not scene.wishes and not vm.held_for and not vm.notice and not vm.drain_for.startswith("wish:"):
+    if not scene.wishes and vm.hold is None and not vm.notice and not vm.drain_wish:
         return vm, True
     kill = for_vm(scene.wishes, "kill", vm)
     if kill:
@@ -160,7 +161,7 @@ def _killed(vm: Vm, wish: Wish, now: float) -> Vm:
     if vm.state in KILLABLE:
         return move(vm, Event.KILLED, now, told(wish), killed=wish.id)
     if vm.state is State.ENDING and not vm.killed:
-        return replace(vm, killed=wish.id, drain_for=vm.drain_for or "policy")  # nobody misses it
+        return replace(vm, killed=wish.id, drain_for=vm.drain_for or POLICY)  # nobody misses it
     return vm
 
 
@@ -176,8 +177,8 @@ def _ages(vm: Vm, scene: Scene, budget: DrainBudget) -> Vm:
     left_s, machine = scene.life.left_s(vm.id, vm.born, scene.now), scene.machines.get(vm.id)
     if left_s > 0.0 and (machine is None or machine.busy):
         return vm
-    if vm.state is State.DRAINING and vm.drain_for == "policy" and not vm.cancel_unknown:
-        return replace(vm, drain_for="policy, final")
+    if vm.state is State.DRAINING and vm.drain_for == POLICY and not vm.cancel_unknown:
+        return replace(vm, drain_for=POLICY_FINAL)
     if vm.state is not State.READY or vm.held or scene.frozen or scene.now - vm.refused_at < REFUSED_FOR_S:
         return vm
     told = f"it has lived its time: {scene.now - vm.born:.0f} s of at most {scene.life.max_s:g}"
@@ -187,11 +188,10 @@ def _ages(vm: Vm, scene: Scene, budget: DrainBudget) -> Vm:
 
 
 def _held(vm: Vm, wish: Wish | None) -> Vm:
-    if wish and vm.held_for != wish.id:
-        return replace(vm, held=told(wish), held_for=wish.id, held_at=0.0, held_until=wish.ends)
-    if not wish and vm.held_for and not vm.held_at:
-        return replace(vm, held="", held_for="", held_until=0.0)
-    return vm
+    by = vm.hold.wish_id if vm.hold else ""
+    if wish and by != wish.id:
+        return replace(vm, hold=VmHold(why=told(wish), wish_id=wish.id, until=wish.ends))
+    return replace(vm, hold=None) if by and not wish else vm
 
 
 def _leaving(vm: Vm, now: float, budget: DrainBudget) -> Vm:
@@ -200,14 +200,15 @@ def _leaving(vm: Vm, now: float, budget: DrainBudget) -> Vm:
         return vm
     if not urgent(vm) and not budget.may(vm):
         return vm
-    return drain(vm, now, "spot" if urgent(vm) else "rebalance", f"{vm.notice} notice from its cloud")
+    why = DrainFor(DrainWhy.SPOT if urgent(vm) else DrainWhy.REBALANCE)
+    return drain(vm, now, why, f"{vm.notice} notice from its cloud")
 
 
 def _drained(vm: Vm, wish: Wish, now: float, budget: DrainBudget) -> Vm:
     if vm.state is State.READY and now - vm.refused_at >= REFUSED_FOR_S:
-        return drain(vm, now, f"wish:{wish.id}", told(wish)) if budget.may(vm) else vm
-    if vm.state is State.DRAINING and vm.drain_for.startswith("policy"):
-        return replace(vm, drain_for=f"wish:{wish.id}", reason=told(wish))
+        return drain(vm, now, by_wish(wish.id), told(wish)) if budget.may(vm) else vm
+    if vm.state is State.DRAINING and vm.given_up:
+        return replace(vm, drain_for=by_wish(wish.id), reason=told(wish))
     if vm.state in (State.LAUNCHING, State.BOOTING) and not vm.unwanted:
         return replace(vm, unwanted=now)
     return vm
@@ -215,8 +216,8 @@ def _drained(vm: Vm, wish: Wish, now: float, budget: DrainBudget) -> Vm:
 
 def _no_longer_drained(vm: Vm) -> Vm:
     """The wish ended or was taken back: policy may take the drain back too, if there is demand."""
-    wished = vm.state is State.DRAINING and vm.drain_for.startswith("wish:")
-    return replace(vm, drain_for="policy") if wished else vm
+    wished = vm.state is State.DRAINING and vm.drain_wish
+    return replace(vm, drain_for=POLICY) if wished else vm
 
 
 def _serve(vms: list[Vm], missing: int, scene: Scene, changes: Changes, budget: DrainBudget) -> None:
@@ -243,7 +244,7 @@ def _give_up(vms: list[Vm], surplus: int, scene: Scene, changes: Changes, budget
         if vm.state is not State.READY:
             changes.rows[vm_id] = replace(vm, unwanted=scene.now)
         elif budget.may(vm):
-            changes.rows[vm_id] = drain(vm, scene.now, "policy", f"{vm.queue} wants fewer VMs of {vm.cloud}")
+            changes.rows[vm_id] = drain(vm, scene.now, POLICY, f"{vm.queue} wants fewer VMs of {vm.cloud}")
 
 
 def _candidate(vm: Vm, scene: Scene) -> Candidate:

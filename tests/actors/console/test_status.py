@@ -16,6 +16,7 @@ from actors.console.status_model import Status
 from actors.console.status_part import NoSuchName, part
 from actors.console.status_screen import screen
 from actors.console.terminal import Screen
+from actors.fleet.drain_and_hold import VmHold
 from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, Want
@@ -186,7 +187,7 @@ def test_an_account_without_a_limit_shows_what_its_rows_use(config: Config, heal
 
 
 def test_every_vm_is_listed_when_asked_for(config: Config, healthy: Rows) -> None:
-    vm = healthy.vm("private", State.READY, held="asked to by an operator")
+    vm = healthy.vm("private", State.READY, hold=VmHold(why="asked to by an operator"))
     assert vm.instance_id not in shown(read(config))
     assert vm.instance_id in shown(read(config), vms=True)
     assert "ready held" in shown(read(config), vms=True)

@@ -24,6 +24,7 @@ from actors import cli
 from actors.cli import app
 from actors.config.outside_text import visible, visible_document
 from actors.console.terminal import Screen
+from actors.fleet.drain_and_hold import VmHold
 from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import Intent, Launch, State
 from actors.fleet.want import CloudView, Want
@@ -83,7 +84,7 @@ def hostile(file: FactoryFile, rows: Rows, site: Site) -> FactoryFile:
     want = Want(queue="atlas", cloud="private", n=1, reasons=(EVIL, SPLIT), decision=EVIL)
     rows.write("want", "queue/atlas", "private", want)
     cause: dict[str, Any]
-    for cause in ({"drain_refused": EVIL}, {"drain_waits": SPLIT}, {"held": EVIL}, {}):
+    for cause in ({"drain_refused": EVIL}, {"drain_waits": SPLIT}, {"hold": VmHold(why=EVIL)}, {}):
         rows.vm("private", State.READY, machine=EVIL, reason=EVIL, instance_id=EVIL, **cause)
     sent: Any = {"count": 1, "token": EVIL, "request": EVIL, "state": Launch.SENT, "written": 1.0, "unknown": EVIL}
     intent = Intent(id=EVIL, cloud="private", queue="atlas", **sent)

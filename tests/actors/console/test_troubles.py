@@ -7,7 +7,7 @@ import pytest
 from actors.config.schema import Config
 from actors.console.status import Reader
 from actors.console.status_model import Trouble
-from actors.fleet.hold_tags import TAGGED
+from actors.fleet.drain_and_hold import HoldBy, VmHold
 from actors.fleet.observations import ScheddSeen
 from actors.fleet.vm import Intent, State
 from actors.fleet.want import CloudView
@@ -125,7 +125,9 @@ def test_a_launch_whose_answer_is_not_known_is_noted(config: Config, healthy: Ro
 
 
 def test_a_vm_that_is_held_by_its_tag_alone_is_odd_and_says_how_to_release_it(config: Config, healthy: Rows) -> None:
-    vm = healthy.vm("spot", State.READY, held="hold by me: a look (as the tag on its instance says)", held_for=TAGGED)
+    vm = healthy.vm(
+        "spot", State.READY, hold=VmHold(why="hold by me: a look (as the tag on its instance says)", by=HoldBy.TAG)
+    )
     trouble = only(config)
     assert trouble.weight == "odd"
     assert "hold by me: a look" in trouble.what

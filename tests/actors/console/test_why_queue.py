@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from actors.fleet.drain_and_hold import POLICY, VmHold
 from actors.fleet.history import Because
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.vm import Intent, Launch, State, Vm
@@ -58,8 +59,8 @@ def test_a_vm_tells_its_life_in_order_and_what_it_was_started_for(file: FactoryF
     wants(rows, "private", 1, reasons=("private: 1 new",), decision="d-1")
     vm = rows.vm(
         "private", State.DRAINING, intent="x", born=now - 600, joined=now - 500, machine="node-1", refused_at=now - 400,
-        drain_refused="it would evict", drain_asked=now - 60, drains=2, drain_for="policy", request_id="7",
-        reason="atlas wants fewer VMs of private", since=now - 61, held="hold by me: look",
+        drain_refused="it would evict", drain_asked=now - 60, drains=2, drain_for=POLICY, request_id="7",
+        reason="atlas wants fewer VMs of private", since=now - 61, hold=VmHold(why="hold by me: look"),
     )  # fmt: skip
     for name in (vm.id, vm.instance_id, "node-1"):
         result = file.apf("why", "--vm", name)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import POLICY, VmHold
 from actors.fleet.effects import NOTHING, WishScene, effects
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
@@ -52,7 +53,7 @@ def test_a_thaw_does_not_take_back_a_hosts_freeze_file() -> None:
 
 @pytest.mark.parametrize("verb", ["undrain", "release"])
 def test_what_takes_back_and_finds_nothing_to_take_back_says_so(verb: str) -> None:
-    assert NOTHING in said(wish(verb), fleet(State.READY, State.DRAINING, drain_for="policy"))
+    assert NOTHING in said(wish(verb), fleet(State.READY, State.DRAINING, drain_for=POLICY))
 
 
 def test_an_undrain_tells_what_comes_back_and_what_does_not() -> None:
@@ -72,7 +73,7 @@ def test_what_is_not_replaced_is_said() -> None:
 
 
 def test_a_held_vm_is_left_by_a_drain_and_ended_by_a_kill() -> None:
-    held = fleet(State.READY, held="hold by ada: a look")
+    held = fleet(State.READY, hold=VmHold(why="hold by ada: a look"))
     assert "1 VM held: left alone until released" in said(wish("drain"), held)
     assert "1 VM held: a kill comes before a hold" in said(wish("kill"), held)
 

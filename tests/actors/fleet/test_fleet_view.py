@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from actors.fleet.drain_and_hold import AGE, POLICY, DrainFor, DrainWhy, by_wish
 from actors.fleet.fleet_view import ViewPart, cancellable, view
-from actors.fleet.max_life import AGE, Life
+from actors.fleet.max_life import Life
 from actors.fleet.shape import Shape
 from actors.fleet.vm import State
 from tests.actors.fleet.made import NOW, drained_slot, draining_slot, machine, slot, vm
@@ -51,14 +52,14 @@ def test_a_slot_that_drains_for_whomever_has_nothing_for_new_jobs() -> None:
 
 
 def test_a_drain_may_be_taken_back_only_if_it_is_policys_and_its_last_job_runs() -> None:
-    draining = vm(State.DRAINING, drain_for="policy", drain_asked=NOW, nonce="x-0.1")
+    draining = vm(State.DRAINING, drain_for=POLICY, drain_asked=NOW, nonce="x-0.1")
     busy, idle = machine(draining_slot("x-0.1")), machine(slot())
     assert cancellable(draining, busy)
     assert not cancellable(draining, idle)
     assert not cancellable(draining, None)
-    assert not cancellable(vm(State.DRAINING, drain_for="wish:1", drain_asked=NOW), busy)
-    assert not cancellable(vm(State.DRAINING, drain_for="policy"), busy)
-    assert not cancellable(vm(State.DRAINED, drain_for="policy", drain_asked=NOW), busy)
+    assert not cancellable(vm(State.DRAINING, drain_for=by_wish("1"), drain_asked=NOW), busy)
+    assert not cancellable(vm(State.DRAINING, drain_for=POLICY), busy)
+    assert not cancellable(vm(State.DRAINED, drain_for=POLICY, drain_asked=NOW), busy)
     for last_word in ({"evicted": NOW}, {"notice": "interruption"}, {"unwanted": NOW}):
         assert not cancellable(replace(draining, **last_word), busy)  # type: ignore[arg-type]
 
@@ -89,7 +90,7 @@ def test_what_is_kept_from_view_to_view_changes_nothing() -> None:
 
 
 def test_when_an_operator_or_its_age_took_a_vm_out_is_told_and_what_policy_gave_up_is_not() -> None:
-    drains = {"x-0": "wish:w-1", "x-1": AGE, "x-2": "policy", "x-3": "spot"}
+    drains = {"x-0": by_wish("w-1"), "x-1": AGE, "x-2": POLICY, "x-3": DrainFor(DrainWhy.SPOT)}
     vms = [
         vm(State.DRAINING, id=key, drain_for=why, drain_begun=NOW - 9 + at)
         for at, (key, why) in enumerate(drains.items())
@@ -99,4 +100,4 @@ def test_when_an_operator_or_its_age_took_a_vm_out_is_told_and_what_policy_gave_
 
 
 def test_a_vm_that_waits_for_its_drain_to_be_allowed_has_not_left() -> None:
-    assert seen(vm(drain_for="wish:w-1", drain_begun=NOW)).left_at == 0.0
+    assert seen(vm(drain_for=by_wish("w-1"), drain_begun=NOW)).left_at == 0.0

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import POLICY, POLICY_FINAL, VmHold, by_wish
 from actors.fleet.evidence import Health
 from actors.fleet.history import MOST_EVIDENCE, MOST_TEXT, Because, Moment, asked_by, because, evidence, moment
 from actors.fleet.reconcile import evicting
@@ -15,7 +16,7 @@ from actors.store.codec import unpack
 from tests.actors.fleet.made import NOW, drained_slot, instance, listed, machine, vm, world
 
 READY = vm()
-DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100, request_id="1")
+DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_asked=NOW - 100, request_id="1")
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,13 @@ DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain
     [
         (None, READY, "made for a test"),
         (READY, DRAINING, "made for a test"),
-        (READY, replace(READY, held="hold by ada: a look"), "held: hold by ada: a look"),
-        (replace(READY, held="hold by ada: a look"), READY, "no longer held"),
+        (READY, replace(READY, hold=VmHold(why="hold by ada: a look")), "held: hold by ada: a look"),
+        (replace(READY, hold=VmHold(why="hold by ada: a look")), READY, "no longer held"),
         (READY, replace(READY, notice="interruption"), "the cloud gave notice: interruption"),
         (READY, replace(READY, drain_waits="1 at once"), "its drain waits: 1 at once"),
         (READY, replace(READY, machine_address="<10.0.0.9:1>"), "its startd answers at <10.0.0.9:1> now"),
         (replace(DRAINING, drain_asked=0.0), DRAINING, "its startd took drain 1 as request 1"),
-        (DRAINING, replace(DRAINING, drain_for="policy, final"), "the drain is now for policy, final"),
+        (DRAINING, replace(DRAINING, drain_for=POLICY_FINAL), "the drain is now for policy, final"),
         (
             DRAINING,
             replace(DRAINING, evicted=NOW),
@@ -81,10 +82,10 @@ def test_a_moment_knows_which_sentence_is_what_the_startd_showed_whatever_it_say
 
 
 def test_a_decision_is_named_where_policy_decided_and_a_wish_where_somebody_wished() -> None:
-    drained = replace(READY, state=State.DRAINING, drain_for="policy")
+    drained = replace(READY, state=State.DRAINING, drain_for=POLICY)
     assert asked_by(READY, drained, "d-1") == "d-1"
-    assert asked_by(READY, replace(drained, drain_for="wish:w-1"), "d-1") == "w-1"
-    assert asked_by(READY, replace(drained, drain_for="policy, final"), "d-1") == "", "rows were lost: nobody asked"
+    assert asked_by(READY, replace(drained, drain_for=by_wish("w-1")), "d-1") == "w-1"
+    assert asked_by(READY, replace(drained, drain_for=POLICY_FINAL), "d-1") == "", "rows were lost: nobody asked"
     assert asked_by(READY, replace(READY, unwanted=NOW), "d-1") == "d-1"
     assert asked_by(drained, replace(drained, state=State.DRAINED), "d-1") == ""
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fleet.hold_tags import LAGS_S, LONGEST, TAGGED, heeded, noted, released, to_tag
+from actors.fleet.drain_and_hold import HoldBy, VmHold
+from actors.fleet.hold_tags import LAGS_S, LONGEST, heeded, noted, released, to_tag
 from actors.fleet.observations import Instance
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
@@ -17,7 +18,7 @@ TAG = "20000 hold by me@here: a look"
 
 
 def held(until: float = 20_000.0, words: str = HOLD, **changes: object) -> Vm:
-    return vm(held=words, held_for="w1", held_until=until, **changes)
+    return vm(hold=VmHold(why=words, wish_id="w1", until=until), **changes)
 
 
 def shown(tag: str = "", state: str = "running") -> list[Instance]:
@@ -38,7 +39,7 @@ def test_a_hold_is_noted_in_the_row_then_written_until_it_is_shown() -> None:
 
 
 def test_a_release_takes_the_tag_away_until_it_is_shown_no_more() -> None:
-    one = replace(noted(held(), NOW), held="", held_for="", held_until=0.0)
+    one = replace(noted(held(), NOW), hold=None)
     assert heeded(one, TAG, NOW + 1000, NOW + 1000) is one, "it knows this tag"
     assert to_tag([one], shown(TAG)) == {"": [one]}
     assert to_tag([one], shown()) == {}
@@ -53,7 +54,7 @@ def test_what_ends_is_not_asked_to_keep_a_tag(state: str) -> None:
 
 def test_a_tag_that_the_row_does_not_know_of_holds_it() -> None:
     one = heeded(vm(), TAG, NOW, NOW)
-    assert (one.held_for, one.held_at, one.held_until, one.held_tag) == (TAGGED, NOW, 20_000.0, TAG)
+    assert (one.held_by, one.hold and (one.hold.at, one.hold.until), one.held_tag) == (HoldBy.TAG, (NOW, 20_000.0), TAG)
     assert HOLD in one.held
     assert to_tag([one], shown(TAG)) == {}
     assert noted(one, NOW + 5) is one
@@ -62,7 +63,7 @@ def test_a_tag_that_the_row_does_not_know_of_holds_it() -> None:
 
 def test_what_a_person_wrote_holds_without_an_end() -> None:
     one = heeded(vm(), "ticket 42", NOW, NOW)
-    assert (one.held_until, one.held.startswith("ticket 42")) == (0.0, True)
+    assert (one.hold and one.hold.until, one.held.startswith("ticket 42")) == (0.0, True)
     assert released(one, None, NOW + 10**9) is one
 
 
@@ -80,7 +81,7 @@ def test_a_tag_whose_time_is_over_holds_nothing_and_is_taken_away() -> None:
 
 
 def test_an_older_tag_in_a_listing_that_lags_does_not_hold_what_was_released() -> None:
-    one = replace(noted(held(), NOW), held="", held_for="")
+    one = replace(noted(held(), NOW), hold=None)
     assert heeded(one, "0 an older hold", NOW + LAGS_S, NOW + LAGS_S) is one
     assert heeded(one, "0 a newer hold", NOW + LAGS_S + 1, NOW + LAGS_S + 1).held
 
@@ -90,7 +91,7 @@ def test_a_hold_by_its_tag_ends_with_its_time_or_by_a_release_that_is_younger() 
     assert released(one, None, 19_999.0) is one
     assert released(one, release(NOW - 1), NOW + 1) is one, "that was said about an earlier hold"
     for done in (released(one, None, 20_000.0), released(one, release(NOW + 1), NOW + 2)):
-        assert (done.held, done.held_for, done.held_tag) == ("", "", TAG)
+        assert (done.hold, done.held_tag) == (None, TAG)
         assert heeded(done, TAG, NOW + 1000, NOW + 1000) is done
 
 
@@ -101,7 +102,8 @@ def test_any_reason_makes_a_tag_that_a_cloud_keeps_as_it_is_and_that_is_read_bac
     assert 0 < len(tag) <= LONGEST
     assert tag.isascii()
     back = heeded(vm(), tag, 0.5, 0.5)
-    assert back.held_until == int(until) or (0 < int(until) <= 0.5)
+    assert back.hold is not None
+    assert back.hold.until == int(until) or (0 < int(until) <= 0.5)
     assert back.held.startswith(tag.partition(" ")[2])
 
 
@@ -116,11 +118,11 @@ def test_whatever_is_lost_a_vm_is_held_if_its_tag_was_once_shown_and_nobody_rele
         now += 2 * LAGS_S
         if step == "hold":
             holds += 1
-            one = noted(replace(one, held=f"hold {holds}", held_for=f"w{holds}", held_at=0.0, held_until=0.0), now)
+            one = noted(replace(one, hold=VmHold(why=f"hold {holds}", wish_id=f"w{holds}")), now)
         elif step == "release":
             safe = False
             one = released(one, release(now), now)
-            one = replace(one, held="", held_for="", held_at=0.0)
+            one = replace(one, hold=None)
         elif step == "tag":
             for tag in to_tag([one], shown(cloud)):
                 cloud = tag

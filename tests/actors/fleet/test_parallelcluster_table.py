@@ -16,6 +16,7 @@ import pytest
 
 from actors.fleet.adoption import orphans
 from actors.fleet.breaker import Breaker, BreakerRules, admits, booted, position, refused, reset, sample
+from actors.fleet.drain_and_hold import POLICY
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Instance, Machine
 from actors.fleet.reconcile import advance
@@ -30,7 +31,7 @@ LAUNCHING = young(vm(State.LAUNCHING))
 BOOTING = young(vm(State.BOOTING))
 LATE = vm(State.BOOTING)  # launched 1,000 s ago, its boot deadline is 300 s
 READY = vm()
-DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100, request_id="1")
+DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_asked=NOW - 100, request_id="1")
 ENDING = vm(State.ENDING, end_asked=NOW - 5)
 ENDED = vm(State.ENDED)
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 import pytest
 
 from actors.fleet.adoption import births, orphans
+from actors.fleet.drain_and_hold import POLICY
 from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.matching import match
@@ -30,8 +31,8 @@ LAUNCHING = young(vm(State.LAUNCHING))
 BOOTING = young(vm(State.BOOTING))
 LATE = vm(State.BOOTING)  # launched 1,000 s ago, its boot deadline is 300 s
 READY = vm()
-ASKED = drain(READY, NOW - 1_000, "policy", "not wanted")  # no answer to the request yet
-DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100, request_id="1")
+ASKED = drain(READY, NOW - 1_000, POLICY, "not wanted")  # no answer to the request yet
+DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_asked=NOW - 100, request_id="1")
 DRAINED = vm(State.DRAINED, nonce="x-0.1", drains=1)
 ENDING = vm(State.ENDING, end_asked=NOW - 5)
 ENDED = vm(State.ENDED)

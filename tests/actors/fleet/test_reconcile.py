@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import POLICY, POLICY_FINAL, VmHold
 from actors.fleet.evidence import Health
 from actors.fleet.reconcile import ASK_AGAIN_S, FRESH_S, LATE_S, SETTLE_S, Act, act, advance, ask_again, drain
 from actors.fleet.vm import State, Vm
@@ -22,7 +23,7 @@ from tests.actors.fleet.made import (
 )
 
 BOOTING = vm(State.BOOTING)
-DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100, request_id="1")
+DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_asked=NOW - 100, request_id="1")
 ENDING = vm(State.ENDING, since=NOW)
 
 
@@ -56,14 +57,14 @@ def test_a_vm_that_grants_nothing_since_a_drain_was_taken_back_is_drained_while_
     """A host of an older version took it back, or one that died: its slot takes no job any more."""
     idle = vm(State.READY, drains=1)
     after = advance(idle, world(machine(max_retirement_s=0), of=idle))
-    assert (after.state, after.nonce, after.drain_for) == (State.DRAINING, "x-0.2", "policy, final")
+    assert (after.state, after.nonce, after.drain_for) == (State.DRAINING, "x-0.2", POLICY_FINAL)
     assert after.final == NOW
 
 
 def test_one_that_never_granted_anything_or_is_busy_or_held_stays() -> None:
     for other, slots in (
         (vm(State.READY), ()),
-        (vm(State.READY, drains=1, held="a look"), ()),
+        (vm(State.READY, drains=1, hold=VmHold(why="a look")), ()),
         (vm(State.READY, drains=1), (slot("Claimed", "Busy"),)),
     ):
         assert advance(other, world(machine(*slots, max_retirement_s=0), of=other)) is other
@@ -72,7 +73,7 @@ def test_one_that_never_granted_anything_or_is_busy_or_held_stays() -> None:
 def test_a_vm_that_was_given_up_while_it_booted_is_drained_when_it_joins() -> None:
     given_up = replace(BOOTING, unwanted=NOW - 10)
     after = advance(given_up, world(machine(), of=given_up))
-    assert (after.state, after.drain_for) == (State.DRAINING, "policy")
+    assert (after.state, after.drain_for) == (State.DRAINING, POLICY)
     assert after.nonce == "x-0.1"
     assert not after.unwanted, "else its drain could not be taken back when demand returns"
 
@@ -105,7 +106,7 @@ def test_a_drain_of_ours_that_the_row_knows_nothing_of_is_gone_on_with() -> None
     adopted = vm(id="adopted-i-1")
     after = advance(adopted, world(machine(draining_slot("x-0.3")), of=adopted))
     assert (after.state, after.nonce, after.drains) == (State.DRAINING, "x-0.3", 3)
-    assert after.drain_for != "policy"
+    assert after.drain_for != POLICY
     assert act(after, NOW) is None
     assert advance(adopted, world(machine(drained_slot("x-0.3")), of=adopted)).state is State.DRAINED
 
@@ -168,7 +169,7 @@ def test_a_vm_that_never_joined_is_looked_for_once_more_before_its_end() -> None
 
 def test_a_held_vm_that_drained_is_not_ended() -> None:
     assert act(vm(State.DRAINED), NOW) is Act.VERIFY
-    assert act(vm(State.DRAINED, held="for a look"), NOW) is None
+    assert act(vm(State.DRAINED, hold=VmHold(why="for a look")), NOW) is None
 
 
 def test_a_drained_vm_is_not_ended_while_a_cancel_without_an_answer_may_still_be_carried_out() -> None:
@@ -191,7 +192,7 @@ def test_a_short_listing_proves_no_end() -> None:
 
 
 def test_a_held_vm_that_seems_late_is_not_ended() -> None:
-    held = replace(BOOTING, held="hold by ada: its console")
+    held = replace(BOOTING, hold=VmHold(why="hold by ada: its console"))
     assert advance(held, world(of=held)) is held
 
 
@@ -203,7 +204,7 @@ def test_a_vm_whose_ads_prove_nothing_has_not_failed_to_join() -> None:
 
 
 def test_a_held_vm_that_was_given_up_while_it_booted_is_not_drained() -> None:
-    held = vm(unwanted=NOW - 10, held="hold by ada: a look")
+    held = vm(unwanted=NOW - 10, hold=VmHold(why="hold by ada: a look"))
     assert advance(held, world(machine(), of=held)) is held
 
 
@@ -258,7 +259,7 @@ def test_the_same_world_says_nothing_new_the_second_time(one, machines, health, 
 
 @given(st.integers(min_value=1, max_value=30))
 def test_no_nonce_is_ever_used_twice(times: int) -> None:
-    one: Vm = drain(vm(), NOW, "policy", "test")
+    one: Vm = drain(vm(), NOW, POLICY, "test")
     nonces = [one.nonce]
     for _ in range(times):
         one = ask_again(one, "test")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import pytest
 
 from actors.fleet.adoption import started
+from actors.fleet.drain_and_hold import POLICY
 from actors.fleet.lifecycle import Event, move
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
@@ -24,7 +25,7 @@ from tests.actors.fleet.outside import OVER, Row, cases, check, not_wanted, outc
 LAUNCHING = vm(State.LAUNCHING)
 BOOTING = young(vm(State.BOOTING))
 READY = vm()
-DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100, request_id="1")
+DRAINING = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_asked=NOW - 100, request_id="1")
 DRAINED = vm(State.DRAINED, nonce="x-0.1", drains=1)
 ENDING = vm(State.ENDING, end_asked=NOW - 5)
 
@@ -89,7 +90,7 @@ ROWS = (
     row("available, older than its life time", "draining, asked", in_world(READY, "running", AVAILABLE), "ready",
         "a VM has no end of life of its own here: it goes when it is not wanted"),
     # --- draining
-    row("drain is asked for", "draining, asked", lambda: outcome(drain(READY, NOW, "policy", "not wanted"))),
+    row("drain is asked for", "draining, asked", lambda: outcome(drain(READY, NOW, POLICY, "not wanted"))),
     row("draining, runs, draining", "draining", in_world(DRAINING, "running", DRAINS)),
     row("draining, runs, available", "draining, asked", in_world(DRAINING, "running", AVAILABLE)),
     row("draining, runs, drained", "drained, looked at once more", in_world(DRAINING, "running", EMPTY)),

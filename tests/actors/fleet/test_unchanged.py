@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import POLICY, VmHold
 from actors.fleet.evidence import Health
 from actors.fleet.lifecycle import NotAllowed
 from actors.fleet.observations import Listed, Machine
@@ -39,9 +40,9 @@ LISTINGS = (listed(instance()), listed(instance("terminated")), listed(), None)
 VMS = (
     *(vm(state) for state in State),
     vm(unwanted=NOW - 10),
-    vm(held="kept", held_for="w1"),
+    vm(hold=VmHold(why="kept", wish_id="w1")),
     vm(drains=3),
-    vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_asked=NOW - 100),
+    vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_asked=NOW - 100),
     vm(State.ENDING, end_asked=NOW - 100),
 )
 

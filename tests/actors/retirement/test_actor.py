@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 
 from actors.clouds.port import Unknown
+from actors.fleet.drain_and_hold import POLICY_FINAL
 from actors.fleet.observations import Machine, StartdsSeen
 from actors.fleet.reconcile import FRESH_S
 from actors.fleet.vm import KEPT_S, State, Vm
@@ -91,7 +92,7 @@ def test_a_drain_that_cannot_be_taken_back_is_final_and_another_vm_is_bought(sta
     stage.step()
     stage.look()
     (drains,) = stage.of_state(State.DRAINING)
-    assert drains.drain_for == "policy, final"
+    assert drains.drain_for == POLICY_FINAL
     assert drains.cancel_unknown
     assert stage.cloud.launches == 2
 
@@ -100,7 +101,7 @@ def test_one_whose_last_job_ends_as_its_drain_is_taken_back_is_drained_while_idl
     stage: RetirementStage,
 ) -> None:
     vm = taken_back_too_late(stage)
-    assert (vm.state, vm.nonce, vm.drain_for) == (State.DRAINING, f"{vm.id}.2", "policy, final")
+    assert (vm.state, vm.nonce, vm.drain_for) == (State.DRAINING, f"{vm.id}.2", POLICY_FINAL)
     assert vm.final
     stage.step()
     stage.step()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.fleet.drain_and_hold import HoldBy
 from actors.fleet.wish import Wish
 from actors.store.wants import accept
 from broker.connection.address import Site
@@ -60,5 +61,5 @@ def test_it_stays_held_when_another_host_takes_over(stage: RetirementStage) -> N
     for _ in range(4):
         stage.step()
     (vm,) = [vm for vm in stage.vms() if vm.id == eater.id]
-    assert (vm.state, vm.held_for) == ("drained", "black hole")
+    assert (vm.state, vm.held_by) == ("drained", HoldBy.BLACK_HOLE)
     assert not stage.ends_asked()

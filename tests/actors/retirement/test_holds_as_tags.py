@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.clouds.port import Refused
-from actors.fleet.hold_tags import TAGGED
+from actors.fleet.drain_and_hold import HoldBy
 from actors.fleet.wish import Wish
 from actors.store.wants import accept
 from broker.connection.address import Site
@@ -48,7 +48,7 @@ def wish(stage: RetirementStage, verb: str, for_s: float = 600.0) -> Wish:
 
 
 def held(stage: RetirementStage) -> list[str]:
-    return [vm.held_for for vm in stage.vms() if vm.held]
+    return [vm.hold.word for vm in stage.vms() if vm.hold]
 
 
 def lose_everything(stage: RetirementStage, site: Site) -> None:
@@ -98,7 +98,7 @@ def test_after_all_was_lost_a_held_vm_comes_back_held_is_not_drained_and_can_be_
     stage.want(0)
     for _ in range(6):
         stage.step()
-    assert {vm.id: vm.held_for for vm in stage.vms() if vm.alive} == {one.id: TAGGED}
+    assert {vm.id: vm.held_by for vm in stage.vms() if vm.alive} == {one.id: HoldBy.TAG}
     assert stage.ends_asked() == {other.instance_id}
     wish(stage, "release")
     for _ in range(5):
@@ -111,7 +111,7 @@ def test_rows_from_an_older_copy_learn_of_the_hold_from_the_tag(stage: Retiremen
     stage.cloud.tags[vm.instance_id] = f"{int(stage.now + 600)} {WORDS}"
     stage.want(0)
     stage.step()
-    assert (held(stage), stage.pool.drains) == ([TAGGED], [])
+    assert (held(stage), stage.pool.drains) == ([HoldBy.TAG.value], [])
     stage.step(601.0)
     assert held(stage) == [], "its time is over"
     stage.step()
@@ -127,7 +127,7 @@ def test_a_wish_that_lives_takes_over_from_the_tag_and_ends_the_hold_as_ever(
     lose_everything(stage, site)
     stage.want(1)
     stage.step()
-    assert held(stage) == [TAGGED]
+    assert held(stage) == [HoldBy.TAG.value]
     accept(stage.table, said)  # a host that remembered it puts it back
     stage.step()
     assert (held(stage), len(stage.cloud.marks)) == ([said.id], 1)

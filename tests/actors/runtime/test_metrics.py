@@ -2,6 +2,7 @@
 
 import itertools
 
+from actors.fleet.drain_and_hold import VmHold
 from actors.fleet.fleet_view import view
 from actors.fleet.observations import Failed, JobsSeen, Listed
 from actors.fleet.vm import State, Vm
@@ -58,7 +59,7 @@ def test_the_states_of_vms_sum_to_the_number_of_vms_and_busy_ones_are_counted_ap
         for n, (state, more) in enumerate(
             itertools.product(
                 (State.LAUNCHING, State.BOOTING, State.READY, State.DRAINING, State.DRAINED, State.ENDING),
-                ({}, {"unwanted": 1.0}, {"notice": "interruption"}, {"held": "by me"}),
+                ({}, {"unwanted": 1.0}, {"notice": "interruption"}, {"hold": VmHold(why="by me")}),
             )
         )
     ]

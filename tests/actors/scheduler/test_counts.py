@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.fleet.adoption import orphans
+from actors.fleet.drain_and_hold import POLICY
 from actors.fleet.observations import Instance, Listed
 from actors.fleet.vm import State, Vm
 from actors.fleet.want import FleetView, Want
@@ -91,7 +92,7 @@ def ended(**changes: Any) -> Vm:
         (ended(joined=0.0), (1, 1)),  # never heard of
         (ended(joined=NOW - 200), (1, 0)),
         (ended(joined=0.0, unwanted=NOW - 100), (1, 0)),
-        (ended(drain_for="policy"), (1, 0)),
+        (ended(drain_for=POLICY), (1, 0)),
         (ended(killed="w"), (1, 0)),
         (ended(since=NOW - 4_000), (0, 0)),
         (ended(state=State.FAILED, joined=0.0), (0, 0)),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import DrainFor, VmHold
 from actors.fleet.observations import Instance, JobClass, Machine
 from actors.fleet.vm import Intent, Vm
 from actors.fleet.want import CloudView, FleetView, Want
@@ -23,6 +24,7 @@ from actors.store.bulk_codec import (
 from actors.store.codec import BadRow, pack, unpack
 from actors.store.readings import DemandHead, ListingHead, StartdsHead
 from actors.store.wants import QueueStanding, WishOutcome
+from tests.actors.store.test_vm_form import DRAINS, HOLDS
 
 KINDS = (Vm, Intent, Want, FleetView, CloudView, Wish, WishOutcome, QueueStanding, DemandHead, StartdsHead, ListingHead)
 KINDS_AND_CLASSES = (*KINDS, JobClass)
@@ -31,6 +33,9 @@ KINDS_AND_CLASSES = (*KINDS, JobClass)
 # What msgpack can carry: numbers of 64 bits, text that is Unicode.
 st.register_type_strategy(int, st.integers(min_value=-(2**63), max_value=2**63 - 1))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+# What a VM is drained for, and how it is held: see `test_vm_form`.
+st.register_type_strategy(DrainFor, DRAINS)
+st.register_type_strategy(VmHold, HOLDS)
 
 
 @pytest.mark.parametrize("kind", KINDS_AND_CLASSES, ids=lambda kind: kind.__name__)

@@ -5,10 +5,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import HoldBy, VmHold
 from actors.fleet.observations import Machine
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
-from actors.policies.disruption.black_hole import BlackHoleRules, black_holes
+from actors.policies.disruption.black_hole import DRAINED_FOR, BlackHoleRules, black_holes
 from actors.policies.disruption.converge import Scene, follow
 from tests.actors.fleet.made import NOW, machine, slot, vm
 
@@ -31,7 +32,8 @@ def judged(
     """Which of these workers of one queue are black holes, by their number; `held` more are held already."""
     vms = [vm(id=f"x-{number}") for number in range(len(machines))]
     gone = [
-        vm(State.DRAINED, id=f"h-{number}", held="why", held_for="black hole", held_at=1.0) for number in range(held)
+        vm(State.DRAINED, id=f"h-{number}", hold=VmHold(why="why", by=HoldBy.BLACK_HOLE, at=1.0))
+        for number in range(held)
     ]
     seen = {f"x-{number}": one for number, one in enumerate(machines)}
     since = {vm_id: NOW - busy_s for vm_id, one in seen.items() if one.busy}
@@ -111,7 +113,7 @@ def wish(verb: str, at: float) -> Wish:
 def test_it_is_drained_and_held_and_its_want_is_served_by_another() -> None:
     found = after(vm())
     assert (found.state, found.drain_for, found.held, found.supply) == (
-        State.DRAINING, "black hole", "black hole: so", False,
+        State.DRAINING, DRAINED_FOR, "black hole: so", False,
     )  # fmt: skip
     assert found.reason == "black hole: so"
 
@@ -123,7 +125,7 @@ def test_what_an_operator_holds_and_what_a_frozen_cloud_has_stays() -> None:
 
 
 def test_it_stays_held_until_it_is_released_after_that() -> None:
-    drained = replace(after(vm()), state=State.DRAINED, held_at=NOW - 50)
+    drained = replace(after(vm()), state=State.DRAINED, hold=VmHold(why="why", by=HoldBy.BLACK_HOLE, at=NOW - 50))
     assert after(drained, black_holes={}).held
     assert after(drained, black_holes={}, wishes=(wish("release", NOW - 60),)).held
     assert not after(drained, black_holes={}, wishes=(wish("release", NOW - 40),)).held
@@ -132,5 +134,6 @@ def test_it_stays_held_until_it_is_released_after_that() -> None:
 def test_an_operators_own_hold_takes_its_place() -> None:
     drained = replace(after(vm()), state=State.DRAINED)
     held = after(drained, black_holes={}, wishes=(wish("hold", NOW),))
-    assert (held.held_for, held.held_at) == ("w-hold", 0.0)
+    assert held.hold is not None
+    assert (held.hold.wish_id, held.hold.at) == ("w-hold", 0.0)
     assert not after(held, black_holes={}).held

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import POLICY, VmHold, by_wish
 from actors.fleet.vm import State, Vm
 from actors.fleet.wish import Wish
 from actors.policies.disruption.converge import DECIDED_WITHIN_S, REFUSED_FOR_S, Changes, Scene, follow, withheld
@@ -45,7 +46,7 @@ def test_a_queue_that_never_said_what_it_wants_keeps_what_it_has() -> None:
 def test_an_idle_vm_goes_before_a_busy_one() -> None:
     changes = follow(fleet(State.READY, State.READY), scene(1, {"x-0": BUSY, "x-1": IDLE}))
     assert {key: one.state for key, one in changes.rows.items()} == {"x-1": State.DRAINING}
-    assert changes.rows["x-1"].drain_for == "policy"
+    assert changes.rows["x-1"].drain_for == POLICY
 
 
 def test_before_its_least_useful_life_nobody_is_given_up() -> None:
@@ -70,14 +71,14 @@ def test_on_a_frozen_cloud_nobody_is_given_up() -> None:
 
 
 def test_what_was_given_up_while_it_boots_is_wanted_again_before_anything_else() -> None:
-    vms = [*fleet(State.BOOTING, unwanted=NOW - 5), vm(State.DRAINING, id="d", drain_for="policy", drain_asked=1.0)]
+    vms = [*fleet(State.BOOTING, unwanted=NOW - 5), vm(State.DRAINING, id="d", drain_for=POLICY, drain_asked=1.0)]
     changes = follow(vms, scene(1, {"d": machine(draining_slot("n"))}))
     assert changes.rows["x-0"].unwanted == 0.0
     assert not changes.cancel
 
 
 def test_a_drain_whose_last_job_runs_is_taken_back_when_demand_returns() -> None:
-    draining = vm(State.DRAINING, drain_for="policy", drain_asked=1.0, nonce="x-0.1")
+    draining = vm(State.DRAINING, drain_for=POLICY, drain_asked=1.0, nonce="x-0.1")
     assert follow([draining], scene(1, {"x-0": machine(draining_slot("x-0.1"))})).cancel == [draining]
     assert not follow([draining], scene(1, {"x-0": IDLE})).cancel
     assert not follow([draining], scene(0, {"x-0": machine(draining_slot("x-0.1"))})).cancel
@@ -90,22 +91,22 @@ def test_a_startd_that_refused_is_left_alone_for_a_while() -> None:
 
 
 def test_a_held_vm_is_never_given_up_by_policy() -> None:
-    assert not follow(fleet(State.READY, held="for a look"), scene(0)).rows
+    assert not follow(fleet(State.READY, hold=VmHold(why="for a look")), scene(0)).rows
 
 
 def test_an_operators_wish_drains_whatever_policy_wants() -> None:
     (drained,) = follow(fleet(State.READY), scene(1, {"x-0": BUSY}, wishes=(WISH,))).rows.values()
     assert (drained.state, drained.drain_for, drained.reason) == (
         State.DRAINING,
-        "wish:w-1",
+        by_wish("w-1"),
         "drain by ada: maintenance",
     )
 
 
 def test_a_wish_takes_over_policys_drain_so_that_demand_cannot_take_it_back() -> None:
-    draining = vm(State.DRAINING, drain_for="policy", drain_asked=1.0, nonce="x-0.1")
+    draining = vm(State.DRAINING, drain_for=POLICY, drain_asked=1.0, nonce="x-0.1")
     changes = follow([draining], scene(1, {"x-0": machine(draining_slot("x-0.1"))}, wishes=(WISH,)))
-    assert changes.rows["x-0"].drain_for == "wish:w-1"
+    assert changes.rows["x-0"].drain_for == by_wish("w-1")
     assert not changes.cancel
 
 
@@ -116,7 +117,7 @@ def test_a_kill_comes_before_a_hold_whichever_was_said_first() -> None:
         for wishes in ((kill, hold), (hold, kill)):
             (killed,) = follow(fleet(State.READY), scene(1, {"x-0": BUSY}, wishes=wishes)).rows.values()
             assert (killed.state, killed.killed) == (State.ENDING, "w-kill")
-    held = fleet(State.READY, held="hold by ada: look", held_for="w-hold")
+    held = fleet(State.READY, hold=VmHold(why="hold by ada: look", wish_id="w-hold"))
     (killed,) = follow(held, scene(1, {"x-0": BUSY}, wishes=(kill,))).rows.values()
     assert (killed.state, killed.killed) == (State.ENDING, "w-kill")
 
@@ -128,15 +129,15 @@ def test_a_held_vm_is_not_drained_by_an_operators_wish_for_its_cloud() -> None:
 
 
 def test_a_hold_ends_with_its_wish() -> None:
-    held = fleet(State.READY, held="hold by ada: a look", held_for="w-hold", held_until=NOW + 60)
+    held = fleet(State.READY, hold=VmHold(why="hold by ada: a look", wish_id="w-hold", until=NOW + 60))
     (free,) = follow(held, scene(1)).rows.values()
-    assert (free.held, free.held_for, free.held_until) == ("", "", 0.0)
+    assert free.hold is None
 
 
 def test_a_drain_whose_wish_was_taken_back_is_policys_which_may_take_it_back_too() -> None:
-    draining = vm(State.DRAINING, drain_for="wish:w-1", drain_asked=1.0, nonce="x-0.1")
+    draining = vm(State.DRAINING, drain_for=by_wish("w-1"), drain_asked=1.0, nonce="x-0.1")
     changes = follow([draining], scene(1, {"x-0": machine(draining_slot("x-0.1"))}))
-    assert changes.rows["x-0"].drain_for == "policy"
+    assert changes.rows["x-0"].drain_for == POLICY
     assert [one.id for one in changes.cancel] == ["x-0"]
 
 
@@ -182,7 +183,7 @@ def test_killed_vms_are_not_replaced_while_the_wish_lives_if_it_says_so() -> Non
 
 
 def test_what_was_given_up_before_it_was_killed_is_no_reason_to_buy_one_less() -> None:
-    draining = vm(State.DRAINING, id="x-1", drain_for="policy", nonce="n")
+    draining = vm(State.DRAINING, id="x-1", drain_for=POLICY, nonce="n")
     ending = vm(State.ENDING, id="x-2")
     gone = killed(draining, ending)
     assert all(one.killed for one in gone)
@@ -194,7 +195,7 @@ OF_ONE = replace(WISH, selector="vm", names=("x-0",))
 
 def drained_by_wish(**heard: float) -> tuple[Vm, Changes]:
     """A busy VM that an operator drains, to be replaced if it has to be, and a drain of policy's beside it."""
-    other = vm(State.DRAINING, id="x-9", drain_for="policy", drain_asked=1.0, nonce="x-9.1")
+    other = vm(State.DRAINING, id="x-9", drain_for=POLICY, drain_asked=1.0, nonce="x-9.1")
     machines = {"x-0": BUSY, "x-9": BUSY}
     changes = follow([*fleet(State.READY), other], scene(1, machines, wishes=(OF_ONE,), heard=heard))
     return changes.rows["x-0"], changes

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from actors.config.policy_rules import deadlines_of
 from actors.config.schema import Config
+from actors.fleet.drain_and_hold import POLICY, VmHold
 from actors.fleet.fleet_view import cancellable
 from actors.fleet.reconcile import Act, act, advance, evicting
 from actors.fleet.vm import State, Vm
@@ -14,7 +15,7 @@ from actors.policies.disruption.drain_deadlines import Deadline, Deadlines, Then
 from tests.actors.fleet.made import NOW, drained_slot, draining_slot, machine, vm, world
 from tests.actors.retirement.test_disruption_budget import PLAIN
 
-OLD = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for="policy", drain_begun=NOW - 100, drain_asked=NOW - 90)
+OLD = vm(State.DRAINING, nonce="x-0.1", drains=1, drain_for=POLICY, drain_begun=NOW - 100, drain_asked=NOW - 90)
 
 
 def of(then: Then, after_s: float = 100.0) -> Deadlines:
@@ -53,7 +54,7 @@ def test_after_it_was_taken_the_vm_is_followed_by_the_new_nonce_and_not_taken_ba
 
 
 def test_held_ones_those_not_asked_yet_and_those_of_other_places_are_left() -> None:
-    for spared in (replace(OLD, held="a look"), replace(OLD, drain_asked=0.0), replace(OLD, queue="gone")):
+    for spared in (replace(OLD, hold=VmHold(why="a look")), replace(OLD, drain_asked=0.0), replace(OLD, queue="gone")):
         assert evictions([spared], of(Then.EVICT), NOW) == {}
 
 

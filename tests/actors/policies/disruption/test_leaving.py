@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import POLICY, DrainFor, DrainWhy
 from actors.fleet.spot_notice import Kind, Notice
 from actors.fleet.vm import State
 from actors.policies.disruption.converge import follow
@@ -25,7 +26,9 @@ ADVISED = notices(Kind.REBALANCE, "i-0")
 
 def test_an_interruption_is_drained_at_once_though_wanted_and_though_the_budget_is_spent() -> None:
     rows = follow(fleet(State.READY, State.READY), scene(2, notices=WARNED, drains=CLOSED)).rows
-    assert {key: (row.state, row.drain_for) for key, row in rows.items()} == {"x-0": (State.DRAINING, "spot")}
+    assert {key: (row.state, row.drain_for) for key, row in rows.items()} == {
+        "x-0": (State.DRAINING, DrainFor(DrainWhy.SPOT))
+    }
     assert rows["x-0"].reason == "interruption notice from its cloud"
 
 
@@ -37,11 +40,11 @@ def test_a_rebalance_recommendation_waits_for_the_budget_and_says_so() -> None:
     (row,) = follow(fleet(State.READY), scene(1, notices=ADVISED, drains=CLOSED)).rows.values()
     assert (row.state, row.notice, bool(row.drain_waits)) == (State.READY, "rebalance", True)
     (row,) = follow([row], scene(1, notices=ADVISED)).rows.values()
-    assert (row.state, row.drain_for) == (State.DRAINING, "rebalance")
+    assert (row.state, row.drain_for) == (State.DRAINING, DrainFor(DrainWhy.REBALANCE))
 
 
 def test_its_drain_is_not_taken_back_when_demand_returns() -> None:
-    draining = vm(State.DRAINING, id="x-0", instance_id="i-0", drain_for="policy", drain_asked=1.0, nonce="x-0.1")
+    draining = vm(State.DRAINING, id="x-0", instance_id="i-0", drain_for=POLICY, drain_asked=1.0, nonce="x-0.1")
     busy = {"x-0": machine(slot("Claimed", "Retiring"))}
     assert follow([draining], scene(1, machines=busy)).cancel == [draining]
     assert follow([draining], scene(1, machines=busy, notices=WARNED)).cancel == []

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.fleet.drain_and_hold import AGE, POLICY, POLICY_FINAL, VmHold
 from actors.fleet.fleet_view import view
 from actors.fleet.max_life import FOREVER, STAGGER, Life
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView
-from actors.policies.disruption.converge import AGE, DECIDED_WITHIN_S, follow, withheld
+from actors.policies.disruption.converge import DECIDED_WITHIN_S, follow, withheld
 from actors.policies.disruption.drain_budget import DrainRules
 from actors.policies.disruption.release_order import Candidate, choose
 from actors.simulator.jobs import Job
@@ -62,7 +63,7 @@ def test_an_idle_one_with_too_little_left_goes_at_once_and_a_busy_one_with_its_t
 @pytest.mark.parametrize(
     ("row", "seen"),
     [
-        ({"held": "by ada"}, {}),
+        ({"hold": VmHold(why="by ada")}, {}),
         ({"refused_at": NOW - 10}, {}),
         ({}, {"frozen": "no answer"}),
         ({}, {"drains": DrainRules(when=(NEVER,))}),
@@ -76,14 +77,14 @@ def test_not_while_it_is_held_or_refused_or_its_cloud_is_frozen_or_the_budget_is
 
 
 def test_its_drain_is_not_taken_back_when_demand_returns() -> None:
-    draining = vm(State.DRAINING, id="x-0", drain_for="policy", drain_asked=1.0, nonce="x-0.1")
+    draining = vm(State.DRAINING, id="x-0", drain_for=POLICY, drain_asked=1.0, nonce="x-0.1")
     assert follow([draining], scene(1, machines={"x-0": BUSY})).cancel == [draining]
     changes = follow([draining], scene(1, machines={"x-0": BUSY}, life=OVER))
-    assert (changes.cancel, changes.rows["x-0"].drain_for) == ([], "policy, final")
+    assert (changes.cancel, changes.rows["x-0"].drain_for) == ([], POLICY_FINAL)
 
 
 def test_until_its_queue_has_decided_anew_it_is_not_replaced_and_nothing_is_taken_back_for_it() -> None:
-    other = vm(State.DRAINING, id="x-1", born=NOW - 100, drain_for="policy", drain_asked=1.0, nonce="x-1.1")
+    other = vm(State.DRAINING, id="x-1", born=NOW - 100, drain_for=POLICY, drain_asked=1.0, nonce="x-1.1")
     seen = {"machines": {"x-1": BUSY}, "life": OVER}
     changes = follow([*fleet(State.READY), other], scene(1, **seen))  # type: ignore[arg-type]
     assert changes.cancel == []
