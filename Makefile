@@ -1,6 +1,7 @@
 # make install   .venv with apf in it            make demo    the main job on a real HTCondor pool
 # make test      the whole suite                  make bench   speed beside the raw calls
 # make lint      ruff, mypy, import contracts     make demo-ha three hosts, one killed, one frozen
+# make test-openstack   the cloud of kind openstack against a real Keystone, Placement and Nova
 # make faults    random faults on many hosts, SEED=n repeats a run
 # make mutants   guards of the code taken away one by one, N at once: do the tests of each place notice? ONLY=broker/leases
 # make test-panda  is PanDA read right? Against a real panda-server; PostgreSQL. ARGS=--store keeps its answers for the suite
@@ -9,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test test-page test-panda demo demo-ha faults image campaign campaign-guards mutants bench clean
+.PHONY: install tools lint test test-page test-panda test-openstack demo demo-ha faults image campaign campaign-guards mutants bench clean
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -42,6 +43,10 @@ test-page: tools
 
 test-panda: tools
 	$(BIN)/python -m tests.panda $(ARGS)
+
+# Keystone, Placement and Nova of their own (a minute to install, 400 MB); what they answer is stored for `make test`
+test-openstack: tools
+	APF_OPENSTACK=real $(BIN)/pytest tests/actors/clouds/openstack $(ARGS)
 
 demo: install
 	$(BIN)/apf demo

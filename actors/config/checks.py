@@ -14,6 +14,7 @@ import classad2
 
 from actors.config.ec2 import ec2_cloud
 from actors.config.mistakes import Mistake, did_you_mean, place_of, shown
+from actors.config.openstack import openstack_account, openstack_cloud
 from actors.config.schema import AnyCloud, Factory, cloud_kind, pool_kind
 from actors.config.shapes import Expanded, mistakes_in_shapes
 from actors.config.toml_lines import Path, line_of
@@ -21,6 +22,7 @@ from actors.fleet.max_life import STAGGER
 from actors.policies.steps import STATUS, STEPS, asks
 
 Raw = Mapping[str, Any]
+CHECKS = {"ec2": ec2_cloud, "openstack": openstack_cloud}
 PILOTS = (
     "send pilots there: a cloud of kind condor-jobs; and make a queue of its own for the workers on which these run"
 )
@@ -32,6 +34,7 @@ def checks(raw: Raw, whole: Expanded, places: Mapping[Path, int]) -> Iterator[Mi
     for path, said, hint in (
         *_factory(raw),
         *mistakes_in_shapes(raw),
+        *_accounts(raw),
         *of_clouds,
         *_queues(raw, whole),
     ):
@@ -82,15 +85,30 @@ def _address(url: str) -> Iterator[Found]:
         yield ("factory", "redis"), str(wrong), ""
 
 
+def _accounts(raw: Raw) -> Iterator[Found]:
+    for name, account in _table(raw, "accounts").items():
+        if isinstance(account, dict) and account.get("kind") == "openstack":
+            yield from openstack_account(account, ("accounts", name))
+
+
+def _account(path: Path, cloud: Raw, accounts: Raw) -> Iterator[Found]:
+    """Whose credentials are asked for has to be of the cloud's kind; limits alone may be of any."""
+    yield from _named(path, "account", cloud["account"], accounts)
+    kind, theirs = cloud.get("kind", "ec2"), _table(accounts, str(cloud["account"])).get("kind", "ec2")
+    if cloud["account"] in accounts and kind in ("ec2", "openstack") and theirs != kind:
+        said = f"the account {cloud['account']!r} is of kind {theirs!r}, the cloud of kind {kind!r}"
+        yield path, said, f"an account of kind {kind!r}"
+
+
 def _clouds(raw: Raw) -> Iterator[Found]:
     for name, cloud in _table(raw, "clouds").items():
         path: Path = ("clouds", name)
         if not isinstance(cloud, dict):
             continue
         if "account" in cloud:
-            yield from _named((*path, "account"), "account", cloud["account"], _table(raw, "accounts"))
-        if cloud.get("kind", "ec2") == "ec2":
-            yield from ec2_cloud(cloud, path)
+            yield from _account((*path, "account"), cloud, _table(raw, "accounts"))
+        if cloud.get("kind", "ec2") in CHECKS:
+            yield from CHECKS[cloud.get("kind", "ec2")](cloud, path)
         yield from _life(path, cloud)
         for key, text in _table(cloud, "attributes").items():
             yield from _expression((*path, "attributes", key), text)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from actors.config.mistakes import MISSING, Mistake, did_you_mean, place_of, shown, unit_hint
 from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds
-from actors.config.schema import MADE, OF_PLUGIN, Config
+from actors.config.schema import MADE, OF_PLUGIN, Config, Ec2Account, OpenStackAccount
 from actors.config.toml_lines import Path, line_of
 from actors.fleet.nearest import nearest
 
@@ -81,8 +81,7 @@ def _said(error: ErrorDetails, path: Path, raw: Mapping[str, Any]) -> tuple[str,
     if kind == "union_tag_invalid" and not isinstance(error["input"], dict):
         return f"seen {shown(path, error['input'])}; allowed: a table", f"[{'.'.join(map(str, path[:1]))}.NAME]"
     if kind == "union_tag_invalid":
-        group = CLOUDS if path[:1] == ("clouds",) else POOLS
-        known = [*OUR_KINDS[group], *_added(group)]
+        known = _known_kinds(str(path[0]))
         return f"kind {context['tag']!r} is not known", did_you_mean(str(context["tag"]), known)
     if kind == "string_pattern_mismatch":
         return _pattern(str(context["pattern"]), path, error["input"])
@@ -152,6 +151,14 @@ def _chosen(kind: Any, raw: Any) -> Any:
     models = [model for one in get_args(kind) if (model := _model_of(one))]
     models += [other.Settings for group in (CLOUDS, POOLS) for other in _added(group).values()]
     return next((one for one in models if said in _kinds(one)), models[0])
+
+
+def _known_kinds(table: str) -> list[str]:
+    """That a table of `accounts`, `clouds` or `pools` may be of."""
+    if table == "accounts":
+        return [kind for model in (Ec2Account, OpenStackAccount) for kind in map(str, _kinds(model))]
+    group = CLOUDS if table == "clouds" else POOLS
+    return [*OUR_KINDS[group], *_added(group)]
 
 
 def _added(group: str) -> dict[str, type[Any]]:

@@ -25,7 +25,10 @@ from actors.policies.steps import ENDED, STEPS, Step, asks, make
 
 GROUP = "autopyfactory_cloud.steps"
 CLOUDS, POOLS = "autopyfactory_cloud.clouds", "autopyfactory_cloud.pools"
-OUR_KINDS = {CLOUDS: ("ec2", "simulated", "condor-jobs"), POOLS: ("htcondor", "simulated", "panda", "http-json")}
+OUR_KINDS = {
+    CLOUDS: ("ec2", "openstack", "simulated", "condor-jobs"),
+    POOLS: ("htcondor", "simulated", "panda", "http-json"),
+}
 
 
 class BadPlugin(ValueError):

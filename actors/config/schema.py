@@ -28,6 +28,8 @@ from actors.config.clouds import Family as Family
 from actors.config.clouds import LimitOf as LimitOf
 from actors.config.clouds import ShapeOf as ShapeOf
 from actors.config.condor_clouds import CondorJobsCloud as CondorJobsCloud
+from actors.config.openstack import OpenStackAccount as OpenStackAccount
+from actors.config.openstack import OpenStackCloud as OpenStackCloud
 from actors.config.plugins import CLOUDS, OUR_KINDS, POOLS, BadPlugin, known_kinds, step
 from actors.config.pools import AnyPool as AnyPool
 from actors.config.pools import HtcondorPool as HtcondorPool
@@ -266,17 +268,19 @@ Pool = Annotated[
 ]
 Cloud = Annotated[
     Annotated[Ec2Cloud, Tag("ec2")]
+    | Annotated[OpenStackCloud, Tag("openstack")]
     | Annotated[SimulatedCloud, Tag("simulated")]
     | Annotated[CondorJobsCloud, Tag("condor-jobs")]
     | Annotated[SerializeAsAny[AnyCloud], BeforeValidator(_settings(CLOUDS)), Tag(OF_PLUGIN)],
     Discriminator(_tag(CLOUDS)),
 ]
+Account = Annotated[Ec2Account | OpenStackAccount, Field(discriminator="kind")]
 
 
 class Config(Section):
     factory: Factory
     pools: dict[Name, Pool]
-    accounts: dict[Name, Ec2Account] = {}
+    accounts: dict[Name, Account] = {}
     clouds: dict[Name, Cloud]
     queues: dict[Name, Queue]
 

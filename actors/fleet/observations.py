@@ -196,7 +196,9 @@ class Instance:
     """One instance as a cloud lists it."""
 
     id: str
-    state: str  # pending, stuck (it waits, and will not come), running, ending, stopped, terminated
+    # pending, stuck (it waits, and will not come), running, ending, stopped, terminated, defunct (it runs nothing, and
+    # holds quota until it is ended)
+    state: str
     launched_at: float = 0.0  # by the cloud's clock: the birth time of an adopted VM
     address: str = ""  # private address, to hold against the startd's
     intent: str = ""  # tags apf:intent, apf:queue, apf:index
@@ -212,7 +214,7 @@ class Instance:
 
     @property
     def dead(self) -> bool:
-        return self.state in ("stopped", "terminated")
+        return self.state in ("stopped", "terminated", "defunct")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from actors.fleet.vm import Vm
 from actors.pools.port import Pool
 from actors.retirement.answers import Answers, Caller
 from actors.retirement.converge import Decided
+from actors.retirement.defunct import DefunctEnds
 from actors.retirement.drains import DrainCalls
 from actors.retirement.ends import Ends
 from actors.retirement.hold_marks import HoldMarks
@@ -40,6 +41,7 @@ class Acts:
         self._drains = DrainCalls(caller, services, answers, pools)
         self._ends = Ends(caller, services, answers, pools, clouds)
         self._clouds, self._pilots = services.config.clouds, PilotEnds(caller, services, answers, clouds)
+        self._defunct = DefunctEnds(caller, services, answers, clouds)
         self._marks = HoldMarks(caller, services, answers, clouds)
         self._one_by_one = {
             Act.DRAIN: self._drains.drain,
@@ -55,6 +57,7 @@ class Acts:
         if not (seen.registry.stopped or self._shadow):
             self._act(seen) if self._clouds[seen.cloud].joins_pool else self._pilots(seen)
             self._marks.mark(seen.seat, seen.registry)
+            self._defunct(seen)
 
     def _act(self, seen: Observed) -> None:
         seat = seen.seat

@@ -35,6 +35,7 @@ class RetirementSeat:
     verified: set[str] = field(default_factory=set)
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     wrong: dict[str, str] = field(default_factory=dict)  # VM id -> what answered in its place
+    defunct: dict[str, float] = field(default_factory=dict)  # instance id -> when its end was asked for (Redis seconds)
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
     heard: dict[str, float] = field(default_factory=dict)  # queue -> its want knows of what went until then
 

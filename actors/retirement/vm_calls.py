@@ -8,7 +8,7 @@ they have no job there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -130,6 +130,12 @@ def _places(vm: Vm) -> tuple[str, ...]:
 def end(cloud: Cloud, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:
     allowed()
     return cloud.end(ids)
+
+
+def end_defunct(cloud: Cloud, ids: Collection[str], now: float, allowed: Callable[[], object]) -> tuple[str, ...]:
+    """Look once more: one that somebody started again meanwhile may have taken a job. Returns the ended ids."""
+    still = [one.id for one in cloud.listing(now).instances if one.id in ids and one.state == "defunct"]
+    return end(cloud, still, allowed) if still else ()
 
 
 def take_back(cloud: TakesBack, ids: Sequence[str], allowed: Callable[[], object]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from actors.clouds.condor_jobs.cloud import CondorJobs
 from actors.clouds.ec2.cloud import Ec2
 from actors.clouds.ec2.sqs import Sqs
+from actors.clouds.openstack.cloud import OpenStack
 from actors.clouds.port import Cloud
 from actors.clouds.simulated import cloud as simulated_cloud
 from actors.clouds.spot_notices import NoticeQueue
@@ -21,9 +22,11 @@ from actors.config.policy_rules import limit_of
 from actors.config.schema import (
     CondorJobsCloud,
     Config,
+    Ec2Account,
     Ec2Cloud,
     HtcondorPool,
     HttpJsonPool,
+    OpenStackCloud,
     PandaPool,
     SimulatedCloud,
     SimulatedPool,
@@ -58,7 +61,7 @@ def cloud(config: Config, name: str) -> Cloud:
     """The cloud of this name. No call is made yet."""
     settings = config.clouds[name]
     if isinstance(settings, Ec2Cloud):
-        account = config.accounts[settings.account] if settings.account else None
+        account = ec2_account(config, name)
         return Ec2(
             factory=config.factory.name,
             name=name,
@@ -68,12 +71,20 @@ def cloud(config: Config, name: str) -> Cloud:
             count_foreign=bool(account and limit_of(account)),
             siblings=frozenset(config.clouds_of(settings.account)) if settings.account else frozenset(),
         )
+    if isinstance(settings, OpenStackCloud):
+        return OpenStack.of(name, config, _revealed)
     if isinstance(settings, SimulatedCloud):
         return simulated_cloud.WorldCloud.of(name, config)
     if isinstance(settings, CondorJobsCloud):
         return CondorJobs.of(name, config)
     made: Cloud = known_kinds(CLOUDS)[settings.kind].of(name, config)
     return made
+
+
+def ec2_account(config: Config, cloud: str) -> Ec2Account | None:
+    """The account that a cloud of kind ec2 names."""
+    named = config.accounts.get(config.clouds[cloud].account or "")
+    return named if isinstance(named, Ec2Account) else None
 
 
 def notice_queues(config: Config) -> dict[str, NoticeQueue]:
@@ -84,7 +95,7 @@ def notice_queues(config: Config) -> dict[str, NoticeQueue]:
             found[name] = Sqs(
                 url=settings.notices_queue,
                 region=settings.region,
-                account=config.accounts[settings.account] if settings.account else None,
+                account=ec2_account(config, name),
                 reveal=_revealed,
                 timeout_s=settings.timeout_s,
             )

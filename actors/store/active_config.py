@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from actors.config.changes import changes
-from actors.config.schema import Config, Ec2Cloud
+from actors.config.schema import Config
 from broker.rows.document import Document, Edition
 
 SHARED = ("pools", "accounts", "clouds", "queues")
@@ -81,7 +81,7 @@ def keeping_used_clouds(config: Config, active: Config, used: Iterable[str]) -> 
     if not left:
         return config
     retired = {name: cloud.model_copy(update={"retired": True, "max_vms": 0}) for name, cloud in left.items()}
-    named = [cloud.account for cloud in left.values() if isinstance(cloud, Ec2Cloud) and cloud.account]
+    named = [cloud.account for cloud in left.values() if cloud.account]
     accounts = {name: active.accounts[name] for name in named}
     update: dict[str, Any] = {"clouds": config.clouds | retired, "accounts": accounts | config.accounts}
     return config.model_copy(update=update)

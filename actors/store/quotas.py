@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from actors.config.policy_rules import limit_of
-from actors.config.schema import Config, Ec2Account
+from actors.config.schema import Config, LimitOf
 from actors.fleet.observations import Listed
 from actors.fleet.vm import Vm
 from actors.store import shape_quotas
@@ -129,12 +129,12 @@ def micro(usd: float) -> int:
     return math.ceil(usd * MICRO - 1e-6)
 
 
-def _limits(account: Ec2Account) -> tuple[int | None, ...]:
+def _limits(account: LimitOf) -> tuple[int | None, ...]:
     money = account.max_cost_usd_per_hour
     return account.max_vms, account.max_cores, None if money is None else math.floor(money * MICRO + 1e-6)
 
 
-def _allowed(name: str, account: Ec2Account, got: Granted) -> Allowed:
+def _allowed(name: str, account: LimitOf, got: Granted) -> Allowed:
     vms, cores, money = got.totals
     left, used = got.room - got.n, () if got.unknown else (vms, cores, money / MICRO)
     unsaid = f"account {name} has a limit, and what {got.unknown} has of it is not known yet" if got.unknown else ""
@@ -149,7 +149,7 @@ def _allowed(name: str, account: Ec2Account, got: Granted) -> Allowed:
     )
 
 
-def _why(name: str, account: Ec2Account, used: tuple[float, ...]) -> str:
+def _why(name: str, account: LimitOf, used: tuple[float, ...]) -> str:
     told = " and ".join(
         f"{amount:g} {unit}"
         for amount, unit, limit in zip(used, ("VMs", "cores", "US$/h"), _limits(account), strict=True)

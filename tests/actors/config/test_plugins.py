@@ -104,7 +104,9 @@ def said(text: str) -> list[str]:
 
 
 def test_a_kind_of_cloud_is_known_once_its_package_is_installed(site: Path) -> None:
-    assert said(SCRIPT) == ["line 7: clouds.rack: kind 'script' is not known (known: ec2, simulated, condor-jobs)"]
+    assert said(SCRIPT) == [
+        "line 7: clouds.rack: kind 'script' is not known (known: ec2, openstack, simulated, condor-jobs)"
+    ]
     install_example(site, "cloud-script")
     config = parse(SCRIPT)
     settings = config.clouds["rack"]
