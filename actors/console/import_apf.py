@@ -5,6 +5,9 @@ whole demand, held apart by offsets. Here they become one queue with a cascade: 
 are the first tier. What a worker is (`shape`) was never said there, so it is filled in from the instance type where
 that is well known.
 
+Sections that watched PanDA and sent pilots become queues of a PanDA pool whose clouds are pilots in a schedd (see
+`apf_pilots`); a section that watched these pilots' `MATCH_APF_QUEUE` is the queue that they feed.
+
 What cannot be carried over and decides what is bought is not made up: it is left out, or written so that `apf check`
 refuses it, until a person says it. Nothing of the file gets out of a comment or a text of the result.
 """
@@ -15,12 +18,14 @@ import configparser
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from actors.config.load import parse
 from actors.config.mistakes import BadConfig
 from actors.console.apf_machines import machine
+from actors.console.apf_pilots import is_pilots, pilots
+from actors.console.apf_section import ApfSection, as_literal, as_number, as_text
 
 STEPS: dict[str, tuple[str, dict[str, str]]] = {  # APF's plugin: our step, its keys as ours
     "scale": ("scale", {"factor": "factor"}),
@@ -34,17 +39,16 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {  # APF's plugin: our step, its 
     "minpercycle": ("min-per-cycle", {"minimum": "minimum"}),
     "maxpercycle": ("max-per-cycle", {"maximum": "maximum"}),
     "maxperfactory": ("max-per-factory", {"maximum": "maximum"}),
+    "statustest": ("status-test", {"pilots": "pilots"}),
+    "statusoffline": ("status-offline", {"pilots": "pilots"}),
     "throttle": (
         "throttle",
         {"interval": "interval_s", "maxtime": "maxtime_s", "ratio": "ratio", "submit": "submit"},
     ),
 }
-NEED_STATUS = {"statustest", "statusoffline"}  # there the workload system says how a site is
-SILENT = {"enabled", "autofill", "cloud", "vo"}  # used, or of no weight
-NAMED = re.compile(r"%\((.+?)\)s")
+NEED_STATUS = {"statustest", "statusoffline"}  # the workload system says how a site is
 SLEEP, SLEEP_S = "apfqueue.sleep", 60.0
 REFERENCE = "file:"  # of a secret that a person has to write there: refused as it is
-SECRET = re.compile(r"secret|password|token|access_key", re.IGNORECASE)
 
 
 class BadQueuesConf(Exception):
@@ -59,60 +63,21 @@ class Imported:
     notes: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class ApfSection:
-    """One section; `take` reads a key and remembers it, so that what is left over can be noted."""
-
-    name: str
-    keys: Mapping[str, str]
-    taken: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
-
-    def take(self, key: str) -> str:
-        """The value, "" when it is not there or "None"."""
-        self.taken.add(key)
-        value = self.keys.get(key, "").strip()
-        if missing := NAMED.search(value):
-            self.notes.append(f"{key} = {value!r} names {missing[1]!r}, which is not said anywhere: taken as not said")
-            return ""
-        return "" if value.lower() == "none" else value
-
-    def of_ec2(self, key: str) -> str:
-        """Of a key of the plugin CondorEC2, which is also written as the submit file has it."""
-        named = (f"batchsubmit.condorec2.{key}", f"batchsubmit.condorec2.ec2_{key}", f"ec2_{key}")
-        return next(filter(None, [self.take(one) for one in named]), "")
-
-    def number(self, key: str, default: float) -> float:
-        value = self.take(key)
-        try:
-            found = float(value) if value else default
-        except ValueError:
-            found = math.nan
-        if not math.isfinite(found):
-            self.notes.append(f"{key} = {value!r} is not a number: {default:g} is taken")
-            return default
-        return found
-
-    def leftovers(self) -> Iterator[str]:
-        for key, value in self.keys.items():
-            if key not in self.taken | SILENT and value.strip().lower() != "none":
-                shown = "(not shown)" if SECRET.search(key) else repr(value.strip())
-                yield f"{key} = {shown} has no counterpart and is left out"
-
-
 def convert(text: str, factory: str = "apf", collector: str = "localhost") -> Imported:
     """The configuration for the enabled sections of `text`. Raises BadQueuesConf."""
     sections, notes = _sections(text)
-    queues: dict[str, list[ApfSection]] = {}
-    for section in sections:
-        queues.setdefault(section.take("wmsqueue") or section.name, []).append(section)
-    if not queues:
+    if not sections:
         raise BadQueuesConf("no section is enabled")
+    queues: dict[tuple[bool, str], list[ApfSection]] = {}  # of those that send pilots apart
+    for section in sections:
+        key = (is_pilots(section), section.take("wmsqueue") or section.name)
+        queues.setdefault(key, []).append(section)
     names = _Names()
     interval_s = min(section.number(SLEEP, SLEEP_S) for section in sections)
-    body = [_head(factory, collector, interval_s)]
-    for wmsqueue, members in queues.items():
-        body += _queue(wmsqueue, members, names)
+    body = [_head(factory, collector, interval_s, panda=any(of_panda for of_panda, _ in queues))]
+    named: dict[str, str] = {}  # what a pilot's MATCH_APF_QUEUE says: the queue whose jobs these pilots are
+    for (of_panda, wmsqueue), members in sorted(queues.items(), key=lambda one: one[0][0]):
+        body += _queue(wmsqueue, members, names, named, of_panda)
     notes = _to_correct("\n".join(body)) + notes
     notes += _once([(section.name, note) for section in sections for note in section.notes])
     notes += _once([(section.name, note) for section in sections for note in section.leftovers()])
@@ -167,7 +132,7 @@ def _values(parser: configparser.ConfigParser, section: str) -> dict[str, str]:
     return found
 
 
-class _Names:
+class _NamesOf:
     """Names as the configuration allows them, each once."""
 
     def __init__(self) -> None:
@@ -183,28 +148,44 @@ class _Names:
         return fitted
 
 
-def _head(factory: str, collector: str, interval_s: float) -> str:
+class _Names:
+    """A cloud and a queue may have the same one."""
+
+    def __init__(self) -> None:
+        self.clouds, self.queues = _NamesOf(), _NamesOf()
+
+
+def _head(factory: str, collector: str, interval_s: float, panda: bool) -> str:
+    """PanDA's address was never said there: the file is refused until a person says it."""
+    source = '\n[pools.panda]\nkind = "panda"\n' if panda else ""
     return (
-        f"[factory]\nname = {_text(factory)}\n\n"
-        f'[pools.local]\nkind = "htcondor"\ncollector = {_text(collector)}\ninterval_s = {max(1.0, interval_s):g}\n'
+        f"[factory]\nname = {as_text(factory)}\n\n"
+        f'[pools.local]\nkind = "htcondor"\ncollector = {as_text(collector)}\ninterval_s = {max(1.0, interval_s):g}\n'
+        f"{source}"
     )
 
 
-def _queue(wmsqueue: str, members: list[ApfSection], names: _Names) -> Iterator[str]:
+def _queue(
+    wmsqueue: str, members: list[ApfSection], names: _Names, named: dict[str, str], of_panda: bool
+) -> Iterator[str]:
     tiers: dict[float, list[str]] = {}
     for section in members:
-        _sources(section)
-        cloud = names.fit(section.name)
+        _sources(section, of_panda)
+        cloud = names.clouds.fit(section.name)
         tiers.setdefault(section.number("sched.ready.offset", 0.0), []).append(cloud)
-        yield from _cloud(section, cloud)
-    cascade = ", ".join("[" + ", ".join(map(_text, tiers[offset])) + "]" for offset in sorted(tiers))
-    lines = [f"[queues.{names.fit(wmsqueue)}]", 'pool = "local"']
-    lines += [f"jobs = {_literal(f'MATCH_APF_QUEUE == {json.dumps(wmsqueue)}')}", f"cascade = [{cascade}]"]
-    steps = [_steps(section) for section in members]
+        yield from pilots(section, cloud, named.get(section.name, "")) if of_panda else _cloud(section, cloud)
+    cascade = ", ".join("[" + ", ".join(map(as_text, tiers[offset])) + "]" for offset in sorted(tiers))
+    queue = names.queues.fit(wmsqueue)
+    if not of_panda:
+        named[wmsqueue] = queue
+    lines = [f"[queues.{queue}]", f'pool = "{"panda" if of_panda else "local"}"']
+    asked = "ComputingSite" if of_panda else "MATCH_APF_QUEUE"
+    lines += [f"jobs = {as_literal(f'{asked} == {json.dumps(wmsqueue)}')}", f"cascade = [{cascade}]"]
+    steps = [_steps(section, of_panda) for section in members]
     if steps[0]:
         lines.append(f"steps = [{', '.join(steps[0])}]")
     cycles_s = [section.number(SLEEP, SLEEP_S) for section in members]
-    lines.append(f"cycle_s = {_number(cycles_s[0])}")
+    lines.append(f"cycle_s = {as_number(cycles_s[0])}")
     if len(set(cycles_s)) > 1:
         said = ", ".join(f"{one:g}" for one in cycles_s)
         members[0].notes.append(
@@ -216,9 +197,9 @@ def _queue(wmsqueue: str, members: list[ApfSection], names: _Names) -> Iterator[
     yield "\n".join(lines) + "\n"
 
 
-def _sources(section: ApfSection) -> None:
+def _sources(section: ApfSection, of_panda: bool) -> None:
     status = section.take("wmsstatusplugin")
-    if status and status.lower() not in ("condor", "condorlocal", "condorremote"):
+    if status and not of_panda and status.lower() not in ("condor", "condorlocal", "condorremote"):
         section.notes.append(f"wmsstatusplugin = {status}: jobs are read from the HTCondor pool instead")
     for key in ("batchstatusplugin", "batchqueue", "batchsubmit.condorec2.peaceful", "batchsubmit.condorec2.usessh"):
         section.take(key)
@@ -234,16 +215,16 @@ def _cloud(section: ApfSection, name: str) -> Iterator[str]:
         )
         return
     yield from _account(section, name)
-    lines = [f"[clouds.{name}]", 'kind = "ec2"', f"account = {_text(name)}", *_place(section.of_ec2("gridresource"))]
+    lines = [f"[clouds.{name}]", 'kind = "ec2"', f"account = {as_text(name)}", *_place(section.of_ec2("gridresource"))]
     if image := section.of_ec2("ami_id"):
-        lines.append(f"image = {_text(image)}")
+        lines.append(f"image = {as_text(image)}")
     lines += _shape(section, section.of_ec2("instance_type"))
     if section.take("sched.maxtorun.maximum"):
         most = section.number("sched.maxtorun.maximum", 0)
         lines.append(f"max_vms = {max(0, int(most))}")
     lines += _market(section)
     groups = [group.strip() for group in section.of_ec2("security_groups").split(",") if group.strip()]
-    lines += [f"security_groups = [{', '.join(map(_text, groups))}]"] if groups else []
+    lines += [f"security_groups = [{', '.join(map(as_text, groups))}]"] if groups else []
     for data in ("user_data", "user_data_file"):
         if section.of_ec2(data):
             section.notes.append(f"{data} is left out: workers get this project's user-data; a template can be named")
@@ -259,8 +240,8 @@ def _market(section: ApfSection) -> list[str]:
     except ValueError:
         usd = math.nan
     if not (math.isfinite(usd) and usd > 0):  # refused as it is: on-demand instances would cost more than was meant
-        return ['market = "spot"', f"max_usd_per_hour = {_text(price)}"]
-    return ['market = "spot"', f"max_usd_per_hour = {_number(usd)}", f"usd_per_hour = {_number(usd)}"]
+        return ['market = "spot"', f"max_usd_per_hour = {as_text(price)}"]
+    return ['market = "spot"', f"max_usd_per_hour = {as_number(usd)}", f"usd_per_hour = {as_number(usd)}"]
 
 
 def _place(resource: str) -> list[str]:
@@ -269,8 +250,8 @@ def _place(resource: str) -> list[str]:
     if not url:
         return []
     if amazon := re.match(r"https?://ec2\.(?:([a-z0-9-]+)\.)?amazonaws\.com(?:[:/]|$)", url):
-        return [f"region = {_text(amazon[1] or 'us-east-1')}"]
-    return ['region = "RegionOne"', f"endpoint = {_text(url)}"]
+        return [f"region = {as_text(amazon[1] or 'us-east-1')}"]
+    return ['region = "RegionOne"', f"endpoint = {as_text(url)}"]
 
 
 def _account(section: ApfSection, name: str) -> Iterator[str]:
@@ -278,15 +259,15 @@ def _account(section: ApfSection, name: str) -> Iterator[str]:
     for secret in ("access_key_id", "secret_access_key"):
         path = section.of_ec2(secret)
         if path.startswith(("/", "~")):
-            lines.append(f"{secret} = {_text(f'{REFERENCE}{path}')}")
+            lines.append(f"{secret} = {as_text(f'{REFERENCE}{path}')}")
         elif path:
-            lines.append(f"{secret} = {_text(REFERENCE)}")
+            lines.append(f"{secret} = {as_text(REFERENCE)}")
             section.notes.append(f"{secret} is no path: write it to a file and set {secret} to file:PATH")
     yield "\n".join(lines) + "\n"
 
 
 def _shape(section: ApfSection, kind: str) -> list[str]:
-    lines = [f"instance_type = {_text(kind)}"] if kind else []
+    lines = [f"instance_type = {as_text(kind)}"] if kind else []
     known = machine(kind)
     if known is None:
         section.notes.append(f"what an instance of type {kind or '(not said)'} has is not known here: say its shape")
@@ -295,38 +276,24 @@ def _shape(section: ApfSection, kind: str) -> list[str]:
     return [*lines, f"shape = {{ cpus = {cpus}, memory_mib = {memory_mib} }}"]
 
 
-def _steps(section: ApfSection) -> list[str]:
+def _steps(section: ApfSection, of_panda: bool) -> list[str]:
     steps = []
     for plugin in (name.strip() for name in section.take("schedplugin").split(",") if name.strip()):
         short = plugin.lower().removesuffix("schedplugin")
-        if short in ("ready", "maxtorun"):
+        if short in ("ready", "activated", "maxtorun"):
             continue  # the need itself, with the offset as the tier; and the cloud's max_vms
-        if short in NEED_STATUS:
-            section.notes.append(f"schedplugin {plugin}: no kind of pool tells a site's status here; take it out")
+        if short in NEED_STATUS and not of_panda:
+            section.notes.append(f"schedplugin {plugin}: an HTCondor pool does not tell a site's status; take it out")
         if short not in STEPS:
-            if short not in NEED_STATUS:
-                section.notes.append(f"schedplugin {plugin} has no counterpart: write the steps that do the same")
-            steps.append(f"{{ step = {_text(short)} }}")
+            section.notes.append(f"schedplugin {plugin} has no counterpart: write the steps that do the same")
+            steps.append(f"{{ step = {as_text(short)} }}")
             continue
         step, keys = STEPS[short]
-        said = [f"step = {_text(step)}"]
+        said = [f"step = {as_text(step)}"]
         for theirs, ours in keys.items():
             if section.take(f"sched.{short}.{theirs}"):
-                said.append(f"{ours} = {_number(section.number(f'sched.{short}.{theirs}', 0.0))}")
+                said.append(f"{ours} = {as_number(section.number(f'sched.{short}.{theirs}', 0.0))}")
         if short == "scale":
             section.notes.append("scale: jobs are packed onto VMs here; leave it out if it stood for the slots of a VM")
         steps.append("{ " + ", ".join(said) + " }")
     return steps
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _text(value: str) -> str:
-    """A TOML basic string: JSON's, but for what JSON lets stand as it is, or writes in two halves."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _literal(value: str) -> str:
-    return f"'{value}'" if "'" not in value and value.isprintable() else _text(value)

@@ -95,10 +95,10 @@ def test_what_has_no_counterpart_is_noted_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "note"),
     [
-        ("batchsubmitplugin", "CondorOSGCE", "no cloud is made of it: say [clouds.bnl_cloud]"),
+        ("batchsubmitplugin", "Exec", "no cloud is made of it: say [clouds.bnl_cloud]"),
         ("wmsstatusplugin", "Panda", "jobs are read from the HTCondor pool instead"),
         ("schedplugin", "Ready, Surprise", "to be corrected: queues.bnl_atlas.steps[0]"),
-        ("schedplugin", "Ready, StatusTest", "no kind of pool tells a site's status"),
+        ("schedplugin", "Ready, StatusTest", "an HTCondor pool does not tell a site's status"),
         ("schedplugin", "Throttle\nsched.throttle.interval = 7200", "interval_s of step 'throttle': seen 7200"),
         ("sched.maxpercycle.maximum", "ten", "'ten' is not a number"),
         ("sched.maxpercycle.maximum", "1.5", "to be corrected: queues.bnl_atlas.steps[0]"),
