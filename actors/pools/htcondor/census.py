@@ -33,6 +33,8 @@ from actors.pools.htcondor.judge import (
     own_request,
     withheld,
 )
+from actors.pools.htcondor.rationed import Cap, limited
+from actors.pools.htcondor.run_limits import Caps, sum_of
 
 RUNNING, HELD, LEAVING, SUSPENDED = 2, 5, 6, 7
 ASKED = (*REQUEST, "Requirements", "Rank", "JobStatus", "JobUniverse", "MaxJobRetirementTime", *OFFER)
@@ -45,7 +47,7 @@ QueueSpec = tuple[str, str, str, float]  # name, jobs expression, the workers' s
 Slots = Mapping[str, tuple[Slot, ...]]  # by queue
 Sample = tuple[tuple[int, int, int, int], str, str, tuple[tuple[str, str], ...]]  # request, Requirements, Rank, others
 NO_SAMPLE: Sample = ((1, 0, 0, 0), "true", "0", ())
-Class = tuple[Any, ...]  # queue, answers, apart, decided; and the sample where there are no answers
+Class = tuple[Any, ...]  # queue, answers, apart, decided, shares of limits; and the sample where there are no answers
 Told = tuple[Any, ...]  # class (None: of no queue), status, jobs, overlapping, id of one, sample (None: told before)
 Row = tuple[Any, ...]  # queue, cpus, MiB, MiB, gpus, requirements, rank, attributes, answers, apart, decided, 4 counts
 
@@ -53,15 +55,15 @@ Row = tuple[Any, ...]  # queue, cpus, MiB, MiB, gpus, requirements, rank, attrib
 class AdReader:
     """Tells of an ad which class it is of. `named`: the attributes of jobs that have to be asked for."""
 
-    def __init__(self, queues: Sequence[QueueSpec], slots: Slots, now: float) -> None:
+    def __init__(self, queues: Sequence[QueueSpec], slots: Slots, now: float, caps: Caps) -> None:
         self._queues = [JudgedQueue(name, ExprTree(jobs), slots.get(name, ())) for name, jobs, *_ in queues]
         self._refers = [relevant(jobs, start, slots.get(name, ())) for name, jobs, start, _ in queues]
         self._ages = [age for *_, age in queues]
-        self._now = now
+        self._now, self._caps = now, caps
         self._classes: dict[Class, Class] = {}
         self._decided: dict[tuple[str, str], Decided] = {}
-        self._asked = (*OFFER, *sorted({name for refers in self._refers for name in refers}))
-        self.named = {name for refers in self._refers for name in refers}
+        self._asked = (*OFFER, *caps.asked, *sorted({name for refers in self._refers for name in refers}))
+        self.named = {*caps.asked, *(name for refers in self._refers for name in refers)}
 
     def tell(self, ad: ClassAd) -> Told:
         """A group of like jobs, or one job."""
@@ -70,7 +72,7 @@ class AdReader:
             refuse_costly(ad, self._asked)
             numbers = matching(ad, self._queues)
         except (Unreadable, TooCostly) as why:
-            return ("", (), str(why), NOTHING), status, jobs, 0, one, None
+            return ("", (), str(why), NOTHING, ()), status, jobs, 0, one, None
         if not numbers:
             return None, status, jobs, 0, one, None
         kind, sample = self._kind(ad, numbers[0], status)
@@ -88,14 +90,14 @@ class AdReader:
         queue = self._queues[number]
         why = withheld(ad, self._now) if status == IDLE else ""
         try:
-            kind: Class = (queue.name, () if why else self._answers(ad, queue), why, NOTHING)
+            kind: Class = (queue.name, () if why else self._answers(ad, queue), why, NOTHING, self._caps.of(ad))
             if why or queue.slots:
-                kind = (*kind[:3], self._decision(ad, queue, kind[1]))
+                kind = (*kind[:3], self._decision(ad, queue, kind[1]), kind[4])
                 known = self._classes.get(kind)
                 return known or self._classes.setdefault(kind, kind), None if known else self._sample(ad, number)
             sample = self._sample(ad, number)
         except Unreadable as unreadable:
-            return (queue.name, (), f"cannot be read: {unreadable}", NOTHING), None
+            return (queue.name, (), f"cannot be read: {unreadable}", NOTHING, ()), None
         return (*kind, sample), sample
 
     def _answers(self, ad: ClassAd, queue: JudgedQueue) -> tuple[Answer, ...]:
@@ -130,6 +132,7 @@ class Census:
         self._notes: list[str] = []
         self.avoided: tuple[int, ...] | None = None
         self.overlapping = 0
+        self.left: Mapping[str, Cap] = {}
 
     def add(self, told: Iterable[Told], lost: Iterable[Lost]) -> None:
         for kind, status, jobs, overlapping, one, sample in told:
@@ -158,10 +161,14 @@ class Census:
 
     def rows(self) -> list[Row]:
         """The two queries are moments apart, so young is never more than idle."""
-        rows = [self._row(kind, by_status) for kind, by_status in self._counts.items()]
-        kept, crowded = bounded(rows)
+        rows = [(self._row(kind, by_status), kind[4]) for kind, by_status in self._counts.items()]
+        kept, crowded = bounded(limited(rows, self.left))
         self._notes += crowded
         return kept
+
+    def used(self) -> dict[str, float]:
+        """Of what jobs share, by the running ones."""
+        return sum_of((kind[4], running_of(by_status)) for kind, by_status in self._counts.items())
 
     def notes(self) -> tuple[str, ...]:
         more = len(self._notes) - MOST_NOTES
@@ -169,7 +176,7 @@ class Census:
 
     def _row(self, kind: Class, by_status: Counter[int]) -> Row:
         young = min(self._young[kind], by_status[IDLE])
-        running = by_status[RUNNING] + by_status[LEAVING] + by_status[SUSPENDED]
+        running = running_of(by_status)
         queue, told, apart, deciding = kind[:4]
         shown = flat(self._samples[kind] or NO_SAMPLE)
         return (queue, *shown, told, apart, deciding, by_status[IDLE] - young, young, running, by_status[HELD])
@@ -177,6 +184,10 @@ class Census:
     def _note(self, one: str, jobs: int, why: str) -> None:
         what = f"job {one}" if jobs == 1 else f"{jobs} jobs like {one}"
         self._notes.append(f"{what}: {why}")
+
+
+def running_of(by_status: Mapping[int, int]) -> int:
+    return sum(by_status.get(status, 0) for status in (RUNNING, LEAVING, SUSPENDED))
 
 
 def id_of(ad: ClassAd) -> str:

@@ -21,6 +21,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import htcondor2
 from classad2 import ClassAd
@@ -42,6 +43,7 @@ from actors.pools.htcondor.census import (
 )
 from actors.pools.htcondor.errors import asked_twice, explained
 from actors.pools.htcondor.judge import IDLE
+from actors.pools.htcondor.run_limits import NO_LIMITS, Caps, Limits, known_to, number
 from actors.pools.htcondor.startds import INSTANCE_ID, startd_name
 
 OFF_STARTDS = {7: "scheduler", 9: "grid", 12: "local"}
@@ -55,27 +57,38 @@ Avoided = tuple[int, ...]  # clusters
 Head = tuple[int, tuple[str, ...], Avoided | None]  # overlapping jobs, notes, clusters that are better not asked for
 
 
-def schedds(wanted: tuple[str, ...]) -> Iterator[list[tuple[str, str]]]:
-    """(name, address) of the schedds that the collector knows, or of those wanted; names are compared without case."""
+def schedds(wanted: tuple[str, ...]) -> Iterator[Any]:
+    """(name, address) of the schedds that the collector knows, or of those wanted; names are compared without case.
+    Then the limits of running jobs, as far as the collector knows them (see `run_limits`).
+    """
     with explained("the collector was asked for schedds"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress"]))
+        ads = asked_twice(
+            lambda: collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress", "MaxJobsRunning"])
+        )
     known = [(str(ad.get("Name", "")), str(ad.get("MyAddress", ""))) for ad in ads]
     if wanted:
         names = {name.lower() for name in wanted}
         known = [(name, address) for name, address in known if name.lower() in names]
     yield sorted(known)
+    yield known_to(collector, {str(ad.get("Name", "")): int(number(ad, "MaxJobsRunning")) for ad in ads})
 
 
 def jobs(
-    name: str, address: str, queues: tuple[QueueSpec, ...], slots: Slots, avoided: Avoided | None
+    name: str,
+    address: str,
+    queues: tuple[QueueSpec, ...],
+    slots: Slots,
+    avoided: Avoided | None,
+    limits: Limits = NO_LIMITS,
 ) -> Iterator[Head | list[Row]]:
     """First the Head, then lists of rows. `slots`: by queue, a free slot of each of its clouds' workers.
 
-    `avoided`: None: the schedd is asked for groups. Else it is asked for each job, without these clusters.
+    `limits`: see `run_limits`. `avoided`: None: the schedd is asked for groups. Else it is asked for each job, without
+    these clusters.
     """
     with explained(f"schedd {name} was asked for jobs"):
-        census = _census(name, schedd_at(address), queues, slots, avoided)
+        census = _census(name, schedd_at(address), queues, slots, avoided, Caps(name, limits))
     rows = census.rows()
     yield census.overlapping, census.notes(), census.avoided
     for start in range(0, len(rows), CLASSES_AT_ONCE):
@@ -114,9 +127,14 @@ def _groups(schedd: htcondor2.Schedd, constraint: str, asked: list[str]) -> list
 
 
 def _census(
-    name: str, schedd: htcondor2.Schedd, queues: tuple[QueueSpec, ...], slots: Slots, avoided: Avoided | None
+    name: str,
+    schedd: htcondor2.Schedd,
+    queues: tuple[QueueSpec, ...],
+    slots: Slots,
+    avoided: Avoided | None,
+    caps: Caps,
 ) -> Census:
-    reader, census = AdReader(queues, slots, time.time()), Census()
+    reader, census = AdReader(queues, slots, time.time(), caps), Census()
     asked, constraint = sorted({*ASKED, *reader.named}), f"{HERE} && ({concerns(queues)})"
     if avoided is None:
         ads = _groups(schedd, constraint, asked)
@@ -128,6 +146,7 @@ def _census(
     if aged:
         young = schedd.query(_young(aged) + whole.without(census.avoided), sorted({*asked, *whole.ID, *AGE}))
         census.add_young(judged(name, young, reader.tell_young)[0])
+    census.left = caps.left(schedd, census.used())
     return census
 
 

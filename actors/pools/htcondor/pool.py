@@ -16,10 +16,12 @@ The rules:
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from actors.config.findings import Finding
@@ -36,6 +38,7 @@ from actors.pools.together import SharedQuestion
 
 _TASKS = "actors.pools.htcondor.condor_tasks"
 _GRACE_S = 1.0
+_CONFIG_S = 300.0  # so long the negotiator's configuration is believed
 _REMEDIES: dict[str, type[PoolError]] = {
     "away": PoolAway,
     "denied": PoolDenied,
@@ -68,6 +71,10 @@ class Htcondor:
         self._known: dict[str, str] = {}
         self._asked_again: dict[str, Answer] = {}
         self._without: dict[str, Avoided] = {}
+        self._limits: tuple[Any, ...] = ({}, {}, {})  # of running jobs, see `run_limits`
+        self._shared: dict[str, float] = {}
+        self._shared_at = -inf
+        self._asking: Future[Any] | None = None
 
     @classmethod
     def of(cls, name: str, config: Config) -> Htcondor:
@@ -81,7 +88,11 @@ class Htcondor:
     def jobs(self, now: float, slots: Slots = NO_SLOTS) -> JobsSeen:
         found: dict[tuple[Any, ...], JobClass] = {}
         seen = []
-        for schedd, answer in self._each_schedd("jobs", lambda name: (self._queues, dict(slots), self._avoided(name))):
+
+        def arguments(schedd: str) -> tuple[Any, ...]:
+            return self._queues, dict(slots), self._avoided(schedd), (*self._limits[:2], self._shared_limits())
+
+        for schedd, answer in self._each_schedd("jobs", arguments):
             if isinstance(answer, PoolError):
                 seen.append(ScheddSeen(name=schedd, error=str(answer)))
                 continue
@@ -167,7 +178,8 @@ class Htcondor:
     def _schedds(self) -> dict[str, str]:
         """Name -> last known address, empty for one that the collector never named."""
         with _remedied("schedds"):
-            found = dict(self._collector_lane.call("schedds", self._config.schedds))
+            schedds, self._limits = self._collector_lane.stream("schedds", self._config.schedds)
+        found = dict(schedds)
         with self._lock:
             self._known.update(found)
             known = {name.lower() for name in self._known}
@@ -193,6 +205,19 @@ class Htcondor:
             if under_way is None or under_way.done():
                 under_way = self._asked_again[name] = self._ask(task, name, address, arguments)
             return under_way
+
+    def _shared_limits(self) -> dict[str, float]:
+        """Concurrency limits, as the negotiator's configuration said them last. It is asked on the side, now and then:
+        it may be frozen, or tell us nothing, and then nothing is limited.
+        """
+        with self._lock:
+            if time.monotonic() - self._shared_at > _CONFIG_S and (self._asking is None or self._asking.done()):
+                self._shared_at = time.monotonic()
+                self._asking = self._threads.submit(self._startd_lane.call, "shared_limits", key="negotiator")
+                wait([self._asking], timeout=_GRACE_S)
+            if self._asking and self._asking.done() and not self._asking.exception():
+                self._shared = self._asking.result()
+            return self._shared
 
     def _avoided(self, schedd: str) -> Avoided | None:
         """None: it is asked for groups. Else for each job, without these clusters."""
