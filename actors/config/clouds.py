@@ -29,7 +29,7 @@ class LimitOf(Section):
     """At most so much at once; what is left out is not limited."""
 
     max_vms: Count | None = None  # VMs
-    max_cores: Count | None = None  # cores of all VMs
+    max_cores: Count | None = None  # cores of all VMs, by their clouds' shapes
     max_cost_usd_per_hour: Annotated[float, Field(ge=0)] | None = None  # the sum of the VMs' prices
 
 

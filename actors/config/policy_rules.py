@@ -112,11 +112,13 @@ def share_of_factory(config: Config, queue: str, wants: Iterable[Want]) -> Limit
 
 
 def spent(config: Config, wants: Iterable[Want]) -> Usage:
-    """What these wants use of the factory's limits. Clouds that the configuration no longer has count as VMs only."""
+    """What these wants use of the factory's limits, in cores as ordered (`CloudRules.cores`). Clouds that the
+    configuration no longer has count as VMs only.
+    """
     used = NOTHING_SPENT
     for want in wants:
         cloud = config.clouds.get(want.cloud)
-        cores, usd_per_hour = (cloud.shape.cpus, cloud.usd_per_hour) if cloud else (0, 0.0)
+        cores, usd_per_hour = (shape_of(cloud).cpus, cloud.usd_per_hour) if cloud else (0, 0.0)
         used = used.plus(want.n, cores, usd_per_hour)
     return used
 
@@ -189,6 +191,7 @@ def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> Cl
     return cloud_rules(
         name=name,
         shape=counted(promised, joined),
+        ordered=promised,
         made_as=f"{promise_of(cloud)} {queue.slots} {queue.start}",
         short=short_of_promise(promised, joined),
         max_vms=cloud.max_vms,

@@ -1,9 +1,10 @@
 """What would be done now, and why, without doing it: one look at every pool and cloud, and one decision for each queue.
 
 Nothing is remembered and nothing is written. So VMs are those that the clouds list with our tags, joined or not as the
-pools show; a surplus is shown as if it had lasted already, since a plan has no past, and steps that count over time
-have nothing to count; operators' holds are not known. A pool or a cloud that does not answer is named, and what rests
-on it stays as it is, as in a running factory.
+pools show; they count as what the newest of them that joined offer, however they were made; a surplus is shown as if it
+had lasted already, since a plan has no past, and steps that count over time have nothing to count; operators' holds are
+not known. A pool or a cloud that does not answer is named, and what rests on it stays as it is, as in a running
+factory.
 
 Queues that want more of a cloud than there is are planned together: what each asks for is divided as the clouds'
 holders would, and the room that one queue takes is not there for the next.
@@ -20,6 +21,7 @@ from actors.clouds.port import CloudError
 from actors.config.policy_rules import FactoryRules, life_of, rules_of, share_of_factory, shares, spent
 from actors.config.schema import Config
 from actors.fleet.fleet_view import view
+from actors.fleet.joined import Joined, taught
 from actors.fleet.matching import match
 from actors.fleet.observations import Failed, Instance, JobsSeen, Listed, StartdsSeen
 from actors.fleet.vm import State, Vm
@@ -100,7 +102,8 @@ def _asked(source: str, now: float, ask: Callable[[float], T]) -> T | Failed:
 
 def plan(config: Config, seen: Seen, now: float) -> tuple[Planned, ...]:
     """The plan of each queue, in the configuration's order."""
-    scenes = {queue: _scene(config, queue, seen, now) for queue in config.queues}
+    joined = {cloud: _joined(cloud, seen) for cloud in config.clouds}
+    scenes = {queue: _scene(config, queue, seen, joined, now) for queue in config.queues}
     wants = _settled(config, scenes, now)
     parts = _parts(config, wants)
     planned: dict[str, Planned] = {}
@@ -139,8 +142,19 @@ class _Scene:
         return {cloud: Want(queue=self.queue, cloud=cloud, n=n, reasons=why) for cloud, n in self.have.items() if n}
 
 
-def _scene(config: Config, queue: str, seen: Seen, now: float) -> _Scene:
-    rules, pool = rules_of(config, queue), config.queues[queue].pool
+def _joined(cloud: str, seen: Seen) -> Joined:
+    """What a plan knows of what joined: the startds that it sees."""
+    vms = _booting(cloud, seen.listings[cloud])
+    joined = Joined(promise="")
+    for startds in seen.startds.values():
+        machines = match(startds.machines, vms).machines if isinstance(startds, StartdsSeen) else {}
+        workers = [(replace(vm, state=State.READY, joined=vm.born), machines.get(vm.id)) for vm in vms]
+        joined = taught(joined, [(vm, machine) for vm, machine in workers if machine])
+    return joined
+
+
+def _scene(config: Config, queue: str, seen: Seen, joined: Mapping[str, Joined], now: float) -> _Scene:
+    rules, pool = rules_of(config, queue, joined), config.queues[queue].pool
     views = {cloud: _views(config, cloud, queue, seen, pool, now) for cloud in rules.queue.clouds}
     return _Scene(
         queue=queue,
@@ -242,7 +256,17 @@ def _views(
     listing, startds = seen.listings[cloud], _startds_of(config, cloud, seen, pool, now)
     if isinstance(listing, Failed) or isinstance(startds, Failed):
         return None, None
-    booting = [
+    booting = _booting(cloud, listing)
+    machines = match(startds.machines, booting).machines
+    vms = [replace(vm, state=State.READY) if vm.id in machines else vm for vm in booting if vm.queue == queue]
+    room = max(0, config.clouds[cloud].max_vms - len(booting))
+    fleet = view(cloud, queue, vms, machines, frozenset(machines), now, life=life_of(config.clouds[cloud]))
+    return fleet, _with_siblings(config, CloudView(cloud=cloud, at=now, room=room), seen)
+
+
+def _booting(cloud: str, listing: Listed | Failed) -> list[Vm]:
+    """What a listing shows, as VMs that have not joined."""
+    return [
         Vm(
             id=instance.id,
             cloud=cloud,
@@ -253,13 +277,8 @@ def _views(
             reason="listed",
             instance_id=instance.id,
         )
-        for instance in _living(listing)
+        for instance in (_living(listing) if isinstance(listing, Listed) else ())
     ]
-    machines = match(startds.machines, booting).machines
-    vms = [replace(vm, state=State.READY) if vm.id in machines else vm for vm in booting if vm.queue == queue]
-    room = max(0, config.clouds[cloud].max_vms - len(booting))
-    fleet = view(cloud, queue, vms, machines, frozenset(machines), now, life=life_of(config.clouds[cloud]))
-    return fleet, _with_siblings(config, CloudView(cloud=cloud, at=now, room=room), seen)
 
 
 def _startds_of(config: Config, cloud: str, seen: Seen, pool: str, now: float) -> StartdsSeen | Failed:

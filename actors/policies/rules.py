@@ -26,6 +26,7 @@ class CloudRules:
     size: tuple[int, int, int, int]  # cpus, memory MiB, disk MiB, gpus of one slot
     slot: str
     max_vms: int
+    cores: int  # of one VM as it is ordered: limits and quotas count these, whatever those that joined have
     slots: int = 1
     static: bool = False
     usd_per_hour: float = 0.0
@@ -40,11 +41,6 @@ class CloudRules:
     said: frozenset[str] = frozenset()  # those that the configuration says
     joins: bool = True  # its VMs are workers of a pool; else pilots, of which nobody sees what they do
     billed_s: float = 0.0  # the period that the cloud bills; 0: by the second
-
-    @property
-    def cores(self) -> int:
-        """Of one VM."""
-        return self.size[0] * self.slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +93,7 @@ def cloud_rules(
     *,
     name: str,
     shape: Shape,
+    ordered: Shape | None = None,
     max_vms: int,
     slots: str = "partitionable",
     start: str = "true",
@@ -114,7 +111,10 @@ def cloud_rules(
     joins: bool = True,
     billed_s: float = 0.0,
 ) -> CloudRules:
-    """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`."""
+    """The rules of a cloud of VMs of `shape`, whose workers have `slots` ("partitionable" or "static") and `start`.
+
+    `ordered`: what its VMs should be, where that is something else.
+    """
     count = max(1, shape.cpus) if slots == "static" else 1
     size = (shape.cpus // count, shape.memory_mib // count, shape.disk_mib // count, shape.gpus // count)
     partitionable = slots != "static"
@@ -122,6 +122,7 @@ def cloud_rules(
         name=name,
         size=size,
         slot=prototype(size, slots=count, partitionable=partitionable, start=_peaceful(start), attributes=attributes),
+        cores=(ordered or shape).cpus,
         max_vms=max_vms,
         slots=count,
         static=slots == "static",

@@ -6,8 +6,9 @@ written down, its cloud's holder raises what the cloud has in the account's pot 
 clouds on two hosts that ask at the same moment are one after the other. The schedulers know the account's use too and
 keep their wants inside it; but what they know is seconds old, and it is here that the limit is kept.
 
-Cores and prices of our VMs are those of the cloud's shape and price now. Of foreign VMs nobody knows the price, so they
-count as VMs and, where the cloud tells it, as cores.
+Cores and prices of our VMs are those of the cloud's shape and price now: what is ordered is what a cloud counts,
+whatever workers that joined make of it. Of foreign VMs nobody knows the price, so they count as VMs and, where the
+cloud tells it, as cores.
 
 The shapes of one cloud share its limit in the same way (`shape_quotas`). A launch needs both: what the account does not
 grant is given back to the other shapes.

@@ -31,8 +31,8 @@ WHOLE = Shape(cpus=8, memory_mib=15_000, disk_mib=50_000)
 class Pool:
     """A pool with jobs of queue atlas, and startds by instance id: busy or not."""
 
-    def __init__(self, idle: int, joined: dict[str, bool], *, away: bool = False) -> None:
-        self._idle, self._joined, self._away = idle, joined, away
+    def __init__(self, idle: int, joined: dict[str, bool], *, away: bool = False, whole: Shape | None = None) -> None:
+        self._idle, self._joined, self._away, self._whole = idle, joined, away, whole
 
     def jobs(self, now: float) -> JobsSeen:
         if self._away:
@@ -49,6 +49,7 @@ class Pool:
                 name=one,
                 address="<a>",
                 instance_id=one,
+                whole=self._whole,
                 slots=(
                     Slot(name="s", state="Unclaimed", activity="Idle", partitionable=True, children=busy, free=WHOLE),
                 ),
@@ -187,3 +188,11 @@ def test_while_one_shape_is_not_known_no_other_is_bought() -> None:
     atlas, _ = of_shapes(Pool(18, {}), small=Cloud(away=True), large=Cloud("i-1"))
     assert numbers(atlas)["spot-large"] == 1
     assert any("cloud/spot-small" in why for why in atlas.decision.why)
+
+
+def test_vms_to_come_count_as_what_those_that_joined_really_have() -> None:
+    busy, real = {"i-1": True}, Shape(cpus=1, memory_mib=15_000, disk_mib=50_000)
+    _, promised = made(Pool(20, busy), private=Cloud("i-1"))
+    _, planned = made(Pool(20, busy, whole=real), private=Cloud("i-1"))
+    assert (numbers(promised)["private"], numbers(planned)["private"]) == (3, 13)
+    assert "workers of private that joined have 1 cpus" in " ".join(planned.decision.why)

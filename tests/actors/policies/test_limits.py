@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from actors.config.load import load
 from actors.config.policy_rules import rules_of, spent
+from actors.fleet.shape import Shape
 from actors.policies.limits import Limit, Usage, excess, loosened, room
+from actors.policies.provisioning.capacity import standings
 from actors.policies.provisioning.decide import Decision, decide
-from actors.policies.rules import AccountRules
+from actors.policies.provisioning.headroom import Scope, over
+from actors.policies.rules import AccountRules, cloud_rules
 from actors.policies.steps import make
 from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
@@ -174,3 +177,28 @@ def test_a_share_that_is_no_whole_number_of_vms_has_room_for_the_last_of_them_an
     assert room(loosened(Limit(cores=6), 4, 0.0), Usage(vms=1, cores=4), 4, 0.0) == 1
     assert room(loosened(Limit(cores=8), 4, 0.0), Usage(vms=2, cores=8), 4, 0.0) == 0
     assert room(loosened(Limit(usd_per_hour=0.2), 1, 0.1), Usage(vms=2, usd_per_hour=0.2), 1, 0.1) == 0
+
+
+def test_limits_count_vms_as_they_are_ordered_and_jobs_go_into_what_joined() -> None:
+    """A cloud counts what was ordered. Two countings of one VM would invent use that nobody has, or hide it."""
+    ordered = Shape(cpus=4, memory_mib=8_000, disk_mib=40_000)
+    small = cloud_rules(
+        name="spot", shape=Shape(cpus=1, memory_mib=8_000, disk_mib=40_000), ordered=ordered, max_vms=20
+    )
+    account = AccountRules(name="a", limit=Limit(cores=16), clouds=frozenset({"spot"}))
+    site = Site(((small,),))
+    queue = replace(site.queue, accounts=(account,))
+    fleet = {"spot": has(small, busy=2)}
+    views = {"spot": replace(site._open("spot", dict(fleet)), account_used=(2.0, 8.0, 0.0))}
+    seen = demand(jobs(99, running=2))
+    decision = decide(queue, seen, fleet, site.clouds, views, {"spot": want("spot", 2)}, NOW, "d")
+    assert numbers(decision) == {"spot": 4}
+
+
+def test_a_limit_gives_up_nothing_below_what_is_kept() -> None:
+    site = Site(((FREE,), (SPOT,)))
+    fleet = {name: has(rules, busy=3) for name, rules in site.clouds.items()}
+    views = {name: site._open(name, dict(fleet)) for name in site.clouds}
+    standing = standings(site.queue, site.clouds, fleet, views, {}, NOW)
+    scope = Scope(name="this queue", limit=Limit(vms=1), clouds=frozenset(site.clouds))
+    assert over(scope, standing, {"free": 3, "spot": 3}, {"spot": 2}) == {"spot": 2, "free": 0}

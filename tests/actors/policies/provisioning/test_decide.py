@@ -375,3 +375,11 @@ def test_a_half_open_breaker_gets_one_vm_and_the_others_go_to_the_next_tier() ->
     site = Site(((first,), (second,)))
     site.views = {"private": CloudView(cloud="private", at=NOW, room=1, breaker=told, full=told)}
     assert numbers(site.decide(demand(jobs(4)))) == {"private": 1, "spot": 3}
+
+
+def test_what_was_wanted_since_the_views_were_made_has_taken_its_part_of_the_clouds_room() -> None:
+    """The cloud says room for five, and three were ordered since: two more, though the cloud's own limit is far."""
+    wide = cloud("wide", 100)
+    site = Site(((wide,),), wants={"wide": want("wide", 3, changed=NOW)})
+    site.views = {"wide": CloudView(cloud="wide", at=NOW - 1, room=5)}
+    assert numbers(site.decide(demand(jobs(50)))) == {"wide": 5}
