@@ -7,19 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from actors.config.as_policy import limit_of, shape_of
 from actors.config.plugins import step
 from actors.config.promise import promise_of
-from actors.config.schema import AnyCloud, Config, Drains, LimitOf, Queue
+from actors.config.schema import AnyCloud, Config, Drains, Queue
 from actors.fleet.joined import Joined, counted
 from actors.fleet.joined import short as short_of_promise
 from actors.fleet.max_life import FOREVER, Life
-from actors.fleet.shape import Shape
 from actors.fleet.want import Want
 from actors.policies import worker_ad
 from actors.policies.disruption.black_hole import BlackHoleRules
 from actors.policies.disruption.cron_windows import Minutes
 from actors.policies.disruption.drain_budget import DrainRules
-from actors.policies.disruption.drain_deadlines import Deadline, Then
 from actors.policies.fair_share import Ask, AskOfFactory, divide, factory_share, short
 from actors.policies.limits import NO_LIMIT, NOTHING_SPENT, Limit, Usage
 from actors.policies.prototype import Slots
@@ -123,16 +122,6 @@ def spent(config: Config, wants: Iterable[Want]) -> Usage:
     return used
 
 
-def deadlines_of(config: Config) -> dict[tuple[str, str], Deadline]:
-    """By queue and cloud; where none is said, drains take the time that they take."""
-    return {
-        (name, cloud): Deadline(after_s=said.after_s, then=Then(said.then))
-        for name, queue in config.queues.items()
-        for tier, said in zip(queue.cascade, queue.drain_deadlines, strict=False)
-        for cloud in tier
-    }
-
-
 @lru_cache(maxsize=10_000)
 def drain_rules(drains: Drains) -> DrainRules:
     return DrainRules(
@@ -149,10 +138,6 @@ def life_of(cloud: AnyCloud) -> Life:
 
 def black_hole_rules(queue: Queue) -> BlackHoleRules:
     return BlackHoleRules(jobs=queue.black_hole_jobs, shorter_than_s=queue.black_hole_s)
-
-
-def limit_of(limit: LimitOf) -> Limit:
-    return Limit(vms=limit.max_vms, cores=limit.max_cores, usd_per_hour=limit.max_cost_usd_per_hour)
 
 
 def _ahead(queue: Queue) -> AheadRules | None:
@@ -174,12 +159,6 @@ def _accounts(config: Config, queue: Queue) -> tuple[AccountRules, ...]:
         for name in named
         if name in config.accounts and (limit := limit_of(config.accounts[name]))
     )
-
-
-def shape_of(cloud: AnyCloud) -> Shape:
-    """What is promised of one VM."""
-    shape = cloud.shape
-    return Shape(cpus=shape.cpus, memory_mib=shape.memory_mib, disk_mib=shape.disk_mib, gpus=shape.gpus)
 
 
 def _cloud(config: Config, queue: Queue, name: str, joined: Joined | None) -> CloudRules:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import TypeVar
 
-from actors.config.policy_rules import shape_of
+from actors.config.as_policy import shape_of
 from actors.config.posts import posts_of
 from actors.config.schema import Config
 from actors.console.opened import known_edition, with_served

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from actors.config.policy_rules import deadlines_of
+from actors.config.as_policy import deadlines_of
 from actors.config.schema import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.drain_and_hold import HoldBy

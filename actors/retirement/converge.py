@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from actors.config.policy_rules import black_hole_rules, deadlines_of, drain_rules, life_of, shares
+from actors.config.as_policy import deadlines_of
+from actors.config.policy_rules import black_hole_rules, drain_rules, life_of, shares
 from actors.fleet.hold_tags import noted
 from actors.fleet.vm import Vm
 from actors.fleet.want import Want

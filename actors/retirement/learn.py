@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from actors.config.policy_rules import shape_of
+from actors.config.as_policy import shape_of
 from actors.fleet.joined import far_short
 from actors.fleet.vm import State, Vm
 from actors.pools.port import Advertises, Pool

@@ -17,8 +17,8 @@ from actors.clouds.spot_notices import NoticeQueue
 from actors.clouds.worker import user_data
 from actors.clouds.worker.recipe import RecipeFailed
 from actors.clouds.worker.token import TokenFailed, mint
+from actors.config.as_policy import limit_of
 from actors.config.plugins import CLOUDS, POOLS, known_kinds
-from actors.config.policy_rules import limit_of
 from actors.config.schema import (
     CondorJobsCloud,
     Config,

@@ -19,8 +19,8 @@ from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMITS
 from actors.policies.provisioning.decide import Decision, decide
+from actors.policies.provisioning.doubt import Doubt, Pair
 from actors.policies.provisioning.past import NO_PAST, Past
-from actors.policies.provisioning.vain import Doubt, Pair
 from actors.policies.steps import Counts
 from actors.runtime.messages import LookAtFleet, LookAtWant
 from actors.runtime.post_actor import PostActor, Seat

@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from actors.config.policy_rules import limit_of
+from actors.config.as_policy import limit_of
 from actors.config.schema import Config, LimitOf
 from actors.fleet.observations import Listed
 from actors.fleet.vm import Vm

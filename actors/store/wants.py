@@ -16,8 +16,8 @@ from functools import lru_cache
 from actors.fleet.reasons import Unmatched
 from actors.fleet.want import Want
 from actors.fleet.wish import Wish
+from actors.policies.provisioning.doubt import Doubt
 from actors.policies.provisioning.past import NO_PAST, Past
-from actors.policies.provisioning.vain import Doubt
 from actors.store import rows
 from actors.store.codec import BadRow, pack, unpack
 from actors.store.sentences import unmatched

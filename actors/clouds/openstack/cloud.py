@@ -21,9 +21,9 @@ from actors.clouds.openstack.names import Names
 from actors.clouds.openstack.request import ServerMarks, ServerOrder
 from actors.clouds.openstack.servers import Found, Servers
 from actors.clouds.port import CloudError, Order, Refused, Spent, Throttled, TokenUsed, Unknown
+from actors.config.as_policy import limit_of
 from actors.config.findings import Finding
 from actors.config.openstack import OpenStackAccount, OpenStackCloud
-from actors.config.policy_rules import limit_of
 from actors.config.schema import Config
 from actors.fleet.observations import Instance, Listed
 

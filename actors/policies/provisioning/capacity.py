@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMIT
-from actors.policies.provisioning.matchmaking import Size
+from actors.policies.prototype import Size
 from actors.policies.rules import CloudRules, QueueRules
 
 

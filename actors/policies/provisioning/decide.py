@@ -26,13 +26,14 @@ from actors.policies.provisioning.adjust import adjust
 from actors.policies.provisioning.ahead import BoughtAhead, look_ahead
 from actors.policies.provisioning.capacity import Capacity, standings
 from actors.policies.provisioning.cascade import Settled, settle
+from actors.policies.provisioning.doubt import Doubt, Pair
 from actors.policies.provisioning.fair_asks import Asked, asking, fewer, more
 from actors.policies.provisioning.headroom import Headroom, Scope, over, scopes
 from actors.policies.provisioning.matchmaking import Load, Unmet, load
 from actors.policies.provisioning.past import NO_PAST, Past
 from actors.policies.provisioning.sentences import grown, shrunk
 from actors.policies.provisioning.stabilization import held_long_enough, less, old_enough, remember
-from actors.policies.provisioning.vain import Doubt, Pair, heed, try_one
+from actors.policies.provisioning.vain import heed, try_one
 from actors.policies.rules import CloudRules, QueueRules
 from actors.policies.steps import Counts, run
 

@@ -26,6 +26,7 @@ from actors.fleet.observations import JobClass, JobsSeen
 from actors.fleet.reasons import Unmatched
 from actors.policies.provisioning.capacity import Capacity
 from actors.policies.provisioning.cascade import Settled, unneeded
+from actors.policies.provisioning.doubt import Doubt, Pair
 from actors.policies.provisioning.matchmaking import Load, Unmet
 from actors.policies.rules import CloudRules
 
@@ -35,27 +36,7 @@ KEPT = 500  # doubts of a queue
 IN_VAIN = "they joined and got none of them: the pool does not match them"
 SHOWN = 160  # characters of Requirements
 
-Pair = tuple[str, str]  # a cloud, and a class as it was matched with its workers
 Found = Mapping[Pair, tuple[int, Capacity]]  # the class's number in the load
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
-    """`vms` were bought for `jobs` and got none of them. Times are Redis seconds; before `until` none is tried.
-
-    `running`, `claims`: the least of the class's running jobs and of the cloud's claims since.
-    """
-
-    cloud: str
-    pair: str
-    jobs: int
-    vms: int
-    until: float
-    tries: int
-    why: str
-    running: int = 0
-    claims: int = 0
-    asked: str = ""  # what one of the jobs asked, as a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

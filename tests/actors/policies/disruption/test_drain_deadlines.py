@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.config.policy_rules import deadlines_of
+from actors.config.as_policy import deadlines_of
 from actors.config.schema import Config
 from actors.fleet.drain_and_hold import POLICY, VmHold
 from actors.fleet.fleet_view import cancellable
