@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -58,6 +58,7 @@ class AnyCloud(Watched):
     """
 
     joins_pool: ClassVar[bool] = True
+    metadata: ClassVar[Literal["ec2", "openstack"]] = "ec2"  # whose metadata service tells a worker its instance id
     kind: str  # what answers there
     shape: ShapeOf  # what jobs find on one VM
     max_vms: Count  # of this cloud, over all queues, hosts and shapes

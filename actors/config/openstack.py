@@ -7,7 +7,7 @@ carry the promises (the token, the tags, the user-data), and may not be set ther
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -64,6 +64,7 @@ class OpenStackAccount(LimitOf):
 
 
 class OpenStackCloud(AnyCloud):
+    metadata: ClassVar[Literal["ec2", "openstack"]] = "openstack"
     kind: Literal["openstack"]  # what answers there
     region: str | None = None  # none: the only one
     image: Annotated[str, Field(min_length=1)]  # name or id; of several with one name the newest active one

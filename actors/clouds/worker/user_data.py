@@ -56,6 +56,7 @@ class Worker:
     unclaimed_poweroff_s: int = 1800
     trust_domain: str = ""
     worker_config: str = ""
+    metadata: Literal["ec2", "openstack"] = "ec2"  # whose service tells it its instance id
 
     def __repr__(self) -> str:
         """Without the token, which must not show in a log or a traceback."""
@@ -79,6 +80,7 @@ def worker(config: Config, cloud: str, queue: str, token: str) -> Worker:
         unclaimed_poweroff_s=int(place.unclaimed_poweroff_s),
         trust_domain=pool.trust_domain or "",
         worker_config=place.worker_config,
+        metadata=place.metadata,
     )
 
 
@@ -111,6 +113,7 @@ def values(facts: Worker) -> dict[str, str]:
     lines = {
         "factory": facts.factory,
         "cloud": facts.cloud,
+        "metadata": facts.metadata,
         "queue": facts.queue,
         "collector": facts.collector,
         "token": facts.token.strip(),

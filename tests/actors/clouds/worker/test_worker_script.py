@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from deploy.lab.cloud.metadata import MetadataService
-from tests.actors.clouds.worker.test_user_data import files
+from tests.actors.clouds.worker.test_user_data import WORKER, files
 
 TOOLS = [tool for tool in ("curl", "wget") if shutil.which(tool)]
 ANSWERS = {
@@ -32,11 +33,17 @@ def script(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture
+def of_openstack(script: Path) -> Path:
+    script.write_text(files(replace(WORKER, metadata="openstack"))["/usr/local/sbin/apf-worker"]["content"])
+    return script
+
+
 def run(script: Path, metadata: str, tool: str) -> tuple[int, dict[str, str]]:
     """The script with one tool for HTTP on its PATH: its status, and the configuration that it wrote."""
     programs = script.parent / "bin"
     programs.mkdir(exist_ok=True)
-    for name in (tool, "tr", "rm", "mv", "sleep"):
+    for name in (tool, "tr", "rm", "mv", "sleep", "grep", "head", "cut", "cat", "mkdir"):
         (programs / name).symlink_to(shutil.which(name) or name)
     environment = {"PATH": str(programs), "APF_ROOT": str(script.parent), "APF_METADATA": metadata}
     done = subprocess.run(["/bin/sh", script], env=environment, timeout=60, check=False)
@@ -92,6 +99,59 @@ def old_service() -> Iterator[str]:
 def test_a_service_that_knows_no_tokens_does_too(script: Path, tool: str, old_service: str) -> None:
     status, config = run(script, old_service, tool)
     assert (status, config["CloudInstanceID"], config["CloudRegion"]) == (0, '"i-0abc"', '""')
+
+
+UUID = "5dbaa9c2-3c0e-4d2b-8f59-6f1f0a3d2b11"
+META_DATA = f'''{{"uuid": "{UUID}", "meta": {{"apf:cloud": "academic"}}, "hostname": "x", "devices":
+ [{{"uuid": "00000000-0000-0000-0000-000000000000"}}], "availability_zone": "nova"}}'''
+PROGRAMS = {  # of a machine with a config drive, which only root can mount
+    "blkid": "echo /dev/sr0",
+    "mount": 'mkdir -p "$4/openstack/latest" && echo "$DRIVE" >"$4/openstack/latest/meta_data.json"',
+    "umount": "rm $1/openstack/latest/meta_data.json",
+}
+
+
+@pytest.fixture
+def openstacks_service() -> Iterator[str]:
+    """Nova's: its own JSON, EC2's paths with EC2's kind of id, and no session tokens."""
+    answers = {"openstack/latest/meta_data.json": META_DATA}
+    answers |= {f"latest/{path}": text for path, text in ANSWERS.items()}
+
+    class Nova(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = answers.get(self.path.lstrip("/"), "").encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nova) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_on_openstack_a_worker_is_called_as_nova_calls_its_server(
+    of_openstack: Path, tool: str, openstacks_service: str
+) -> None:
+    status, config = run(of_openstack, openstacks_service, tool)
+    assert (status, config["CloudInstanceID"]) == (0, f'"{UUID}"')
+    assert config["NETWORK_HOSTNAME"] == f"{UUID}.spot.prod"
+    assert config["CloudZone"] == '"us-east-1a"'
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_without_a_metadata_service_it_asks_its_config_drive(of_openstack: Path, tool: str) -> None:
+    programs = of_openstack.parent / "bin"
+    programs.mkdir()
+    for name, text in PROGRAMS.items():
+        (programs / name).write_text(f"#!/bin/sh\nDRIVE='{META_DATA}'\n{text}\n")
+        (programs / name).chmod(0o755)
+    status, config = run(of_openstack, "http://127.0.0.1:9", tool)
+    assert (status, config["CloudInstanceID"]) == (0, f'"{UUID}"')
 
 
 @pytest.mark.parametrize("tool", TOOLS)
