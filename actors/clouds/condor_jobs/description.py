@@ -21,6 +21,7 @@ def request_of(config: CondorJobsCloud, factory: str, cloud: str, order: Order) 
         "executable": config.executable,
         **({"arguments": config.arguments} if config.arguments else {}),
         **_credentials(config),
+        **_requests(config),
         **config.submit,
         "environment": environment({
             **config.environment,
@@ -50,6 +51,15 @@ def environment(values: dict[str, str]) -> str:
     pairs = (f"{name}='{value.replace(chr(39), chr(39) * 2)}'" for name, value in values.items())
     inner = " ".join(pairs).replace('"', '""')
     return f'"{inner}"'
+
+
+def _requests(config: CondorJobsCloud) -> dict[str, str]:
+    """What decisions count a pilot as is what it asks for, unless the operator's own keys ask otherwise."""
+    shape = config.shape
+    asks = {"cpus": str(shape.cpus), "memory": f"{shape.memory_mib}M", "disk": f"{shape.disk_mib}M"}
+    asks |= {"gpus": str(shape.gpus)} if shape.gpus else {}
+    said = {name.lower().replace("_", "") for name in config.submit}
+    return {f"request_{what}": amount for what, amount in asks.items() if f"request{what}" not in said}
 
 
 def _credentials(config: CondorJobsCloud) -> dict[str, str]:
