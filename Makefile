@@ -10,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test test-page test-panda test-openstack demo demo-ha faults image campaign campaign-guards mutants bench clean
+.PHONY: install tools lint test test-page test-panda test-openstack demo demo-ha faults image campaign campaign-guards mutants bench clean test-dashboards
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -40,6 +40,10 @@ test: tools
 test-page: tools
 	$(BIN)/pip install --quiet 'selenium>=4.25,<5'
 	$(BIN)/pytest tests/browser/browse_page.py $(ARGS)
+
+# dashboards and alerts in a real Prometheus: needs Debian's prometheus
+test-dashboards: tools
+	$(BIN)/pytest tests/deploy/evaluate_dashboards.py $(ARGS)
 
 test-panda: tools
 	$(BIN)/python -m tests.panda $(ARGS)
