@@ -24,7 +24,8 @@ from actors.clouds.spot_notices import NoticeQueue
 from actors.config.policy_rules import worker_slots
 from actors.config.told import told_of
 from actors.fleet.observations import Failed, Instance, JobsSeen, Listed, StartdsSeen
-from actors.pools.port import DemandSource, Pool, PoolError
+from actors.monitor.wakes import Wakes
+from actors.pools.port import DemandSource, Pool, PoolDenied, PoolError
 from actors.runtime.calls import Lane
 from actors.runtime.messages import LookAtDemand, LookAtListing, LookAtNotices, LookAtStartds
 from actors.runtime.post_actor import PostActor, Seat
@@ -50,6 +51,7 @@ log = structlog.get_logger("monitor")
 class PoolSeat:
     demand: DemandRows
     packers: Packers = field(default_factory=machine_packers)
+    wakes: Wakes = field(default_factory=Wakes)
     told: Told = field(default_factory=dict)
 
 
@@ -157,6 +159,8 @@ class Monitor(PostActor[PoolSeat | MonitorCloudSeat]):
     def _jobs(self, seat: MonitorSeat, state: PoolSeat, now: float, got: JobsSeen | Exception) -> None:
         reading = _reading(got, seat.post, now)
         demand = state.demand
+        if isinstance(reading, JobsSeen):
+            state.wakes.jobs(reading)
         failed_before = demand.failed
         self._note(seat, "jobs", reading)
         queues = [name for name, queue in self._config.queues.items() if queue.pool == seat.name]
@@ -173,6 +177,8 @@ class Monitor(PostActor[PoolSeat | MonitorCloudSeat]):
     def _startds(self, seat: MonitorSeat, state: PoolSeat, now: float, got: StartdsSeen | Exception) -> None:
         reading = _reading(got, seat.post, now)
         self._note(seat, "startds", reading)
+        if isinstance(reading, StartdsSeen) and state.wakes.joined(reading, now):
+            self._wake(seat, state)
         clouds = self._clouds_of(seat.name)
         if isinstance(reading, StartdsSeen):
             reading = replace(reading, told=told_of(self._config, seat.name))
@@ -180,6 +186,21 @@ class Monitor(PostActor[PoolSeat | MonitorCloudSeat]):
         self._gauges.reading(f"{seat.post}/startds", reading)
         for cloud in clouds:
             self._office.send(f"retirement@cloud/{cloud}", LookAtStartds(pool=seat.name))
+
+    def _wake(self, seat: MonitorSeat, state: PoolSeat) -> None:
+        """Nothing depends on it: one that fails is told at most, and the negotiator comes at its own time."""
+        wake = getattr(self._pools[seat.name], "wake", None)  # an installed kind of pool may be of before there was one
+        if wake is None or not getattr(self._config.pools[seat.name], "wakes", True):
+            return
+        self._gauges.wakes.labels(seat.name).inc()
+        self._read(seat, f"wake {seat.name}", wake, lambda got: self._woken(seat, state, got))
+
+    def _woken(self, seat: MonitorSeat, state: PoolSeat, got: object) -> None:
+        if isinstance(got, PoolDenied):
+            state.wakes.denied = True
+            log.warning("may not call the negotiator: jobs wait for its next cycle", pool=seat.name, why=str(got))
+        elif isinstance(got, Exception):
+            log.info("did not call the negotiator", pool=seat.name, why=str(got))
 
     def _listing(self, seat: MonitorSeat, state: MonitorCloudSeat, now: float, got: Listed | Exception) -> None:
         reading = _reading(got, seat.post, now)

@@ -103,6 +103,12 @@ class Pool(DemandSource, Protocol):
         """Ask the startd itself, not the collector. PoolAway when it does not answer, PoolWrong if another does."""
         ...
 
+    def wake(self) -> None:
+        """Jobs wait and a worker joined: ask that they are matched soon, where that is not done at once anyway. Raises
+        PoolDenied where we may not; nothing depends on it.
+        """
+        ...
+
     def jobs_on(self, places: tuple[str, ...]) -> dict[str, int]:
         """Running jobs by place as all schedds say: a startd's name, or what jobs also show of where they run: the
         address of its host, and its instance's id where jobs record that. PoolAway unless each schedd answered in full.

@@ -94,6 +94,9 @@ class WorldPool:
         running = self._ask("jobs_on")
         return {place: running.get(place, 0) for place in places}
 
+    def wake(self) -> None:
+        """Its world matches whenever something changes."""
+
     def check(self) -> tuple[Finding, ...]:
         try:
             machines = len(self._ask("machines"))

@@ -96,6 +96,9 @@ class Gauges:
         self.notices = self._counter(
             "apf_spot_notices", "Notices that a cloud's queue brought, by kind", "cloud", "kind"
         )
+        self.wakes = self._counter(
+            "apf_negotiations_asked", "Times that a pool was asked to match waiting jobs", "pool"
+        )
         self.drains_refused = self._counter("apf_drains_refused", "Drain requests that a startd refused", "cloud")
         self.mail_dropped = self._counter("apf_mail_dropped", "Mails that could not be sent")
         self.failing = self._gauge(

@@ -33,6 +33,7 @@ class Scenario:
     queue: QueueRules
     clouds: tuple[CloudModel, ...]
     interval_s: float
+    wakes: bool = True
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -58,8 +59,9 @@ def scenario(config: Config, name: str, queue: str | None = None, assume: Assump
         )
         for cloud in rules.queue.clouds
     )
-    interval_s = config.pools[config.queues[queue].pool].interval_s
-    return Scenario(name=name, queue=rules.queue, clouds=clouds, interval_s=interval_s)
+    pool = config.pools[config.queues[queue].pool]
+    wakes = bool(getattr(pool, "wakes", True))
+    return Scenario(name=name, queue=rules.queue, clouds=clouds, interval_s=pool.interval_s, wakes=wakes)
 
 
 def _spot(config: Config, cloud: str) -> bool:
@@ -73,7 +75,7 @@ def outcomes(scenarios: Sequence[Scenario], jobs: Sequence[Job], assume: Assumpt
         simulate(
             jobs,
             one.clouds,
-            Ours(one.queue, interval_s=one.interval_s, name=one.name),
+            Ours(one.queue, interval_s=one.interval_s, name=one.name, wakes=one.wakes),
             pool=assume.pool,
             seed=assume.seed,
         )

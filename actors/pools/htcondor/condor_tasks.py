@@ -23,6 +23,7 @@ TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "jobs": jobs.jobs,
     "jobs_on": jobs.jobs_on,
     "shared_limits": run_limits.shared_limits,
+    "wake": jobs.wake,
     "startds": changes.startds,
     "joined": startds.joined,
     "advertised": advertised.advertised,

@@ -142,6 +142,11 @@ class Htcondor:
             found = self._collector_lane.call("advertised", names)
         return {(name, address): attributes for name, address, attributes in found}
 
+    def wake(self) -> None:
+        errors = [answer for _, answer in self._each_schedd("wake", lambda _: ()) if isinstance(answer, PoolError)]
+        if errors:
+            raise errors[0]
+
     def check(self) -> tuple[Finding, ...]:
         """For `apf check --live`: who answers, what each queue finds, and whether we may drain."""
         return check(self, tuple(name for name, *_ in self._queues))
