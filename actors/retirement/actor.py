@@ -75,7 +75,7 @@ class Retirement(PostActor[RetirementSeat]):
         registry, state = seen.registry, seen.seat.state
         kept = {vm.id for vm in not_replaced(registry.vms(), decided.wishes)}
         state.sightings.forget(registry.forget(seen.term, seen.now, kept))
-        registry.suspects = _suspects(seen)
+        registry.judged.suspects = _suspects(seen)
         self._board.show(seen.term, registry)
         state.quiet = not any(vm.alive for vm in registry.vms())
 

@@ -54,7 +54,7 @@ class Acts:
         for vm in decided.cancels:
             if seen.registry.vm(vm.id) is vm:  # as it was written
                 self._drains.cancel(seen.seat, vm)
-        if not (seen.registry.stopped or self._shadow):
+        if not (seen.registry.judged.stopped or self._shadow):
             self._act(seen) if self._clouds[seen.cloud].joins_pool else self._pilots(seen)
             self._marks.mark(seen.seat, seen.registry)
             self._defunct(seen)

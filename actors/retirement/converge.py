@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from actors.config.as_policy import deadlines_of
-from actors.config.policy_rules import black_hole_rules, drain_rules, life_of, shares
+from actors.config.policy_rules import black_hole_rules, drain_rules, life_of
 from actors.fleet.hold_tags import noted
 from actors.fleet.vm import Vm
 from actors.fleet.want import Want
@@ -73,12 +73,12 @@ class Converge:
         registry, cloud = seen.registry, seen.cloud
         drained, frozen = for_cloud(wishes, "drain", cloud), for_cloud(wishes, "freeze", cloud)
         stopped = self._freeze.told() or (told(frozen) if frozen else "")
-        if stopped != registry.stopped:
+        if stopped != registry.judged.stopped:
             log.warning("cloud frozen" if stopped else "cloud thawed", cloud=cloud, why=stopped)
-        registry.stopped = stopped
-        registry.closed_by = stopped or (told(drained) if drained else "")
+        registry.judged.stopped = stopped
+        registry.judged.closed_by = stopped or (told(drained) if drained else "")
         _heed_thaw(seen, for_cloud(wishes, "thaw", cloud))
-        registry.closed_for = {q for q in self._queues[cloud] if for_queue(wishes, "freeze", cloud, q)}
+        registry.judged.closed_for = {q for q in self._queues[cloud] if for_queue(wishes, "freeze", cloud, q)}
 
     # --- what queues want
 
@@ -91,7 +91,7 @@ class Converge:
             machines=seen.sightings.machines(),
             wishes=wishes,
             idle_since=seen.sightings.idle_since,
-            frozen=seen.registry.frozen or seen.registry.stopped,
+            frozen=seen.registry.judged.frozen or seen.registry.judged.stopped,
             now=seen.now,
             billed_s=config.billed_s,
             min_life_s=config.min_life_s,
@@ -110,12 +110,11 @@ class Converge:
         self._note(seen, wants)
         gone = {vm.queue for vm in rows.values()} - set(queues)
         all_wants = {**{queue: want.n for queue, want in wants.items()}, **dict.fromkeys(gone, 0)}
-        return {queue: n for queue, n in all_wants.items() if queue not in registry.closed_for}
+        return {queue: n for queue, n in all_wants.items() if queue not in registry.judged.closed_for}
 
     def _note(self, seen: Observed, wants: Mapping[str, Want]) -> None:
         registry, state = seen.registry, seen.seat.state
-        registry.shares = shares(self._config, seen.cloud, wants)
-        registry.family_shares = shape_quotas.shares(self._config, self._table, seen.cloud)
+        registry.judged.family_shares = shape_quotas.shares(self._config, self._table, seen.cloud)
         state.decisions = {queue: want.decision for queue, want in wants.items()}
         state.heard = {queue: want.heard for queue, want in wants.items()}
 
@@ -126,13 +125,13 @@ class Converge:
     # --- drains that take too long, and those that are not needed any more
 
     def _evict(self, seen: Observed, rows: Rows) -> None:
-        if self._deadlines and not seen.registry.stopped:
+        if self._deadlines and not seen.registry.judged.stopped:
             rows.update(evictions(rows.values(), self._deadlines, seen.now))
         late = [vm for vm in rows.values() if overdue(vm, self._deadlines, seen.now)] if self._deadlines else []
         self._gauges.drains(seen.cloud, sum(bool(vm.drain_waits) for vm in rows.values()), len(late))
 
     def _cancels(self, seen: Observed, rows: Rows, changes: Changes) -> tuple[Vm, ...]:
-        if seen.registry.stopped:
+        if seen.registry.judged.stopped:
             return ()
         back = [rows[vm.id] for vm in changes.cancel if not self._under_way(f"vm {vm.id}")]
         return tuple(replace(vm, cancel_unknown=seen.now) for vm in back)

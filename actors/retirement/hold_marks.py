@@ -36,12 +36,12 @@ class HoldMarks:
         elif any(vm.held and vm.alive for vm in registry.vms()):
             _unmarked(registry, f"clouds of kind {self._config.clouds[seat.name].kind} cannot keep them")
         else:
-            registry.unmarked = ""
+            registry.judged.unmarked = ""
 
     def _ask(self, seat: CloudSeat, registry: Registry, cloud: KeepsHolds) -> None:
         marks, listed = seat.state.marks, seat.state.sightings.listed
         wanted = to_tag(registry.vms(), listed.instances) if listed else {}
-        registry.unmarked = marks.failed if wanted else ""
+        registry.judged.unmarked = marks.failed if wanted else ""
         if listed is None or time.monotonic() < marks.not_before:
             return
         for tag, vms in wanted.items():
@@ -67,6 +67,6 @@ class HoldMarks:
 
 
 def _unmarked(registry: Registry, why: str) -> None:
-    if not registry.unmarked:
+    if not registry.judged.unmarked:
         log.warning("holds stand in rows only", cloud=registry.cloud, why=why)
-    registry.unmarked = why
+    registry.judged.unmarked = why

@@ -31,7 +31,7 @@ class Learn:
         """What those that joined offer; once a term also what those do that joined under the holder before."""
         registry, state = seen.registry, seen.seat.state
         joined = [vm.id for before, vm in changed if vm.joined and not before.joined]
-        if registry.looked and not state.learned:
+        if registry.judged.looked and not state.learned:
             state.learned = True
             joined = [vm.id for vm in registry.vms() if vm.state is State.READY]
         if joined:

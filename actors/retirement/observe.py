@@ -39,9 +39,9 @@ class Observe:
     def __call__(self, seat: CloudSeat, term: Term) -> Observed:
         """May raise Unreachable, LeaseLost, DamagedRow."""
         registry, now, state = self._registries.of(term), self._now(), seat.state
-        was_frozen = registry.frozen
+        was_frozen = registry.judged.frozen
         state.sightings.take_in(term, registry, now)
-        if was_frozen and not registry.frozen:
+        if was_frozen and not registry.judged.frozen:
             state.pauses.clear()  # what calls failed by is over: a VM that drains need not wait a minute more
         self._gauges.sources(registry.cloud, state.sightings.troubles(now))
         return Observed(seat=seat, term=term, registry=registry, now=now, rows={vm.id: vm for vm in registry.vms()})

@@ -71,10 +71,10 @@ class Sightings:
         self._pools_of_rows(registry)
         for pool, seen in self._pools.items():
             self._read_pool(pool, seen, registry)
-        registry.seen, registry.idle_since = frozenset(self.machines()), self.idle_since
-        registry.looked = registry.looked or self._looked()
+        registry.judged.seen, registry.judged.idle_since = frozenset(self.machines()), self.idle_since
+        registry.judged.looked = registry.judged.looked or self._looked()
         _note_frozen(registry, [seen.health for seen in self._pools.values()], now)
-        registry.listing_short = self._listing_trouble()
+        registry.judged.listing_short = self._listing_trouble()
 
     def forget(self, vm_ids: Iterable[str]) -> None:
         """VMs that ended long ago."""
@@ -166,8 +166,8 @@ class Sightings:
             self.held_tags = {one.id: one.held for one in self.listed.instances if one.held}
             price = self._config.clouds[self._cloud].usd_per_hour
             found = orphans(registry.vms(), self.listed, self._cloud, price)
-            registry.strangers = self._strangers(registry, found, self.listed)
-            registry.adopt(term, [vm for vm in found if vm.instance_id not in registry.strangers])
+            registry.judged.strangers = self._strangers(registry, found, self.listed)
+            registry.adopt(term, [vm for vm in found if vm.instance_id not in registry.judged.strangers])
             self._judge_listing(registry, self.listed)
 
     def _strangers(self, registry: Registry, found: Sequence[Vm], listed: Listed) -> dict[str, str]:
@@ -176,7 +176,7 @@ class Sightings:
         """
         if not found or self._config.factory.shadow:
             return {}
-        since, before = self._table.unbroken_since(), registry.strangers
+        since, before = self._table.unbroken_since(), registry.judged.strangers
         strange = strangers(found, listed, lambda vm: vm.instance_id not in before and registry.knows(vm), since)
         for instance in strange.keys() - self._strange_since.keys():
             log.error("launched by another factory of our name", cloud=self._cloud, why=strange[instance])
@@ -219,9 +219,9 @@ class Sightings:
 
     def _remember(self, registry: Registry, matched: Matched, at: float) -> None:
         for vm_id, machine in matched.machines.items():
-            if vm_id in self._last_seen and registry.machines.get(vm_id) is machine:
+            if vm_id in self._last_seen and registry.judged.machines.get(vm_id) is machine:
                 continue  # as it was: most are
-            registry.machines[vm_id] = machine
+            registry.judged.machines[vm_id] = machine
             if machine.busy:
                 self.idle_since.pop(vm_id, None)
                 self.busy_since.setdefault(vm_id, at)
@@ -243,11 +243,11 @@ def _health(source: str, settings: Watched) -> Health:
 
 def _note_frozen(registry: Registry, pools: Sequence[Health], now: float) -> None:
     codes = [code for health in pools if (code := health.freezes(now))]
-    registry.frozen_by = Freezing.SHORT if Freezing.SHORT in codes else next(iter(codes), Freezing.NOT_KNOWN)
+    registry.judged.frozen_by = Freezing.SHORT if Freezing.SHORT in codes else next(iter(codes), Freezing.NOT_KNOWN)
     why = "; ".join(filter(None, (health.trouble(now) for health in pools)))
-    if why != registry.frozen:
-        log.info("release frozen" if why else "release thawed", cloud=registry.cloud, why=why or registry.frozen)
-    registry.frozen = why
+    if why != registry.judged.frozen:
+        log.info("release frozen" if why else "release thawed", cloud=registry.cloud, why=why or registry.judged.frozen)
+    registry.judged.frozen = why
 
 
 def _note_strays(cloud: str, seen: PoolSeen) -> None:

@@ -23,7 +23,7 @@ class Write:
         changed = [(seen.rows[vm.id], vm) for vm in decided.rows.values() if vm is not seen.rows[vm.id]]
         heard = seen.seat.state.heard
         # first: the submitter may look now
-        seen.registry.withheld = withheld(decided.rows.values(), decided.wishes, heard, seen.now)
+        seen.registry.judged.withheld = withheld(decided.rows.values(), decided.wishes, heard, seen.now)
         seen.registry.change(seen.term, changed, because=_because(seen, changed))
         if any(vm.notice and not before.notice for before, vm in changed):
             self._board.wake_submitter(seen.registry)

@@ -25,8 +25,9 @@ from actors.fleet.want import CloudView, FleetView
 from actors.runtime.messages import LookAtFleet, LookAtListing
 from actors.runtime.metrics import Gauges
 from actors.runtime.post_office import PostOffice
+from actors.store.knowledge import Closed
 from actors.store.views import CLOUD, fleet_views, key_of, publish, read_views, says_same
-from actors.store.vms import Closed, Registry
+from actors.store.vms import Registry
 from broker.posts.leases import Term
 from broker.rows.table import Table
 
@@ -47,29 +48,29 @@ class Noticeboard:
         """What the holder before us said last, so that a cloud that refused stays closed over a failover."""
         with self._lock:
             self._remember(registry)
-        cloud = registry.published.get(CLOUD)
-        if not isinstance(cloud, CloudView) or registry.closed.why:
+        cloud = registry.shown.published.get(CLOUD)
+        if not isinstance(cloud, CloudView) or registry.buying.closed.why:
             return
         if cloud.closed_until and cloud.closed_by is not Closing.BREAKER:
-            registry.closed = Closed(why=cloud.closed, until=cloud.closed_until, code=cloud.closed_by)
+            registry.buying.closed = Closed(why=cloud.closed, until=cloud.closed_until, code=cloud.closed_by)
 
     def _remember(self, registry: Registry) -> None:
         """A takeover is no news: a queue whose view says what it said before is not woken, of a thousand none."""
-        if not registry.published:
+        if not registry.shown.published:
             cloud, views = read_views(self._table, registry.cloud)
-            registry.published.update({**views, CLOUD: cloud} if cloud else views)
+            registry.shown.published.update({**views, CLOUD: cloud} if cloud else views)
 
     def show(self, term: Term, registry: Registry, orphans: int = 0) -> None:
         """Write what changed, and wake the schedulers that it concerns. Nothing before the pools were looked at."""
-        if not registry.looked:
+        if not registry.judged.looked:
             return
         with self._lock:
             self._remember(registry)
             now = self._now()
-            before = dict(registry.published)
+            before = dict(registry.shown.published)
             views = self._views(registry, now, orphans)
             self._forget_old(registry, now)
-            changed = publish(self._table, term, views, registry.published)
+            changed = publish(self._table, term, views, registry.shown.published)
         if changed:
             self._gauges.cost(registry.cloud, self._queues[registry.cloud], registry.vms())
         for seen in (seen for seen in views if key_of(seen) in changed):
@@ -96,40 +97,42 @@ class Noticeboard:
         return CloudView(
             cloud=registry.cloud,
             at=now,
-            room=min(left, registry.account.room, left if admitted is None else admitted),
+            room=min(left, registry.buying.account.room, left if admitted is None else admitted),
             closed=closed.why,
             closed_until=closed.until,
-            frozen=registry.stopped or registry.frozen,
-            listing_short=registry.listing_short,
+            frozen=registry.judged.stopped or registry.judged.frozen,
+            listing_short=registry.judged.listing_short,
             breaker=told,
-            full=told or registry.account.why,
-            unsaid=registry.account.unsaid,
-            unmarked=registry.unmarked,
-            suspects=_some(registry.suspects),
-            strangers=_some(registry.strangers),
-            account_used=registry.account.used,
-            family_used=registry.account.family_used,
+            full=told or registry.buying.account.why,
+            unsaid=registry.buying.account.unsaid,
+            unmarked=registry.judged.unmarked,
+            suspects=_some(registry.judged.suspects),
+            strangers=_some(registry.judged.strangers),
+            account_used=registry.buying.account.used,
+            family_used=registry.buying.account.family_used,
             closed_by=closed.code,
-            frozen_by=Freezing.STOPPED if registry.stopped else registry.frozen_by,
+            frozen_by=Freezing.STOPPED if registry.judged.stopped else registry.judged.frozen_by,
             breaker_at=position(breaker, now),
             boot_s=boot_s,
             boot_spread=boot_spread,
         )
 
     def _forget_old(self, registry: Registry, now: float) -> None:
-        seen = registry.published.get(CLOUD)
+        seen = registry.shown.published.get(CLOUD)
         if seen and now - seen.at > AGAIN_S:
-            registry.published[CLOUD] = replace(seen, cloud="")  # differs from any view
+            registry.shown.published[CLOUD] = replace(seen, cloud="")  # differs from any view
 
 
 def _closed(registry: Registry, by_breaker: str, now: float) -> Closed:
     """What comes first: the operator's word, what the submitter found, its breaker's sentence."""
-    if registry.closed_by:
-        return Closed(why=registry.closed_by, code=Closing.STOPPED if registry.stopped else Closing.DRAINED)
-    if registry.strangers:
+    if registry.judged.closed_by:
+        return Closed(
+            why=registry.judged.closed_by, code=Closing.STOPPED if registry.judged.stopped else Closing.DRAINED
+        )
+    if registry.judged.strangers:
         return Closed(why=STRANGE, code=Closing.STRANGERS)
-    if registry.closed.why or not by_breaker:
-        return registry.closed
+    if registry.buying.closed.why or not by_breaker:
+        return registry.buying.closed
     until = registry.breaker.until
     return Closed(why=by_breaker, until=until if now < until else 0.0, code=Closing.BREAKER)
 

@@ -46,15 +46,15 @@ def fleet_views(
     names = dict.fromkeys((*queues, *by_queue))
     views = [
         view(
-            *(registry.cloud, q, by_queue[q], registry.machines, registry.seen, now),
-            parts=registry.parts,
+            *(registry.cloud, q, by_queue[q], registry.judged.machines, registry.judged.seen, now),
+            parts=registry.shown.parts,
             life=life,
-            idle_since=registry.idle_since,
+            idle_since=registry.judged.idle_since,
             joins=joins,
         )
         for q in names
     ]
-    shares, of_all = registry.shares, registry.family_shares
+    shares, of_all = registry.buying.shares, registry.judged.family_shares
     shared = [replace(one, share=shares[one.queue]) if one.queue in shares else one for one in views]
     return [replace(one, family_share=of_all[one.queue]) if one.queue in of_all else one for one in shared]
 

@@ -26,20 +26,17 @@ from actors.config.promise import promise_of
 from actors.config.schema import Config
 from actors.fleet import breaker
 from actors.fleet.breaker import Breaker
-from actors.fleet.fleet_view import ViewPart
 from actors.fleet.history import Because
 from actors.fleet.joined import Joined, taught
-from actors.fleet.observations import Machine
-from actors.fleet.reasons import Closing, Freezing, Opening
+from actors.fleet.reasons import Opening
 from actors.fleet.vm import KEPT_S, Intent, Launch, Vm
-from actors.fleet.want import CloudView, FleetView
 from actors.store import rows
 from actors.store.bulk_codec import INSTANCES, instance_unpacker
 from actors.store.codec import pack
 from actors.store.history import Chronicle
 from actors.store.joined import KIND as JOINED
 from actors.store.joined import all_joined, joined_row
-from actors.store.quotas import UNLIMITED
+from actors.store.knowledge import Buying, Judged, Shown
 from broker.posts.leases import Term
 from broker.rows.table import Delete, Put, Table
 
@@ -51,15 +48,6 @@ class Started:
     vms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
-    """Why nothing may be started on a cloud, and until when (Redis seconds). Empty: it is open."""
-
-    why: str = ""
-    until: float = 0.0
-    code: Closing = Closing.NOT_KNOWN
-
-
 UNREAD_S = 600.0  # a row that cannot be read holds a place for so long: what lives is listed, and adopted, by then
 WRITTEN_AT_ONCE = 2_000  # VMs: a host that adopts 10,000 must not keep Redis from the others meanwhile
 UNTOLD: Mapping[str, Because] = {}
@@ -68,7 +56,10 @@ log = structlog.get_logger("registry")
 
 
 class Registry:
-    """Thread-safe. One a term: made from the rows when the post is gained, thrown away when it is lost."""
+    """The cache of a cloud's rows. Thread-safe. One a term: made when the post is gained, thrown away when it is lost.
+
+    Beside it lies what each actor of the cloud knows, for the others (`knowledge`): `judged`, `buying`, `shown`.
+    """
 
     def __init__(
         self,
@@ -82,27 +73,8 @@ class Registry:
         """`image`: what the cloud's VMs are started from now. `roll`: chance, from 0 to 1."""
         self.cloud, self.image = term.post.partition("/")[2], image
         self.promise = ""  # what the cloud's VMs are made from now; empty: nothing is learned of them
-        self.machines: dict[str, Machine] = {}  # by VM id: each startd as it was last seen
-        self.idle_since: Mapping[str, float] = {}  # by VM id: since when the readings show no job there
-        self.seen: frozenset[str] = frozenset()  # ids of the VMs that the newest readings show
         self.listing = instance_unpacker(INSTANCES)  # two actors read the cloud's listing: it is unpacked once
-        self.looked = False  # whether this term read the cloud and every pool; before, the last holder's views stand
-        self.frozen = ""  # why nothing is released, as retirement judged
-        self.frozen_by = Freezing.NOT_KNOWN
-        self.listing_short = ""  # why nothing is taken as ended because the listing lacks it
-        self.closed = Closed()
-        self.closed_by = ""  # the operator's wish that closes this cloud for buying
-        self.account = UNLIMITED  # what its account and its sibling shapes still allow, as the submitter was last told
-        self.stopped = ""  # the operator's freeze: nothing is done here at all
-        self.unmarked = ""  # why holds do not stand on their instances too
-        self.strangers: dict[str, str] = {}  # by instance id: with our tags, and launched by another factory
-        self.suspects: dict[str, str] = {}  # by VM id: what else answers or advertises in its place
-        self.closed_for: set[str] = set()  # queues that an operator froze
-        self.withheld: Counter[str] = Counter()  # by queue: taken out of service, not to be replaced
-        self.parts: dict[str, ViewPart] = {}  # by VM id: what each added to the last views
-        self.shares: dict[str, int] = {}  # by queue: its part of this cloud, where all queues want too much
-        self.family_shares: dict[str, int] = {}  # the same of all shapes of the cloud that this is a shape of
-        self.published: dict[str, FleetView | CloudView] = {}
+        self.judged, self.buying, self.shown = Judged(), Buying(), Shown()
         self._table, self._chronicle = table, chronicle
         self._rules, self._roll = rules, roll
         self._lock = threading.RLock()  # held over the write too: two actors decide on one copy
@@ -177,7 +149,7 @@ class Registry:
     def learn(self, term: Term, vm_ids: Iterable[str]) -> None:
         """Note what these VMs offer, as far as they are ready and their startds were seen."""
         with self._lock:
-            workers = [(self._vms[key], self.machines[key]) for key in vm_ids if key in self.machines]
+            workers = [(self._vms[key], self.judged.machines[key]) for key in vm_ids if key in self.judged.machines]
             before = self.joined
             self._put_joined(term, before, taught(before, workers) if self.promise else before)
 
@@ -250,8 +222,8 @@ class Registry:
                 del self._breakers[image]
             for key in old:
                 del self._vms[key]
-                self.machines.pop(key, None)
-                self.parts.pop(key, None)
+                self.judged.machines.pop(key, None)
+                self.shown.parts.pop(key, None)
             for key in done:
                 del self._intents[key]
         return old

@@ -35,9 +35,10 @@ from actors.runtime.pauses import pause_s
 from actors.runtime.post_actor import PostActor, Seat
 from actors.runtime.publisher import Noticeboard, room
 from actors.runtime.services import Services
+from actors.store.knowledge import Closed
 from actors.store.quotas import Accounts
 from actors.store.readings import newer_listing
-from actors.store.vms import Closed, Registries, Registry
+from actors.store.vms import Registries, Registry
 from actors.store.wants import wants_of_cloud
 from actors.submitter.launches import Planned, planned
 from broker.posts.leases import Term
@@ -109,7 +110,7 @@ class Submitter(PostActor[SubmitterSeat]):
             self._act(seat, term, registry, lost, now)
         self._write_started(seat, term, registry)
         self._show(seat, term, registry, lost)
-        seat.state.quiet = not registry.closed.why and not any(vm.alive for vm in registry.vms())
+        seat.state.quiet = not registry.buying.closed.why and not any(vm.alive for vm in registry.vms())
 
     def _show(self, seat: SubmitterPost, term: Term, registry: Registry, lost: int) -> None:
         """Not between launches: what a scheduler wanted lately, and no view shows, it counts as under way."""
@@ -123,13 +124,13 @@ class Submitter(PostActor[SubmitterSeat]):
     def _act(self, seat: SubmitterPost, term: Term, registry: Registry, lost: int, now: float) -> None:
         """All that mints tokens, writes intents or sends launches: what a shadow does not do."""
         self._reopen(registry, now)
-        if not registry.closed.why:
+        if not registry.buying.closed.why:
             self._make_recipes_ahead(seat, now)  # not again and again while it fails
-        if not registry.stopped:
+        if not registry.judged.stopped:
             self._resolve(seat, registry, now)
         listed = seat.state.listed
         known = listed is not None and listed.at >= seat.state.began  # before, what a former holder started may not be
-        if known and registry.looked:
+        if known and registry.judged.looked:
             self._start_what_is_wanted(seat, term, registry, lost, now)
 
     def _note_births(self, registry: Registry, term: Term, listed: Listed) -> None:
@@ -138,13 +139,13 @@ class Submitter(PostActor[SubmitterSeat]):
 
     def _reopen(self, registry: Registry, now: float) -> None:
         """A cloud that owes answers stays closed until it gives one: its launches are tried again meanwhile."""
-        owes = registry.closed.code is Closing.SILENT and any(vm.awaits_answer for vm in registry.vms())
-        if registry.closed.why and registry.closed.until <= now and not owes:
+        owes = registry.buying.closed.code is Closing.SILENT and any(vm.awaits_answer for vm in registry.vms())
+        if registry.buying.closed.why and registry.buying.closed.until <= now and not owes:
             self._open(registry)
 
     def _open(self, registry: Registry) -> None:
-        log.info("cloud open again", cloud=registry.cloud, was=registry.closed.why)
-        registry.closed = Closed()
+        log.info("cloud open again", cloud=registry.cloud, was=registry.buying.closed.why)
+        registry.buying.closed = Closed()
 
     # --- deciding what to start
 
@@ -157,7 +158,7 @@ class Submitter(PostActor[SubmitterSeat]):
         admitted = admits(registry.breaker, registry.vms(), now)
         left = min(left, sum(missing.values()), left if admitted is None else admitted)
         allowed = self._accounts.claim(term, seat.name, registry.vms(), lost, listed, left)
-        registry.account = allowed
+        registry.buying.account = allowed
         if allowed.account:
             self._gauges.account(seat.name, allowed.account, allowed.used, allowed.limits)
         launches: list[Planned] = []
@@ -173,11 +174,12 @@ class Submitter(PostActor[SubmitterSeat]):
 
     def _wants(self, seat: SubmitterPost, registry: Registry) -> Mapping[str, Want]:
         """What the queues want here; nothing while this cloud is closed."""
-        if registry.closed.why or registry.closed_by or registry.strangers or self._freeze.told():
-            return {}
         wants = wants_of_cloud(self._table, seat.name, self._queues[seat.name])
+        registry.buying.shares = shares(self._config, seat.name, wants)
+        judged = registry.judged
+        if registry.buying.closed.why or judged.closed_by or judged.strangers or self._freeze.told():
+            return {}
         seat.state.wanted = tuple(queue for queue, want in wants.items() if want.n)
-        registry.shares = shares(self._config, seat.name, wants)
         return wants
 
     def _missing(
@@ -186,11 +188,11 @@ class Submitter(PostActor[SubmitterSeat]):
         """VMs that are missing, by queue: of those for which a worker can be made now."""
         have = Counter(vm.queue for vm in registry.vms() if vm.supply)
         back = Counter(vm.queue for vm in registry.vms() if self._may_come_back(vm, registry))
-        served = have + back + registry.withheld
+        served = have + back + registry.judged.withheld
         missing = {
-            queue: min(want.n, registry.shares.get(queue, want.n)) - served[queue]
+            queue: min(want.n, registry.buying.shares.get(queue, want.n)) - served[queue]
             for queue, want in wants.items()
-            if queue not in registry.closed_for
+            if queue not in registry.judged.closed_for
         }
         return {queue: n for queue, n in missing.items() if n > 0 and self._user_data(seat, queue, now) is not None}
 
@@ -198,7 +200,7 @@ class Submitter(PostActor[SubmitterSeat]):
         """One whose launch gets no answer may have started: it is not bought a second time here."""
         if vm.state in (State.LAUNCHING, State.BOOTING):
             return bool(vm.unwanted or vm.awaits_answer) and not vm.astray
-        return cancellable(vm, registry.machines.get(vm.id))
+        return cancellable(vm, registry.judged.machines.get(vm.id))
 
     def _launch(
         self,
@@ -296,7 +298,7 @@ class Submitter(PostActor[SubmitterSeat]):
         """
         term = self.terms.need(seat.post)
         registry, now = self._registries.of(term), self._now()
-        if isinstance(got, tuple) and len(got) == intent.count and not registry.closed.why:
+        if isinstance(got, tuple) and len(got) == intent.count and not registry.buying.closed.why:
             seat.state.started[intent.id] = (intent, got)
             self.look_in(seat, STARTED_MAY_WAIT_S)
             return
@@ -321,7 +323,7 @@ class Submitter(PostActor[SubmitterSeat]):
         registry.change(term, pairs, [done])
         if len(instances) < intent.count:
             registry.refuse(term, "no capacity for more", intent.written, now, Opening.FULL)
-        elif registry.closed.code in UNTIL_IT_ANSWERS:
+        elif registry.buying.closed.code in UNTIL_IT_ANSWERS:
             self._open(registry)  # it takes launches again: a dearer cloud is not needed any longer
 
     def _write_started(self, seat: SubmitterPost, term: Term, registry: Registry) -> None:
@@ -382,5 +384,5 @@ class Submitter(PostActor[SubmitterSeat]):
     def _close(self, registry: Registry, code: Closing, error: Exception, for_s: float) -> None:
         """Nothing is started here for a while; the schedulers spill to the next tier at once."""
         why = f"{CLOSED_FOR[code]}: {error}"
-        registry.closed = Closed(why=why, until=self._now() + for_s, code=code)
+        registry.buying.closed = Closed(why=why, until=self._now() + for_s, code=code)
         log.warning("cloud closed", cloud=registry.cloud, why=why, for_s=for_s)

@@ -149,7 +149,7 @@ class Stage:
         self._submitter = AtOnce(services, self.registries, board, {name: self.cloud}, self._recipe, accounts)
         self._seat: Seat[SubmitterSeat] = Seat(post=self.post)
         self._seat.kept = self._submitter.begin(self._seat, self.term)
-        self.registry.looked = True
+        self.registry.judged.looked = True
         write_startds(self.table, self._hold("pool/local"), StartdsSeen(source="p", at=self.now, machines=()), [name])
 
     def services(self, config: Config, office: PostOffice) -> Services:
@@ -208,7 +208,7 @@ class Stage:
         """Another host takes the post: all that was in memory is gone."""
         self.term = self._hold(self.post)
         self._seat.kept = self._submitter.begin(self._seat, self.term)
-        self.registry.looked = True
+        self.registry.judged.looked = True
 
     def close(self) -> None:
         self._mailer.close()

@@ -83,7 +83,6 @@ LONG = {  # what is still longer than 30 lines: this list only becomes shorter
     "actors/pools/htcondor/child_lanes.py: __init__",
     "actors/pools/htcondor/startds.py: row_of",
     "actors/runtime/metrics.py: __init__",
-    "actors/store/vms.py: __init__",
     "broker/connection/address.py: connection_with",
 }
 

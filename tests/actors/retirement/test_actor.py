@@ -225,7 +225,7 @@ def test_while_the_collector_is_away_nobody_is_given_up(stage: RetirementStage) 
     stage.want(0)
     stage.blind_step()
     assert stage.states() == ["ready", "ready"]
-    assert "no answer" in stage.registry.frozen
+    assert "no answer" in stage.registry.judged.frozen
 
 
 def test_a_silent_startd_is_ended_only_when_all_schedds_say_that_no_job_is_there(stage: RetirementStage) -> None:

@@ -48,7 +48,7 @@ def test_one_good_reading_after_trouble_releases_nothing_the_second_does(stage: 
     assert frozen_by(stage, "pool/local") == 1
     stage.step()
     assert stage.states() == ["ready"] * 3
-    assert stage.registry.frozen == "pool/local is good again, 1 of 2 times in a row"
+    assert stage.registry.judged.frozen == "pool/local is good again, 1 of 2 times in a row"
     stage.step()
     assert stage.states() == ["draining"] * 3
     assert frozen_by(stage, "pool/local") == 0
@@ -77,7 +77,7 @@ def test_a_reading_that_does_not_come_any_more_freezes_what_rests_on_it(stage: R
     stage.now += 181
     stage._retirement.look(stage._retires, stage.term)
     assert stage.states() == ["ready"]
-    assert stage.registry.frozen == "pool/local was not read for 180 s"
+    assert stage.registry.judged.frozen == "pool/local was not read for 180 s"
     stage.step()
     assert stage.states() == ["draining"]
 
@@ -91,7 +91,7 @@ def test_an_operators_thaw_says_that_what_is_missing_is_gone(stage: RetirementSt
     thaw(stage)
     short_step(stage)
     short_step(stage)
-    assert stage.registry.frozen == ""
+    assert stage.registry.judged.frozen == ""
     assert sorted(stage.states()) == ["draining", "ready", "ready"]
 
 
@@ -101,7 +101,7 @@ def test_trouble_that_begins_after_the_thaw_freezes_again(stage: RetirementStage
     stage.step()
     stage.want(0)
     stage.empty_step()
-    assert "shows 0 of 3 startds" in stage.registry.frozen
+    assert "shows 0 of 3 startds" in stage.registry.judged.frozen
     assert stage.states() == ["ready"] * 3
 
 

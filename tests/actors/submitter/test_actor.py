@@ -63,7 +63,7 @@ def test_a_listing_from_before_the_term_shows_not_all_that_a_former_holder_start
 
 def test_nothing_is_started_before_retirement_looked_at_the_fleet(stage: Stage) -> None:
     """It takes in orphans and wishes first: what they say is not known before."""
-    stage.registry.looked = False
+    stage.registry.judged.looked = False
     stage.want(2)
     stage.look()
     assert stage.cloud.launches == 0
@@ -71,11 +71,11 @@ def test_nothing_is_started_before_retirement_looked_at_the_fleet(stage: Stage) 
 
 def test_nothing_is_started_for_a_queue_that_an_operator_froze_nor_in_place_of_what_one_took_out(stage: Stage) -> None:
     stage.want(2)
-    stage.registry.closed_for = {"atlas"}
+    stage.registry.judged.closed_for = {"atlas"}
     stage.look()
     assert stage.vms() == []
-    stage.registry.closed_for = set()
-    stage.registry.withheld["atlas"] = 1
+    stage.registry.judged.closed_for = set()
+    stage.registry.judged.withheld["atlas"] = 1
     stage.look()
     assert stage.states() == ["booting"]
 

@@ -101,7 +101,7 @@ def test_another_image_is_tried_at_once(site: Site, stage: RetirementStage) -> N
     three_never_join(stage)
     second = RetirementStage(site, config("ami-2"))
     second.cloud, second.now = stage.cloud, stage.now
-    second.registry.looked = True
+    second.registry.judged.looked = True
     second.step()
     assert second.closed() == ""
     second.want(2)

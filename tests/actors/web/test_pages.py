@@ -1,10 +1,12 @@
 """What a person reads on the pages, and that nothing which workers or jobs wrote is more than text there."""
 
 import re
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from actors.fleet.drain_and_hold import VmHold
 from actors.fleet.vm import State
 from actors.fleet.want import CloudView, Want
 from actors.store.readings import HEAD
@@ -62,9 +64,14 @@ def test_what_is_not_there_is_said_with_what_is(here: TestClient, path: str) -> 
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("field", ["reason", "machine", "held"])
-def test_markup_escapes_and_templates_that_outsiders_wrote_are_text(here: TestClient, fleet: Rows, field: str) -> None:
-    vm = fleet.vm("private", State.READY, **{field: EVIL})
+SAID = ({"reason": EVIL}, {"machine": EVIL}, {"hold": VmHold(why=EVIL)})
+
+
+@pytest.mark.parametrize("said", SAID, ids=min)
+def test_markup_escapes_and_templates_that_outsiders_wrote_are_text(
+    here: TestClient, fleet: Rows, said: dict[str, Any]
+) -> None:
+    vm = fleet.vm("private", State.READY, **said)
     for path in ("/vms", f"/vms/{vm.id}", "/"):
         page = here.get(path).text
         assert "<script>alert" not in page
