@@ -16,13 +16,14 @@ from actors.config.ec2 import ec2_cloud
 from actors.config.mistakes import Mistake, did_you_mean, place_of, shown
 from actors.config.openstack import openstack_account, openstack_cloud
 from actors.config.schema import AnyCloud, Factory, cloud_kind, pool_kind
+from actors.config.script import script_cloud
 from actors.config.shapes import Expanded, mistakes_in_shapes
 from actors.config.toml_lines import Path, line_of
 from actors.fleet.max_life import STAGGER
 from actors.policies.steps import STATUS, STEPS, asks
 
 Raw = Mapping[str, Any]
-CHECKS = {"ec2": ec2_cloud, "openstack": openstack_cloud}
+CHECKS = {"ec2": ec2_cloud, "openstack": openstack_cloud, "script": script_cloud}
 PILOTS = (
     "send pilots there: a cloud of kind condor-jobs; and make a queue of its own for the workers on which these run"
 )

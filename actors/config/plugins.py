@@ -26,7 +26,7 @@ from actors.policies.steps import ENDED, STEPS, Step, asks, make
 GROUP = "autopyfactory_cloud.steps"
 CLOUDS, POOLS = "autopyfactory_cloud.clouds", "autopyfactory_cloud.pools"
 OUR_KINDS = {
-    CLOUDS: ("ec2", "openstack", "simulated", "condor-jobs"),
+    CLOUDS: ("ec2", "openstack", "script", "simulated", "condor-jobs"),
     POOLS: ("htcondor", "simulated", "panda", "http-json"),
 }
 

@@ -36,6 +36,7 @@ from actors.config.pools import HtcondorPool as HtcondorPool
 from actors.config.pools import HttpJsonPool as HttpJsonPool
 from actors.config.pools import PandaPool as PandaPool
 from actors.config.pools import SimulatedPool as SimulatedPool
+from actors.config.script import ScriptCloud as ScriptCloud
 from actors.config.sections import Count as Count
 from actors.config.sections import Name as Name
 from actors.config.sections import Seconds as Seconds
@@ -269,6 +270,7 @@ Pool = Annotated[
 Cloud = Annotated[
     Annotated[Ec2Cloud, Tag("ec2")]
     | Annotated[OpenStackCloud, Tag("openstack")]
+    | Annotated[ScriptCloud, Tag("script")]
     | Annotated[SimulatedCloud, Tag("simulated")]
     | Annotated[CondorJobsCloud, Tag("condor-jobs")]
     | Annotated[SerializeAsAny[AnyCloud], BeforeValidator(_settings(CLOUDS)), Tag(OF_PLUGIN)],

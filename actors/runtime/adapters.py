@@ -12,6 +12,7 @@ from actors.clouds.ec2.cloud import Ec2
 from actors.clouds.ec2.sqs import Sqs
 from actors.clouds.openstack.cloud import OpenStack
 from actors.clouds.port import Cloud
+from actors.clouds.script.cloud import Script
 from actors.clouds.simulated import cloud as simulated_cloud
 from actors.clouds.spot_notices import NoticeQueue
 from actors.clouds.worker import user_data
@@ -28,6 +29,7 @@ from actors.config.schema import (
     HttpJsonPool,
     OpenStackCloud,
     PandaPool,
+    ScriptCloud,
     SimulatedCloud,
     SimulatedPool,
 )
@@ -73,6 +75,8 @@ def cloud(config: Config, name: str) -> Cloud:
         )
     if isinstance(settings, OpenStackCloud):
         return OpenStack.of(name, config, _revealed)
+    if isinstance(settings, ScriptCloud):
+        return Script.of(name, config)
     if isinstance(settings, SimulatedCloud):
         return simulated_cloud.WorldCloud.of(name, config)
     if isinstance(settings, CondorJobsCloud):

@@ -1,14 +1,14 @@
-"""A cloud of one's own: one command that starts, lists and ends VMs, for places that have a tool and no EC2 API.
+"""A kind of cloud of one's own, as a package: see also `kind = "script"`, which is part of apf and needs none.
 
     [clouds.rack]
-    kind = "script"
+    kind = "tool"
     command = ["/usr/local/bin/rack"]
     shape = { cpus = 8, memory_mib = 15_000 }
     max_vms = 40
 
 It is called with `start`, `list` or `end` as its last argument and one JSON value on its standard input: the order, the
 names of factory and cloud, or the ids to end. `start` and `list` print instances as a JSON list, with the fields of
-`actors.fleet.seen.Instance`; `list` shows dead ones for some time too. A token that comes again with the same order is
+`fleet.observations.Instance`; `list` shows dead ones for some time too. A token that comes again with the same order is
 answered with what it started. Exit codes say what became of a call: 0, or one of REMEDIES; after any other, the launch
 is looked for in the list. It must pass tests/actors/clouds/conformance.py.
 """
@@ -29,7 +29,7 @@ REMEDIES = {10: NoCapacity, 11: Quota, 12: Throttled, 13: Refused, 14: TokenUsed
 
 
 class ScriptSettings(AnyCloud):
-    kind: Literal["script"]
+    kind: Literal["tool"]
     command: tuple[str, ...]  # with its arguments; `start`, `list` or `end` is added
 
 

@@ -38,11 +38,17 @@ def list_(rows: list[Row], names: Row) -> list[Row]:
     return [row["instance"] for row in rows if all(row["order"][name] == names[name] for name in NAMES)]
 
 
-def end(rows: list[Row], ids: list[str]) -> list[Row]:
+def end(rows: list[Row], asked: Any) -> list[Row]:
+    ids = asked["ids"] if isinstance(asked, dict) else asked
     for row in rows:
         if row["instance"]["id"] in ids:
             row["instance"]["state"] = "terminated"
-    return []
+    return ids
+
+
+def find(rows: list[Row], asked: Row) -> list[Row]:
+    ours = [row for row in rows if all(row["order"][name] == asked[name] for name in NAMES)]
+    return [row["instance"] for row in ours if row["order"]["intent"] == asked["intent"]]
 
 
 def main(file: str, verb: str) -> None:
@@ -51,7 +57,7 @@ def main(file: str, verb: str) -> None:
         fcntl.flock(place, fcntl.LOCK_EX)
         place.seek(0)
         rows = json.loads(place.read() or "[]")
-        answer = {"start": start, "list": list_, "end": end}[verb](rows, given)
+        answer = {"start": start, "list": list_, "end": end, "find": find}[verb](rows, given)
         place.truncate(0)
         place.write(json.dumps(rows))
     sys.stdout.write(json.dumps(answer))

@@ -27,7 +27,7 @@ def make_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
 
         def make(name: str, *command: str) -> Cloud:
             mine = {
-                "kind": "script",
+                "kind": "tool",
                 "command": command or (sys.executable, str(PLACE), str(tmp_path / "vms.json")),
                 "shape": {"cpus": 1, "memory_mib": 1_024},
                 "max_vms": 9,
@@ -39,7 +39,7 @@ def make_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
         yield make
 
 
-class TestScript(CloudConformance):
+class TestTool(CloudConformance):
     @pytest.fixture
     def cloud(self, make_script: MakeCloud) -> Cloud:
         return make_script("rack")

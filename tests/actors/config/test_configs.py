@@ -41,7 +41,13 @@ def test_the_shapes_that_it_shows_as_an_example_can_be_taken_in() -> None:
     assert config.clouds["spot-large"].shape.cpus == 16
 
 
-LEAST = [("cascade.toml", 20), ("two-queues.toml", 10), ("http-json.toml", 2), ("openstack.toml", 10)]
+LEAST = [
+    ("cascade.toml", 20),
+    ("two-queues.toml", 10),
+    ("http-json.toml", 2),
+    ("openstack.toml", 10),
+    ("script.toml", 2),
+]
 
 
 @pytest.mark.parametrize(("name", "least"), LEAST)

@@ -85,7 +85,7 @@ name = "lab"
 collector = "condor.example.org"
 
 [clouds.rack]
-kind = "script"
+kind = "tool"
 command = ["/usr/local/bin/rack", "--here"]
 shape = { cpus = 4, memory_mib = 8000 }
 max_vms = 10
@@ -105,7 +105,7 @@ def said(text: str) -> list[str]:
 
 def test_a_kind_of_cloud_is_known_once_its_package_is_installed(site: Path) -> None:
     assert said(SCRIPT) == [
-        "line 7: clouds.rack: kind 'script' is not known (known: ec2, openstack, simulated, condor-jobs)"
+        "line 7: clouds.rack: kind 'tool' is not known (known: ec2, openstack, script, simulated, condor-jobs)"
     ]
     install_example(site, "cloud-script")
     config = parse(SCRIPT)
@@ -145,10 +145,10 @@ def test_its_keys_are_part_of_what_hosts_share(site: Path) -> None:
 
 
 def test_a_kind_that_cannot_be_used_is_named_in_its_place(site: Path) -> None:
-    install(site, {"script": "json:loads"}, CLOUDS)
+    install(site, {"tool": "json:loads"}, CLOUDS)
     (mistake,) = said(SCRIPT)
     assert "clouds.rack" in mistake
-    assert "plugin 'script' (json:loads) is no class with Settings and of(name, config)" in mistake
+    assert "plugin 'tool' (json:loads) is no class with Settings and of(name, config)" in mistake
 
 
 def test_the_name_of_our_own_kind_cannot_be_taken(site: Path) -> None:

@@ -1,0 +1,1 @@
+"""A script of the operator's own as a cloud."""
