@@ -111,6 +111,8 @@ def _clouds(raw: Raw) -> Iterator[Found]:
         if cloud.get("kind", "ec2") in CHECKS:
             yield from CHECKS[cloud.get("kind", "ec2")](cloud, path)
         yield from _life(path, cloud)
+        if cloud.get("cvmfs") and not cloud.get("cvmfs_proxy"):
+            yield (*path, "cvmfs"), "cvmfs without cvmfs_proxy", 'the squid of your site; "DIRECT" for a few VMs'
         for key, text in _table(cloud, "attributes").items():
             yield from _expression((*path, "attributes", key), text)
 

@@ -47,6 +47,7 @@ class Family(Section):
     max_vms: Count
 
 
+Repository = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)+$", max_length=80)]
 MADE = frozenset({"family"})  # never written in a file: `config.shapes` makes it
 
 
@@ -81,6 +82,10 @@ class AnyCloud(Watched):
     attributes: dict[str, str] = {}  # ClassAd expressions: what its workers advertise beyond the standard attributes
     worker_config: str = ""  # HTCondor configuration lines added to the worker's
     user_data: str | None = None  # path of a template of your own instead of the one that comes along
+    # repositories that its workers mount: jobs start only while all answer; HAS_CVMFS_atlas_cern_ch is in their ads
+    cvmfs: tuple[Repository, ...] = ()
+    # where they get them from: "http://squid.example.org:3128", several as CVMFS writes them, or "DIRECT"
+    cvmfs_proxy: Annotated[str, Field(pattern=r"^[\w:/.|;@%+-]*$")] = ""
     tags: dict[str, str] = {}  # on every VM, beside ours
     drains: Drains = Drains()  # of all its VMs: how many may be away by drains at once, how fast, and when
     # VMs of several shapes: of each what differs, like shape, instance_type, usd_per_hour; the rest is as said above

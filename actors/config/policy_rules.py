@@ -207,6 +207,8 @@ def _told(config: Config, queue: Queue, name: str) -> list[tuple[str, str]]:
         "CloudZone": str(getattr(cloud, "zone", None) or (f"{region}a" if region else "")),
     }
     told = [(attribute, json.dumps(text)) for attribute, text in worker_ad.said(texts)]
+    told += [(worker_ad.of_repository(one), "true") for one in cloud.cvmfs]
+    told += [(worker_ad.CVMFS, "true")] if cloud.cvmfs else []
     return [*told, (worker_ad.INTERRUPTIBLE, str(getattr(cloud, "market", "") == "spot").lower())]
 
 

@@ -20,7 +20,7 @@ NOT_OF_WORKERS = frozenset({
     "boot_deadline_s", "interval_s", "timeout_s", "missing_share", "thaw_after", "closed_s", "closed_most_s",
     "boot_failures", "boot_failures_share", "batch", "unclaimed_poweroff_s", "tags", "drains", "shapes", "family",
     "retired", "market", "max_usd_per_hour", "key_pair", "subnet", "security_groups", "iam_profile", "zone",
-    "notices_queue",
+    "notices_queue", "cvmfs_proxy",
 })  # fmt: skip
 
 

@@ -16,7 +16,13 @@ METADATA = {  # of the instance: where its metadata service has it
     "CloudZone": "placement/availability-zone",
     "CloudRegion": "placement/region",
 }
+CVMFS = "APFCvmfs"  # whether all repositories of CVMFS that its cloud says answer, as the worker last saw
 OF_INSTANCE = (ID, *METADATA, INTERRUPTIBLE)
+
+
+def of_repository(name: str) -> str:
+    """The attribute by which a worker says that a repository answers, as sites spell it."""
+    return "HAS_CVMFS_" + name.replace(".", "_").replace("-", "_")
 
 
 def said(texts: Mapping[str, str]) -> list[tuple[str, str]]:

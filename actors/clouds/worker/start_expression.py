@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import re
 
+from actors.policies.worker_ad import CVMFS
+
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s+|//[^\n]*|/\*.*?\*/)+)
       | (?P<string>"(?:\\.|[^"\\])*")
@@ -40,11 +42,16 @@ def about_the_job(expression: str) -> str:
     return "".join(parts).strip()
 
 
-def start(jobs: str, further: str = "true") -> str:
-    """START: the queue's jobs, a further condition in the slot's own scope, and no short retirement on either side."""
+def start(jobs: str, further: str = "true", cvmfs: bool = False) -> str:
+    """START: the queue's jobs, a further condition in the slot's own scope, and no short retirement on either side.
+
+    `cvmfs`: only while the worker says that its repositories answer.
+    """
     peaceful = "(TARGET.MaxJobRetirementTime =?= undefined || TARGET.MaxJobRetirementTime >= $(MAXJOBRETIREMENTTIME))"
     unspoiled = "(MY.MaxJobRetirementTime =!= 0 || $(MAXJOBRETIREMENTTIME) =?= 0)"
-    return f"({_literal(about_the_job(jobs))}) && ({_literal(_one_line(further))}) && {peaceful} && {unspoiled}"
+    proven = f" && MY.{CVMFS} =?= true" if cvmfs else ""
+    own = f"({_literal(about_the_job(jobs))}) && ({_literal(_one_line(further))})"
+    return f"{own} && {peaceful} && {unspoiled}{proven}"
 
 
 def _scoped(name: str, rest: str) -> str:

@@ -57,6 +57,9 @@ class Worker:
     trust_domain: str = ""
     worker_config: str = ""
     metadata: Literal["ec2", "openstack"] = "ec2"  # whose service tells it its instance id
+    cvmfs: tuple[str, ...] = ()  # repositories that have to answer before a job starts
+    cvmfs_proxy: str = ""
+    cvmfs_period_s: int = 60  # between looks at them
 
     def __repr__(self) -> str:
         """Without the token, which must not show in a log or a traceback."""
@@ -75,12 +78,14 @@ def worker(config: Config, cloud: str, queue: str, token: str) -> Worker:
         queue=queue,
         collector=pool.worker_collector or pool.collector,
         token=token,
-        start=start(work.jobs, work.start),
+        start=start(work.jobs, work.start, cvmfs=bool(place.cvmfs)),
         slots=work.slots,
         unclaimed_poweroff_s=int(place.unclaimed_poweroff_s),
         trust_domain=pool.trust_domain or "",
         worker_config=place.worker_config,
         metadata=place.metadata,
+        cvmfs=place.cvmfs,
+        cvmfs_proxy=place.cvmfs_proxy,
     )
 
 
@@ -92,6 +97,11 @@ def template() -> str:
 def render(text: str, facts: Worker) -> str:
     """The user-data. TemplateMistake: it is no YAML, or it asks for a fact that there is not."""
     known = values(facts)
+    if facts.cvmfs and "${apf.cvmfs}" not in text:
+        raise TemplateMistake(
+            "the cloud has cvmfs, and its user-data template mounts none: it does not ask for ${apf.cvmfs}; no job"
+            " would start there"
+        )
     if not text.startswith("#cloud-config"):
         return _fill(text, known)
     try:
@@ -123,6 +133,11 @@ def values(facts: Worker) -> dict[str, str]:
         "trust_domain": f"TRUST_DOMAIN = {facts.trust_domain}" if facts.trust_domain else "",
         "attribute_names": " ".join(worker_ad.OF_WORKER),
         "instance_attribute_names": " ".join(worker_ad.OF_INSTANCE),
+        "cvmfs": " ".join(facts.cvmfs),
+        "cvmfs_list": ",".join(facts.cvmfs),
+        "cvmfs_period_s": str(facts.cvmfs_period_s),
+        "cvmfs_proxy": facts.cvmfs_proxy,
+        "cvmfs_attribute": worker_ad.CVMFS,
         "instance_metadata": " ".join(f"{name}={path}" for name, path in worker_ad.METADATA.items()),
     }
     if broken := [name for name, value in lines.items() if len(value.splitlines()) > 1]:

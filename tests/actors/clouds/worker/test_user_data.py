@@ -118,7 +118,7 @@ def test_user_data_fits_into_what_ec2_takes() -> None:
 
 def test_every_script_is_good_shell(tmp_path: Path) -> None:
     scripts = [one["content"] for one in files().values() if one["content"].startswith("#!/bin/sh\n")]
-    assert len(scripts) == 6
+    assert len(scripts) == 7
     for script in scripts:
         file = tmp_path / "script"
         file.write_text(script)
@@ -245,3 +245,61 @@ def test_the_prototype_says_what_the_user_data_makes_a_worker_say() -> None:
     prototype = {line.partition(" = ")[0] for line in slot}
     assert in_config | in_script == set(worker_ad.OF_WORKER) | set(worker_ad.OF_INSTANCE)
     assert in_config | in_script <= prototype
+
+
+CVMFS = dataclasses.replace(
+    WORKER, cvmfs=("atlas.cern.ch", "sft-nightlies.cern.ch"), cvmfs_proxy="http://a:3128|http://b:3128;DIRECT"
+)
+
+
+def test_a_worker_without_cvmfs_knows_nothing_of_it() -> None:
+    assert "APFCvmfs" not in WORKER.start
+    assert "install_cvmfs\n" not in files()["/usr/local/sbin/apf-worker"]["content"]
+    assert "if [ -n '' ]; then" in files()["/usr/local/sbin/apf-boot"]["content"]
+
+
+def test_cvmfs_is_mounted_from_the_clouds_proxy() -> None:
+    mounted = files(CVMFS)["/etc/cvmfs/default.local"]["content"].splitlines()
+    assert mounted == [
+        "CVMFS_REPOSITORIES='atlas.cern.ch,sft-nightlies.cern.ch'",
+        "CVMFS_HTTP_PROXY='http://a:3128|http://b:3128;DIRECT'",
+    ]
+    assert (
+        "if [ -n 'atlas.cern.ch sft-nightlies.cern.ch' ]; then" in files(CVMFS)["/usr/local/sbin/apf-boot"]["content"]
+    )
+
+
+@pytest.mark.parametrize("there", [(), ("atlas.cern.ch",), CVMFS.cvmfs])
+def test_the_worker_says_of_each_repository_whether_it_answers(there: tuple[str, ...], tmp_path: Path) -> None:
+    script = tmp_path / "apf-cvmfs"
+    script.write_text(files(CVMFS)["/usr/local/libexec/apf-cvmfs"]["content"])
+    for name in CVMFS.cvmfs:
+        (tmp_path / "cvmfs" / name).mkdir(parents=True)  # an empty folder is a mount point without its mount
+    for name in there:
+        (tmp_path / "cvmfs" / name / "repo").touch()
+    done = subprocess.run(["/bin/sh", script, tmp_path], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        f"HAS_CVMFS_atlas_cern_ch = {str('atlas.cern.ch' in there).lower()}",
+        f"HAS_CVMFS_sft_nightlies_cern_ch = {str('sft-nightlies.cern.ch' in there).lower()}",
+        f"APFCvmfs = {str(there == CVMFS.cvmfs).lower()}",
+        "-",
+    ]
+
+
+def test_jobs_start_only_while_all_repositories_answer_and_may_ask_for_one_before_there_is_a_worker() -> None:
+    mounts = {"cvmfs": ("atlas.cern.ch",), "cvmfs_proxy": "DIRECT"}
+    config = SITE.model_copy(update={"clouds": {"spot": SITE.clouds["private"].model_copy(update=mounts)}})
+    config = config.model_copy(
+        update={"queues": {"atlas": SITE.queues["atlas"].model_copy(update={"cascade": (("spot",),)})}}
+    )
+    made = worker(config, "spot", "atlas", "t")
+    assert made.start.endswith("&& MY.APFCvmfs =?= true")
+    assert (made.cvmfs, made.cvmfs_proxy) == (("atlas.cern.ch",), "DIRECT")
+    slot = rules_of(config, "atlas").clouds["spot"].slot
+    assert "HAS_CVMFS_atlas_cern_ch = true" in slot.splitlines()
+
+
+def test_a_template_of_an_operators_own_that_mounts_none_is_a_mistake_where_the_cloud_has_cvmfs() -> None:
+    with pytest.raises(TemplateMistake, match="mounts none"):
+        render("#cloud-config\nruncmd: []\n", CVMFS)
+    assert len(render(template(), CVMFS).encode()) < 16_384

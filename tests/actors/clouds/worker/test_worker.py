@@ -22,6 +22,7 @@ from deploy.lab.site import Site
 from tests.actors.clouds.conformance import order, started
 from tests.actors.clouds.conftest import ec2_config
 from tests.condor_pool import until
+from tests.late import NotWithin
 
 pytestmark = pytest.mark.lab
 Boot = Callable[..., Instance]
@@ -119,6 +120,28 @@ def test_a_job_has_a_home_that_it_can_write_to(site: Site, boot: Boot, factory: 
     site.pool.submit([LabJob(queue=factory, submit={"executable": str(file), "environment": '"HOME=/nonexistent"'})])
     (done,) = finished(site, factory, 1)
     assert done.exit_code == 0
+
+
+def test_no_job_starts_before_the_worker_has_proven_that_cvmfs_answers_nor_after_it_does_not(
+    site: Site, boot: Boot, factory: str
+) -> None:
+    """Here a repository is a folder: that CVMFS itself mounts one is the image's affair."""
+    wanted = start(f'MATCH_APF_QUEUE == "{factory}"', cvmfs=True)
+    instance = boot(cvmfs=("atlas.cern.ch",), cvmfs_proxy="DIRECT", cvmfs_period_s=1, start=wanted)
+    proof = ("HAS_CVMFS_atlas_cern_ch", "APFCvmfs")
+    until(lambda: slots(site, instance, *proof) == [["false", "false"]], "it says that nothing answers", 40)
+    site.pool.submit([LabJob(queue=factory)])
+    assert [job.starts for job in waiting(site, {factory})] == [0]
+    repository = site.pool.directory / "nodes" / instance.id / "cvmfs/atlas.cern.ch"
+    repository.mkdir(parents=True)
+    (repository / "repo").touch()
+    (done,) = finished(site, factory, 1)
+    assert done.undisturbed
+    (repository / "repo").unlink()
+    until(lambda: slots(site, instance, *proof) == [["false", "false"]], "it says that it does not answer", 40)
+    site.pool.submit([LabJob(queue=factory)])
+    with pytest.raises(NotWithin):
+        finished(site, factory, 2, limit_s=5)
 
 
 def test_the_dead_mans_switch_ends_idle_and_drained_workers_and_no_job(site: Site, boot: Boot, factory: str) -> None:
