@@ -81,7 +81,8 @@ class CloudStatus(StatusPart):
     beside `max_vms` (its breaker, its account's quota), `drains_wait`: how many drains the disruption budget
     holds back, and why. `unmarked`: why holds do not stand on their instances too. `suspects`: what
     answers or advertises in the place of its VMs; `strangers`: instances with its tags that another factory of
-    this name launched. `left_out`: hosts serve it, the file at hand does not name it.
+    this name launched; `orphaned`: VMs with claims for which no schedd has a job.
+    `left_out`: hosts serve it, the file at hand does not name it.
     `usd_per_hour_now` is what all its VMs that are not ended cost.
     `family`: the cloud that it is a shape of, which may have `family_max_vms` of all its shapes together.
     `shape_short`: what its workers that joined have less of than its shape says, `shape_far_short`: and that it is no
@@ -104,6 +105,7 @@ class CloudStatus(StatusPart):
     unmarked: str = ""
     suspects: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
     left_out: bool = False
     family: str = ""
     family_max_vms: int = 0

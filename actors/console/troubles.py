@@ -31,6 +31,10 @@ STRANGER = (
     "it is not adopted, and nothing is bought there; give one factory another name, or one Redis to both; if rows were"
     " lost and it is ours: apf thaw CONFIG --cloud {} --reason WHY"
 )
+ORPHANED = (
+    "did a schedd lose its queue? its startd gives such a claim up when its lease ends, by default after 30 minutes; if"
+    " nobody wants what runs there: apf kill CONFIG --vm ID --reason WHY"
+)
 SUSPECT = "it is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
 ASTRAY = "name that pool again, or if no job is there: apf kill CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
@@ -112,6 +116,8 @@ def _clouds(status: Status) -> Iterator[Trouble]:
             yield _bad(f"in the place of a VM of {cloud.name}: {suspect}", SUSPECT)
         for stranger in cloud.strangers:
             yield _bad(f"another factory of this name buys on {cloud.name}: {stranger}", STRANGER.format(cloud.name))
+        for orphan in cloud.orphaned:
+            yield _odd(f"on {cloud.name}: {orphan}", ORPHANED)
         if cloud.unmarked:
             lost = "they are lost if Redis loses all while no host runs"
             yield _odd(f"holds of {cloud.name}'s VMs do not stand on their instances too, {lost}: {cloud.unmarked}")

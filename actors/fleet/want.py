@@ -93,6 +93,7 @@ class CloudView:
     unmarked: str = ""  # why its VMs' holds do not stand on their instances too
     suspects: tuple[str, ...] = ()  # what answers or advertises in the place of its VMs, some of it
     strangers: tuple[str, ...] = ()  # instances with our tags that another factory launched, some of them
+    orphaned: tuple[str, ...] = ()  # its VMs with claims for which no schedd has a job, some of them
     account_used: tuple[float, ...] = ()  # VMs, cores, US$/h of all clouds of its account, where that has a limit
     family_used: int = 0  # VMs of all shapes of the cloud that this is a shape of, as far as it is known
     closed_by: Closing = Closing.NOT_KNOWN  # the code of `closed`

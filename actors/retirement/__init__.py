@@ -29,6 +29,7 @@ A reading in, an end call out: one look at one cloud, in the order in which `act
               +--> ends.py    VERIFY: a startd that shows itself drained is asked itself; where it does not answer,
               |               every schedd is. Only then, within seconds, END: the cloud is asked to end the VM
               +--> hold_marks.py  holds as tags on instances
+              +--> orphans.py  schedds are asked, now and then, whether they know of what busy VMs run: only told
               |
               v
      answers.py   an answer becomes the row's next state, unless the row moved on meanwhile

@@ -13,6 +13,7 @@ from actors.retirement.answers import Answers
 from actors.retirement.converge import Converge, Decided
 from actors.retirement.learn import Learn
 from actors.retirement.observe import Observe, Observed
+from actors.retirement.orphans import Orphans
 from actors.retirement.seat import CloudSeat, RetirementSeat
 from actors.retirement.sightings import Sightings
 from actors.retirement.write import Write
@@ -48,6 +49,7 @@ class Retirement(PostActor[RetirementSeat]):
         self._converge = Converge(services, self.under_way)
         self._write = Write(board)
         self._learn = Learn(self, services, pools)
+        self._orphans = Orphans(self, services, pools)
         self._act = Acts(self, services, self._answers, pools, clouds)
 
     def interval_s(self, seat: CloudSeat) -> float:
@@ -68,6 +70,7 @@ class Retirement(PostActor[RetirementSeat]):
         changed = self._write(seen, decided)
         self._learn(seen, changed)
         self._act(seen, decided)
+        self._orphans(seen)
         self._tell(seen, decided)
 
     def _tell(self, seen: Observed, decided: Decided) -> None:

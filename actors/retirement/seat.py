@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from actors.fleet.orphan_claims import Orphaned
 from actors.fleet.unchanged import Still
 from actors.fleet.vm import Vm
 from actors.retirement.learning import Learning
@@ -36,6 +37,8 @@ class RetirementSeat:
     pauses: dict[str, tuple[float, int]] = field(default_factory=dict)  # VM id -> not before (monotonic), tries
     wrong: dict[str, str] = field(default_factory=dict)  # VM id -> what answered in its place
     defunct: dict[str, float] = field(default_factory=dict)  # instance id -> when its end was asked for (Redis seconds)
+    orphaned: dict[str, Orphaned] = field(default_factory=dict)  # by VM id
+    asked_of: dict[str, float] = field(default_factory=dict)  # pool -> when its schedds were last asked for orphans
     decisions: dict[str, str] = field(default_factory=dict)  # queue -> the decision that its want is of
     heard: dict[str, float] = field(default_factory=dict)  # queue -> its want knows of what went until then
 

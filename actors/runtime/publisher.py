@@ -108,6 +108,7 @@ class Noticeboard:
             unmarked=registry.judged.unmarked,
             suspects=_some(registry.judged.suspects),
             strangers=_some(registry.judged.strangers),
+            orphaned=_some(registry.judged.orphaned),
             account_used=registry.buying.account.used,
             family_used=registry.buying.account.family_used,
             closed_by=closed.code,

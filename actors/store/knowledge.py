@@ -42,6 +42,7 @@ class Judged:
     stopped: str = ""  # the operator's freeze: nothing is done here at all
     unmarked: str = ""  # why holds do not stand on their instances too
     suspects: dict[str, str] = field(default_factory=dict)  # what else answers or advertises in its place
+    orphaned: dict[str, str] = field(default_factory=dict)  # by VM id: claims there for which no schedd has a job
     strangers: dict[str, str] = field(default_factory=dict)  # by instance id: our tags, launched by another factory
     withheld: Counter[str] = field(default_factory=Counter)  # by queue: taken out of service, not to be replaced
     family_shares: dict[str, int] = field(default_factory=dict)  # by queue: its part of all shapes of this cloud

@@ -151,6 +151,14 @@ class LabPool:
     def thaw_schedd(self, schedd: int = 0) -> None:
         self._signal(self.access_points[schedd].master, "condor_schedd", signal.SIGCONT)
 
+    def lose_queue(self, schedd: int = 0) -> None:
+        """The schedd dies and its job queue is gone: its master starts an empty one. What runs for it runs on."""
+        point = self.access_points[schedd]
+        self.freeze_schedd(schedd)
+        for log in (point.master.directory / "spool").glob("job_queue.log*"):
+            log.unlink()
+        self._signal(point.master, "condor_schedd", signal.SIGKILL)
+
     def _master(self, name: str) -> Master:
         return Master(prefix=self.prefix, directory=self.directory / name, user=self.user)
 

@@ -105,6 +105,14 @@ def test_what_another_factory_of_our_name_launched_is_bad(config: Config, health
     assert "apf thaw CONFIG --cloud spot" in trouble.todo
 
 
+def test_a_vm_that_is_busy_for_no_schedd_is_noted_with_what_to_do(config: Config, healthy: Rows) -> None:
+    view = CloudView(cloud="spot", at=healthy.now(), room=1, orphaned=("VM x-0 has a claim",))
+    healthy.write("fleet", "cloud/spot", HEAD, view)
+    trouble = only(config)
+    assert "VM x-0 has a claim" in trouble.what
+    assert "apf kill CONFIG --vm ID" in trouble.todo
+
+
 def test_a_drain_that_a_startd_refuses_is_noted(config: Config, healthy: Rows) -> None:
     healthy.vm("spot", State.READY, drain_refused="MaxJobRetirementTime is 0")
     assert "MaxJobRetirementTime is 0" in only(config).what
