@@ -31,9 +31,10 @@ Row = dict[str, Any]
 class ScheddLink:
     """One schedd of a pool; none named: the only one that its collector knows. All calls raise CloudError."""
 
-    def __init__(self, pool: HtcondorPool, schedd: str, timeout_s: float) -> None:
+    def __init__(self, pool: HtcondorPool, schedd: str, tokens: str | None, timeout_s: float) -> None:
+        """`tokens`: the folder with IDTOKENS of who submits; none: the pool's."""
         self._collector, self._wanted = pool.collector, schedd
-        settings = (pool.collector, pool.token_directory or "", pool.trust_domain or "", timeout_s)
+        settings = (pool.collector, tokens or pool.token_directory or "", pool.trust_domain or "", timeout_s)
         self._lane = Lane(_TASKS, settings, most=_CHILDREN, limit_s=timeout_s)
         self._lock = threading.Lock()
         self._known: tuple[str, str] | None = None

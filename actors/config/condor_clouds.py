@@ -17,6 +17,7 @@ class CondorJobsCloud(AnyCloud):
     kind: Literal["condor-jobs"]  # what answers there
     pool: Name  # whose schedd takes the pilots; its collector, tokens and trust domain are used
     schedd: str = ""  # its name; none: the only one that the collector knows
+    token_directory: str | None = None  # IDTOKENS of who submits (0700), may WRITE; none: those of the pool
     feeds: Name | None = None  # the queue whose jobs the pilots are; none: they run elsewhere
     executable: Annotated[str, Field(min_length=1)]  # what a pilot is, as the schedd's host finds it
     arguments: str = ""  # its arguments
@@ -28,7 +29,7 @@ class CondorJobsCloud(AnyCloud):
     submit: dict[str, str] = {}
     held_s: Annotated[float, Field(ge=1)] = 600.0  # a pilot that is held for longer is removed
     short_s: Seconds = 10.0  # a pilot that ends sooner found no work: to the breaker it is one that never came; 0: none
-    kept_s: Annotated[float, Field(ge=60)] = 3_600.0  # one that is over stays in the schedd's queue for so long
+    kept_s: Seconds = 3_600.0  # one that is over stays in the schedd's queue for so long
 
     @property
     def made_from(self) -> str:

@@ -22,7 +22,7 @@ from actors.config.findings import Finding
 from actors.config.schema import CondorJobsCloud, Config, HtcondorPool
 from actors.fleet.observations import Instance, Listed
 
-NOT_WANTED = "apf: it waited and is not wanted any more"
+TAKEN_BACK = "apf: taken back while it waited"
 KILLED = "apf: an operator ended it"
 
 
@@ -31,7 +31,7 @@ class CondorJobs:
 
     def __init__(self, name: str, config: CondorJobsCloud, pool: HtcondorPool, factory: str) -> None:
         self.name, self._config = name, config
-        self._link = ScheddLink(pool, config.schedd, config.timeout_s)
+        self._link = ScheddLink(pool, config.schedd, config.token_directory, config.timeout_s)
         self._ours = schedd_jobs.ours(factory, name)
         self._factory = factory
         self._vanished = Vanished(self._link, self._ours, instance)
@@ -80,7 +80,7 @@ class CondorJobs:
         whose = f"{self._ours} && {schedd_jobs.one_of(ids)}"
         waits = " && ".join(f"JobStatus != {status}" for status in schedd_jobs.AT_WORK)
         over = f"JobStatus != {schedd_jobs.REMOVED} && JobStatus != {schedd_jobs.COMPLETED}"
-        self._link.remove(f"{whose} && {waits} && {over}", NOT_WANTED)
+        self._link.remove(f"{whose} && {waits} && {over}", TAKEN_BACK)
         still = {text(row, schedd_jobs.ID) for row in self._link.queued(f"{whose} && {over}", ())}
         return tuple(one for one in ids if one not in still)
 

@@ -10,7 +10,8 @@ from actors.clouds import schedd_jobs
 from actors.clouds.port import Order
 from actors.config.schema import CondorJobsCloud
 
-QUIET = {"notification": "never"}
+# where the factory happens to run is no place for a pilot's output, nor may the job's owner enter it
+QUIET = {"notification": "never", "initialdir": "/tmp"}
 
 
 def request_of(config: CondorJobsCloud, factory: str, cloud: str, order: Order) -> str:
