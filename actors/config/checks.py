@@ -12,6 +12,7 @@ from typing import Any
 
 import classad2
 
+from actors.config.condor_checks import condor_jobs_cloud
 from actors.config.ec2 import ec2_cloud
 from actors.config.mistakes import Mistake, did_you_mean, place_of, shown
 from actors.config.openstack import openstack_account, openstack_cloud
@@ -110,6 +111,8 @@ def _clouds(raw: Raw) -> Iterator[Found]:
             yield from _account((*path, "account"), cloud, _table(raw, "accounts"))
         if cloud.get("kind", "ec2") in CHECKS:
             yield from CHECKS[cloud.get("kind", "ec2")](cloud, path)
+        if cloud.get("kind") == "condor-jobs":
+            yield from condor_jobs_cloud(name, cloud, raw, path)
         yield from _life(path, cloud)
         if cloud.get("cvmfs") and not cloud.get("cvmfs_proxy"):
             yield (*path, "cvmfs"), "cvmfs without cvmfs_proxy", 'the squid of your site; "DIRECT" for a few VMs'

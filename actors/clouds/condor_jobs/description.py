@@ -21,9 +21,9 @@ def request_of(config: CondorJobsCloud, factory: str, cloud: str, order: Order) 
         **QUIET,
         "executable": config.executable,
         **({"arguments": config.arguments} if config.arguments else {}),
-        **_credentials(config),
         **_requests(config),
-        **config.submit,
+        **{_attribute(name): value for name, value in config.submit.items()},
+        **_credentials(config),
         "environment": environment({
             **config.environment,
             "APF_FACTORY": factory,
@@ -61,6 +61,10 @@ def _requests(config: CondorJobsCloud) -> dict[str, str]:
     asks |= {"gpus": str(shape.gpus)} if shape.gpus else {}
     said = {name.lower().replace("_", "") for name in config.submit}
     return {f"request_{what}": amount for what, amount in asks.items() if f"request{what}" not in said}
+
+
+def _attribute(name: str) -> str:
+    return f"My.{name[1:]}" if name.startswith("+") else name
 
 
 def _credentials(config: CondorJobsCloud) -> dict[str, str]:

@@ -22,9 +22,10 @@ def main(url: str, site: str, patience_s: str) -> None:
             time.sleep(0.3)
 
 
-def _post(url: str) -> dict:
+def _post(url: str) -> dict[str, float]:
     with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=20) as answer:
-        return json.loads(answer.read())
+        found: dict[str, float] = json.loads(answer.read())
+    return found
 
 
 if __name__ == "__main__":
