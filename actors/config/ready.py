@@ -130,6 +130,10 @@ def _metadata(path: Path, cloud: Ec2Cloud) -> Iterator[ConfigDoubt]:
     """What of IMDSv2 a request of the operator's own takes back. Left out is lost too: it replaces the whole."""
     options = cloud.request.get("MetadataOptions")
     if not isinstance(options, dict):
+        if not cloud.metadata_options and options is None:
+            said = "IMDSv2 is not asked for: only the worker's own firewall keeps jobs from its token"
+            hint = "leave it out, unless the cloud refuses it"
+            yield ConfigDoubt(path=(*path, "metadata_options"), said=said, hint=hint, never=False)
         return
     if options.get("HttpEndpoint", "enabled") != "enabled":
         said, never = "without the metadata service a worker does not learn its instance id, and never joins", True

@@ -159,6 +159,8 @@ class Ec2Cloud(AnyCloud):
     launch_template: str | None = None  # ID or NAME, or either with ":VERSION"
     # URL of an SQS queue with its spot notices, which deploy/spot-notices.json makes: drained and replaced at once
     notices_queue: Annotated[str, Field(pattern=r"^https?://[^/]+/.+$")] | None = None
+    metadata_options: bool = True  # whether launches say MetadataOptions, which keep jobs from the worker's token
+    tag_specifications: bool = True  # whether instances are born with their tags; else they get them right after
     request: dict[str, object] = {}  # passed on to RunInstances as it is, e.g. EbsOptimized = true
 
     @property

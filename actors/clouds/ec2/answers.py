@@ -7,6 +7,7 @@ status 200, a proxy's page for example, is parsed into an answer without instanc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -87,6 +88,11 @@ def instance(found: Mapping[str, Any]) -> Instance:
         held=tags.get(HELD, ""),
         pool=tags.get("apf:pool", ""),
     )
+
+
+def tagged(one: Instance, tags: Mapping[str, str]) -> Instance:
+    """With tags that it got after its birth."""
+    return replace(one, intent=tags["apf:intent"], queue=tags["apf:queue"], pool=tags.get("apf:pool", ""))
 
 
 def _seconds(at: datetime | None) -> float:

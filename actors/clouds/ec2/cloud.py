@@ -73,16 +73,24 @@ class Ec2:
         return ec2_request.freeze(order, self._config, self._names)
 
     def launch(self, request: str) -> tuple[Instance, ...]:
-        parameters = ec2_request.thaw(request)
+        parameters, tags = ec2_request.thaw(request), dict[str, str]()
+        if not self._config.tag_specifications:
+            parameters, tags = ec2_request.without_tags(parameters)
         with self._call() as client:
             answer: Mapping[str, Any] = client.run_instances(**parameters)  # type: ignore[arg-type]
             found = [answers.instance(one) for one in answers.required(answer, "Instances")]
+            if tags:  # a launch that fails here is repeated: its token starts nothing new
+                pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+                client.create_tags(Resources=[one.id for one in found], Tags=pairs)
+                found = [answers.tagged(one, tags) for one in found]
         if not 1 <= len(found) <= int(str(parameters["MaxCount"])):
             raise Unknown(f"asked for {parameters['MaxCount']} instances, the answer has {len(found)}", "count")
         return tuple(sorted(found, key=lambda one: one.index))
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:
         by_token = self._describe({"client-token": token})
+        if not self._config.tag_specifications:  # the launch is to be repeated for those that lack their tags
+            by_token = tuple(one for one in by_token if one.intent)
         by_tag = self._describe(
             {f"tag:{key}": value for key, value in self._names.items()} | {"tag:apf:intent": intent}
         )
@@ -213,9 +221,14 @@ class Ec2:
         """Only where a read shows that the endpoint heeds DryRun: elsewhere it would start a VM."""
         what = "launch"
         if not self._heeds_dry_run():
-            return Finding(what=what, ok=None, text="not tried, the endpoint does not heed DryRun")
+            return Finding(what=what, ok=None, text=f"not tried, the endpoint does not heed DryRun{self._hint()}")
         order = Order(intent="check", queue="check", count=1, token="check", user_data="#cloud-config\n", decision="")
         return self._try(what, lambda: self._dry_run(ec2_request.thaw(self.prepare(order))))
+
+    def _hint(self) -> str:
+        """For a cloud that is not Amazon's, and may be what is known to refuse what is sent."""
+        sent = self._config.metadata_options or self._config.tag_specifications
+        return f"; {errors.OPENSTACKS}" if self._config.endpoint and sent else ""
 
     def _heeds_dry_run(self) -> bool:
         try:

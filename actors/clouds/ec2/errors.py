@@ -63,6 +63,10 @@ ONE_OF_MANY = frozenset(
     {"InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "OperationNotPermitted", "UnsupportedOperation"}
 )
 IS_IT_EC2 = "is the endpoint an EC2 API, and no proxy or page of something else?"
+OPENSTACKS = (
+    "if it is OpenStack's EC2 API: that answers 500 to launches with MetadataOptions or TagSpecification; a cloud of"
+    " kind openstack does better, or set metadata_options = false and tag_specifications = false"
+)
 GONE = "InvalidInstanceID.NotFound"
 
 

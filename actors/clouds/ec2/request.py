@@ -15,6 +15,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from actors.clouds.port import Order, Refused
 from actors.config.schema import Ec2Cloud
@@ -22,6 +23,7 @@ from actors.config.schema import Ec2Cloud
 MAX_USER_DATA = 16_384
 MAX_TAG_VALUE = 256
 MAX_TOKEN = 64
+IMDS = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
 Parameters = dict[str, object]
 
 
@@ -38,6 +40,13 @@ def thaw(request: str) -> Parameters:
     parameters: Parameters = json.loads(request)
     parameters["UserData"] = base64.b64decode(str(parameters["UserData"]))
     return parameters
+
+
+def without_tags(parameters: Parameters) -> tuple[Parameters, dict[str, str]]:
+    """For an API that tags nothing at its birth: what is sent, and the tags that its instances get right after."""
+    specifications: Any = parameters["TagSpecifications"]
+    kept = {name: value for name, value in parameters.items() if name != "TagSpecifications"}
+    return kept, {str(tag["Key"]): str(tag["Value"]) for tag in specifications[0]["Tags"]}
 
 
 def tags(order: Order, cloud: Ec2Cloud, names: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +93,7 @@ def _place(cloud: Ec2Cloud) -> Parameters:
 
 
 def _machine(cloud: Ec2Cloud) -> Parameters:
-    found: Parameters = {"MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}}
+    found: Parameters = {"MetadataOptions": dict(IMDS)} if cloud.metadata_options else {}
     if cloud.image:
         found["ImageId"] = cloud.image
     if cloud.instance_type:
