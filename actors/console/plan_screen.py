@@ -20,6 +20,7 @@ from actors.config.schema import Config
 from actors.console import plan
 from actors.console.plan import Planned, Seen
 from actors.console.status_model import StatusPart
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Failed
 from actors.pools.port import Slots
 from actors.runtime import adapters
@@ -166,7 +167,9 @@ def _head(made: PlanShown) -> Text:
     if not start and not release:
         return Text(f"factory {made.factory} would start and release nothing", style="bold")
     money = f"${abs(made.usd_per_hour_more):.2f} an hour {'more' if made.usd_per_hour_more >= 0 else 'less'}"
-    return Text(f"factory {made.factory} would start {start} and release {release} VMs: {money}", style="bold")
+    return Text(
+        f"factory {made.factory} would start {start} and release {number_of(release, 'VM')}: {money}", style="bold"
+    )
 
 
 def _table(made: PlanShown) -> Table:

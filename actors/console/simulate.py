@@ -11,6 +11,7 @@ from pathlib import Path
 
 from actors.config.mistakes import did_you_mean
 from actors.config.schema import Config
+from actors.fleet.number_of import number_of
 from actors.policies.provisioning.matchmaking import Size
 from actors.simulator.jobs import BadTrace, Job
 from actors.simulator.machine import size_of
@@ -70,7 +71,7 @@ def run(
     scenarios = [
         scenario(config, name, queue or None, assume) for name, (_, config) in zip(names, configs, strict=True)
     ]
-    notes = [f"{count} jobs {why}: left out" for why, count in jobs.left_out.items()]
+    notes = [f"{number_of(count, 'job', why)}: left out" for why, count in jobs.left_out.items()]
     notes += [note for one in scenarios if (note := _too_big(one.name, one.sizes, jobs.jobs))]
     return Simulated(outcomes=outcomes(scenarios, jobs.jobs, assume), notes=notes)
 
@@ -85,14 +86,16 @@ def _too_big(name: str, sizes: Sequence[Size], jobs: Sequence[Job]) -> str:
     if not count:
         return ""
     least = min(ask for ask in asked if not fits[ask])
-    said = "no job fits on a VM" if count == len(jobs) else f"{count} of {len(jobs)} jobs fit on no VM"
+    said = "no job fits on a VM" if count == len(jobs) else f"{count} of {number_of(len(jobs), 'job')} fit on no VM"
     has = "; ".join(map(_words, dict.fromkeys(sizes)))
     return f"{name}: {said} of its clouds: one asks for {_words(least)}; the VMs have {has}"
 
 
 def _words(size: Size) -> str:
     cpus, memory_mib, disk_mib, gpus = size
-    return f"{cpus} cpus, {memory_mib:,} MiB, {disk_mib:,} MiB of disk" + (f", {gpus} gpus" if gpus else "")
+    return f"{number_of(cpus, 'cpu')}, {memory_mib:,} MiB, {disk_mib:,} MiB of disk" + (
+        f", {number_of(gpus, 'gpu')}" if gpus else ""
+    )
 
 
 def draw(outcomes: Sequence[RunOutcome], file: Path) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from actors.console.status_model import Status
 from actors.console.status_screen import screen
 from actors.console.terminal import Screen
+from actors.fleet.number_of import number_of
 from broker.errors import Unreachable
 
 
@@ -62,5 +63,5 @@ class _Cut:
             yield from line
         if left := len(lines) - len(shown):
             yield Segment.line()
-            hint = f"{left} lines more: a higher screen, --queue, --cloud, or without --watch"
+            hint = f"{number_of(left, 'line')} more: a higher screen, --queue, --cloud, or without --watch"
             yield Text(hint, style="reverse", end="", no_wrap=True)

@@ -14,6 +14,7 @@ from actors.config.as_policy import deadlines_of
 from actors.config.schema import Config
 from actors.console.status_model import SourceStatus, Status, Trouble
 from actors.fleet.drain_and_hold import HoldBy
+from actors.fleet.number_of import number_of
 from actors.fleet.reasons import Closing, Freezing, Unmatched
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import Intent, Launch, State, Vm
@@ -98,7 +99,9 @@ def _queues(status: Status) -> Iterator[Trouble]:
         if not queue.known and status.hosts:
             yield _odd(f"queue {queue.name}: its demand is not known, so its wants stay as they are")
         if queue.held:
-            yield _odd(f"queue {queue.name}: {queue.held} jobs are held", "ask their owner; see condor_q -hold")
+            yield _odd(
+                f"queue {queue.name}: {number_of(queue.held, 'job', 'are')} held", "ask their owner; see condor_q -hold"
+            )
 
 
 def _clouds(status: Status) -> Iterator[Trouble]:

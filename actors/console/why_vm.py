@@ -20,6 +20,7 @@ from actors.console.why_queue import ago, clock, queue_story
 from actors.fleet.adoption import without_row
 from actors.fleet.history import Moment
 from actors.fleet.nearest import nearest
+from actors.fleet.number_of import number_of
 from actors.fleet.reconcile import FINAL, astray_because
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
 from actors.store import rows as parsed
@@ -244,7 +245,10 @@ def _launch(vm: Vm, intent: Intent | None) -> Iterator[tuple[float, str]]:
     decision = f", by decision {intent.decision}" if intent and intent.decision else ""
     yield vm.born, f"launch {vm.intent} written down{decision}"
     if intent and intent.unknown:
-        yield intent.tried, f"whether the launch worked was not known: {intent.unknown}; tried {intent.tries} times"
+        yield (
+            intent.tried,
+            f"whether the launch worked was not known: {intent.unknown}; tried {number_of(intent.tries, 'time')}",
+        )
 
 
 def _life(vm: Vm) -> Iterator[tuple[float, str]]:

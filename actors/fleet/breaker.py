@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from actors.fleet.number_of import number_of
 from actors.fleet.reasons import Opening
 from actors.fleet.vm import State, Vm
 
@@ -162,4 +163,4 @@ def _never_joined(breaker: Breaker, now: float, rules: BreakerRules, roll: float
 
 def _never(breaker: Breaker) -> str:
     which = f"with image {breaker.image} " if breaker.image else ""
-    return f"{breaker.boots.count(False)} of {len(breaker.boots)} VMs {which}never joined"
+    return f"{breaker.boots.count(False)} of {number_of(len(breaker.boots), 'VM')} {which}never joined"

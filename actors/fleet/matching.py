@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Machine
 from actors.fleet.vm import Vm
 
@@ -119,4 +120,4 @@ def _doubt(vm: Vm, claim: list[Machine]) -> str:
             place = f" at {host_of(vm.machine_address)}, not {host_of(other.address)}"
         return f"startd {other.name} advertises instance {vm.instance_id}, which joined as {vm.machine}{place}"
     names = " and ".join(sorted(machine.name for machine in claim))
-    return f"{len(claim)} startds advertise instance {claim[0].instance_id}: {names}"
+    return f"{number_of(len(claim), 'startd', 'advertise')} instance {claim[0].instance_id}: {names}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
-AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
+from actors.fleet.number_of import number_of
+
+AMOUNTS = ("cpu", "MiB of memory", "MiB of disk", "gpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +43,12 @@ class Shape:
 
     def larger_than(self, promised: Shape) -> str:
         """The same of what there is more of, of what is bought by the number: cpus and gpus."""
-        return self._told(promised, lambda real, said: real > said, only=("cpus", "gpus"))
+        return self._told(promised, lambda real, said: real > said, only=("cpu", "gpu"))
 
     def _told(self, promised: Shape, differs: Callable[[int, int], bool], only: tuple[str, ...] = AMOUNTS) -> str:
         each = zip(AMOUNTS, astuple(self), astuple(promised), strict=True)
         return ", ".join(
-            f"{real} {name} where its shape says {said}"
+            f"{number_of(real, name)} where its shape says {said}"
             for name, real, said in each
             if name in only and differs(real, said)
         )

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from actors.fleet.number_of import number_of
+
 NO_LIMIT = 1 << 40
 CENT = 1e-9  # sums of prices are not exact: so much more is not more
 
@@ -23,8 +25,8 @@ class Limit:
 
     def __str__(self) -> str:
         said = [
-            f"{amount:g} {unit}"
-            for amount, unit in ((self.vms, "VMs"), (self.cores, "cores"), (self.usd_per_hour, "US$/h"))
+            number_of(float(amount), unit)
+            for amount, unit in ((self.vms, "VM"), (self.cores, "core"), (self.usd_per_hour, "US$/h"))
             if amount is not None
         ]
         return "at most " + ", ".join(said)

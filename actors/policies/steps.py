@@ -18,6 +18,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 from actors.fleet.nearest import nearest
+from actors.fleet.number_of import number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class Ready:
     def apply(self, n: int, counts: Counts) -> tuple[int, str]:
         less = f" - {self.offset} offset" if self.offset else ""
         wanted = max(0, counts.ready - self.offset - counts.pending)
-        return wanted or min(n, 0), f"{counts.ready} ready jobs{less} - {counts.pending} pending"
+        return wanted or min(n, 0), f"{number_of(counts.ready, 'ready job')}{less} - {counts.pending} pending"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class WeightedReady:
         wanted = max(0, int(counts.ready * self.ready) - int(counts.pending * self.pending))
         return wanted or min(
             n, 0
-        ), f"{counts.ready} ready jobs * {self.ready:g} - {counts.pending} pending * {self.pending:g}"
+        ), f"{number_of(counts.ready, 'ready job')} * {self.ready:g} - {counts.pending} pending * {self.pending:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +266,7 @@ class Throttle:
         if not counts.ended or counts.short <= self.ratio * counts.ended:
             return n, ""
         most = max(0, self.submit - max(0, counts.grown))
-        return min(n, most), f"{counts.short} of {counts.ended} VMs ended within {self.maxtime_s:g} s"
+        return min(n, most), f"{counts.short} of {number_of(counts.ended, 'VM')} ended within {self.maxtime_s:g} s"
 
 
 STEPS: dict[str, type[Any]] = {

@@ -13,6 +13,7 @@ from classad2 import ClassAd, ExprTree, quote
 from actors.clouds.simulated.link import WorldAway, WorldLink, WorldRefused
 from actors.config.findings import Finding
 from actors.config.schema import Config, SimulatedPool
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import JobClass, JobsSeen, Machine, ScheddSeen, StartdsSeen
 from actors.fleet.shape import Shape
 from actors.pools.machines import machine as machine_of
@@ -102,7 +103,7 @@ class WorldPool:
             machines = len(self._ask("machines"))
         except PoolAway as error:
             return (Finding(what="world", ok=False, text=str(error)),)
-        return (Finding(what="world", ok=True, text=f"answers; {machines} startds"),)
+        return (Finding(what="world", ok=True, text=f"answers; {number_of(machines, 'startd')}"),)
 
     def close(self) -> None:
         """There is nothing to end: each call has a connection of its own."""

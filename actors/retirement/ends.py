@@ -13,6 +13,7 @@ from functools import partial
 from actors.clouds.port import Cloud, CloudError
 from actors.fleet.drain_and_hold import POLICY_FINAL
 from actors.fleet.lifecycle import Event, move
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import Act, act, ask_again
 from actors.fleet.vm import Vm
@@ -120,7 +121,8 @@ class Ends:
             if vm.id in got.there:
                 self._joined_after_all(seat, vm, got.there[vm.id])
             elif vm.id in got.jobs:
-                why = f"VM {vm.id} ({vm.instance_id}) never joined, but schedds have {got.jobs[vm.id]} jobs there"
+                jobs = number_of(got.jobs[vm.id], "job")
+                why = f"VM {vm.id} ({vm.instance_id}) never joined, but schedds have {jobs} there"
                 self._answers.failed(seat, vm, PoolWrong(why))
         self._ended(seat, [vm for vm in vms if vm.id not in got.there and vm.id not in got.jobs], got.ended)
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from actors.clouds.port import Cloud, KeepsHolds, TakesBack
 from actors.fleet.history import shown
 from actors.fleet.matching import host_of, match
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Machine
 from actors.fleet.told import place_of
 from actors.fleet.vm import Vm
@@ -110,7 +111,7 @@ def _ask_schedds(pool: Pool, vm: Vm, startd: str, saw: str = "") -> Verified:
     """They have a veto. `startd`: how it answered."""
     jobs = jobs_of(pool, [vm])[vm.id]
     if jobs:
-        return Verified(verdict=Verdict.WAIT, why=f"{startd}, but schedds have {jobs} jobs there", saw=saw)
+        return Verified(verdict=Verdict.WAIT, why=f"{startd}, but schedds have {number_of(jobs, 'job')} there", saw=saw)
     return Verified(verdict=Verdict.EMPTY, why=f"{startd}, and no schedd has a job there", saw=saw)
 
 

@@ -28,6 +28,7 @@ from typing import Any, Generic, TypeVar
 import pykka
 import structlog
 
+from actors.fleet.number_of import number_of
 from actors.runtime.calls import CallAnswer, Calls, Lane
 from actors.runtime.metrics import Gauges
 from actors.runtime.pauses import pause_s
@@ -304,7 +305,7 @@ class PostActor(pykka.ThreadingActor, Generic[S]):
         seat.failures, seat.failed_in, seat.kept = seat.failures + 1, what, None
         seat.due = seat.rests_until = time.monotonic() + wait_s
         why = f"{type(cause).__name__}: {cause}"[:300]
-        self.terms.set_aside(seat.post, self.title, f"{why} (failed {seat.failures} times in a row)")
+        self.terms.set_aside(seat.post, self.title, f"{why} (failed {number_of(seat.failures, 'time')} in a row)")
         self._gauges.failing.labels(self.title, seat.post).set(1)
         log.error("post set aside", actor=self.title, post=seat.post, times=seat.failures, for_s=wait_s, why=why,
                   exc_info=cause)  # fmt: skip

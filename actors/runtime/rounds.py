@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import structlog
 
+from actors.fleet.number_of import number_of
+
 PAUSES = (1, 1, 2, 4, 8)  # times the pause between rounds
 
 log = structlog.get_logger("host")
@@ -51,7 +53,7 @@ class Rounds:
         if self._thread.ident and not self._thread.is_alive() and not self._stop.is_set():
             return f"its thread {self.name} is dead: restart this host"
         if self._failures:
-            return f"its thread {self.name} fails, {self._failures} times in a row: {self._why}"
+            return f"its thread {self.name} fails, {number_of(self._failures, 'time')} in a row: {self._why}"
         return ""
 
     def _run(self) -> None:

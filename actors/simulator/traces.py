@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from actors.fleet.number_of import number_of
 from actors.fleet.shape import Shape
 from actors.simulator import history
 from actors.simulator.generate import KINDS, generate
@@ -49,7 +50,7 @@ def trace(source: str) -> Trace:
     left_out = Counter(str(one) for one in found if isinstance(one, LeftOut))
     rows = [one for one in found if not isinstance(one, LeftOut)]
     if not rows:
-        why = "; ".join(f"{count} jobs {why}" for why, count in left_out.items())
+        why = "; ".join(f"{number_of(count, 'job', why)}" for why, count in left_out.items())
         raise BadTrace(f"{source} has no job that ran on a worker" + (f": {why}" if why else ""))
     return Trace(jobs=_relative(rows), left_out=dict(left_out))
 

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from actors.config.schema import Config
+from actors.fleet.number_of import number_of
 from actors.policies.fair_share import Ask, short
 from actors.store.wants import wants_of_queues
 from broker.posts.leases import Term
@@ -47,7 +48,7 @@ def claim(config: Config, pots: Allotments, term: Term, cloud: str, have: int, m
     if got.unknown:
         unsaid = f"cloud {family.name} has a limit for all shapes, and what {got.unknown} has of it is not known yet"
         return Together(vms=got.n, room=left, used=used, unsaid=unsaid)
-    why = f"cloud {family.name} has at most {family.max_vms} VMs of all shapes, in use: {used}"
+    why = f"cloud {family.name} has at most {number_of(family.max_vms, 'VM')} of all shapes, in use: {used}"
     return Together(vms=got.n, room=left, used=used, why="" if left else why)
 
 

@@ -26,6 +26,7 @@ from actors.clouds.ec2 import request as ec2_request
 from actors.clouds.port import CloudError, Order, Refused, Unknown
 from actors.config.findings import Finding
 from actors.config.schema import Ec2Account, Ec2Cloud
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Instance, Listed
 from actors.fleet.shape import Shape
 
@@ -84,7 +85,8 @@ class Ec2:
                 client.create_tags(Resources=[one.id for one in found], Tags=pairs)
                 found = [answers.tagged(one, tags) for one in found]
         if not 1 <= len(found) <= int(str(parameters["MaxCount"])):
-            raise Unknown(f"asked for {parameters['MaxCount']} instances, the answer has {len(found)}", "count")
+            asked = number_of(int(str(parameters["MaxCount"])), "instance")
+            raise Unknown(f"asked for {asked}, the answer has {len(found)}", "count")
         return tuple(sorted(found, key=lambda one: one.index))
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:
@@ -129,7 +131,9 @@ class Ec2:
 
     def check(self) -> tuple[Finding, ...]:
         """Try the credentials, the listing, the image, and a launch that starts nothing. For `apf check --live`."""
-        listed = self._try("credentials and listing", lambda: f"{len(self.listing(0.0).instances)} instances of ours")
+        listed = self._try(
+            "credentials and listing", lambda: f"{number_of(len(self.listing(0.0).instances), 'instance')} of ours"
+        )
         if not listed.ok:
             return (listed,)
         image = self._try("image", self._look_at_image)

@@ -14,6 +14,7 @@ from actors.clouds.simulated.link import WorldAway, WorldLink, WorldRefused
 from actors.clouds.spot_notices import QueuedMessage
 from actors.config.findings import Finding
 from actors.config.schema import Config, SimulatedCloud
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Instance, Listed
 
 _LONGEST_TOKEN = 64
@@ -82,7 +83,7 @@ class WorldCloud:
             there = len(self.listing(0.0).instances)
         except CloudError as error:
             return (Finding(what="world", ok=False, text=str(error)),)
-        return (Finding(what="world", ok=True, text=f"answers; {there} instances of ours"),)
+        return (Finding(what="world", ok=True, text=f"answers; {number_of(there, 'instance')} of ours"),)
 
     def close(self) -> None:
         """There is nothing to end: each call has a connection of its own."""

@@ -27,6 +27,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from actors.fleet.drain_and_hold import DrainFor, DrainWhy, HoldBy, VmHold
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Machine
 from actors.fleet.reconcile import drain
 from actors.fleet.vm import State, Vm
@@ -101,7 +102,9 @@ def _takes_longer(machine: Machine, busy_s: float, rules: BlackHoleRules) -> boo
 
 
 def _told(machine: Machine, peers: int) -> str:
-    jobs = f"{machine.recent_jobs} jobs ended on it lately, none took more than {machine.longest_job_s:.0f} s"
+    jobs = (
+        f"{number_of(machine.recent_jobs, 'job')} ended on it lately, none took more than {machine.longest_job_s:.0f} s"
+    )
     return f"black hole: {jobs}, and on {peers} of its peers they take longer"
 
 

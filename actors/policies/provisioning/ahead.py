@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import JobsSeen
 from actors.policies.limits import Usage
 from actors.policies.limits import room as room_of
@@ -127,11 +128,11 @@ def _keep_spare(
     new = _buy(ahead, able, settled, max(0, grown - free - kept.cores), kept)
     if not kept.vms and not new:
         return ()
-    what = f"{kept.vms} VMs kept and {new} new ones" if kept.vms and new else ""
-    what = what or (f"{new} new VMs" if new else f"{kept.vms} VMs kept")
+    what = f"{number_of(kept.vms, 'VM')} kept and {new} new" if kept.vms and new else ""
+    what = what or (number_of(new, "new VM") if new else f"{number_of(kept.vms, 'VM')} kept")
     return (
-        f"spare: {what}: in {part:.1%} of the last two hours demand grew by no more than {grown} cores in the"
-        f" {first.boot_s:.0f} s that a VM boots, and {free} would be free (a second of waiting is worth"
+        f"spare: {what}: in {part:.1%} of the last two hours demand grew by no more than {number_of(grown, 'core')}"
+        f" in the {first.boot_s:.0f} s that a VM boots, and {free} would be free (a second of waiting is worth"
         f" {ahead.worth:g} VM-seconds)",
     )
 
@@ -183,8 +184,8 @@ def _hedge(ahead: AheadRules, standings: Sequence[Capacity], settled: Settled) -
             settled.budget.take(cloud.rules, more - kept)
             new[name] += more - kept
             said.append(
-                f"hedge: {needed + more} VMs of {name} boot for the {needed} that are needed: boot times spread by"
-                f" {cloud.boot_spread:.0%}, and the last ones are given up"
+                f"hedge: {number_of(needed + more, 'VM')} of {name} boot for the {needed} that are needed: boot times"
+                f" spread by {cloud.boot_spread:.0%}, and the last ones are given up"
             )
     return tuple(said)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from actors.fleet.number_of import number_of
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMIT
 from actors.policies.prototype import Size
@@ -165,7 +166,7 @@ def _full(rules: CloudRules, view: FleetView, cloud: CloudView | None) -> str:
     if cloud.closed:
         return cloud.closed
     if view.supply >= rules.max_vms:
-        return f"{view.supply} of at most {rules.max_vms} VMs"
+        return f"{view.supply} of at most {number_of(rules.max_vms, 'VM')}"
     if 0 <= view.share <= view.supply:
-        return f"{view.supply} VMs, its share of it is {view.share}"
+        return f"{number_of(view.supply, 'VM')}, its share of it is {view.share}"
     return cloud.full or cloud.unsaid or ("no room" if cloud.room <= 0 else "")

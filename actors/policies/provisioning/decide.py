@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView, Want
 from actors.policies.limits import NO_LIMITS, NOTHING_SPENT, Limit, Usage
@@ -265,7 +266,7 @@ def _clamp(limits: Sequence[Scope], standing: Sequence[Capacity], changes: dict[
     for cloud in standing:
         limit = cloud.rules.max_vms
         most = limit if cloud.may_fall else max(limit, cloud.before)
-        _lower(changes, cloud.name, most, f"at most {limit} VMs of this cloud")
+        _lower(changes, cloud.name, most, f"at most {number_of(limit, 'VM')} of this cloud")
     stays = {cloud.name: cloud.before for cloud in standing if not cloud.may_fall}
     floors = (stays,) if complete else ({cloud.name: cloud.before for cloud in standing}, stays)
     for scope in limits:
@@ -286,24 +287,27 @@ def _queue_why(
     queue: str, wanted: Load, settled: Settled, standing: Sequence[Capacity], demand: JobsSeen
 ) -> tuple[str, ...]:
     new = sum(settled.places.new.values())
-    jobs = f"{wanted.idle} waiting and {wanted.running} running jobs"
+    jobs = f"{wanted.idle} waiting and {number_of(wanted.running, 'running job')}"
     none = "no new VM can be had" if settled.waiting.jobs else "no new VM needed"
-    why = [f"{jobs}: {new} new VMs needed" if new else f"{jobs}: {none}"]
+    why = [f"{jobs}: {number_of(new, 'new VM')} needed" if new else f"{jobs}: {none}"]
     if status := demand.of(queue).status:
         why.append(f"its site is {status}")
     if not demand.complete:
         missing = ", ".join(f"{schedd.name} ({schedd.error})" for schedd in demand.schedds if schedd.error)
         why.append(f"demand is incomplete, without {missing or 'any schedd'}")
     if settled.waiting.jobs:
-        full = "; ".join(f"{cloud.name}: {_full_by(cloud, settled)}" for cloud in standing)
-        why.append(f"{settled.waiting.jobs} jobs wait for room ({full})")
+        each = "; ".join(f"{cloud.name}: {_no_more(cloud, settled)}" for cloud in standing)
+        why.append(f"{number_of(settled.waiting.jobs, 'job', 'wait')} for room ({each})")
     why += [f"workers of {cloud.name} that joined have {cloud.rules.short}" for cloud in standing if cloud.rules.short]
     return (*why, *(unmet.why for unmet in wanted.unmet))
 
 
-def _full_by(cloud: Capacity, settled: Settled) -> str:
+def _no_more(cloud: Capacity, settled: Settled) -> str:
+    """Why jobs that are left get no VM there."""
+    if not settled.waiting.wants(cloud.name):
+        return "none of them can run there"
     new = settled.places.new.get(cloud.name, 0)
-    return cloud.full or settled.budget.full(cloud.rules) or (f"the {new} new fill it" if new else "no room")
+    return cloud.full or settled.budget.full(cloud.rules) or (f"its room goes to {new} new" if new else "no room")
 
 
 def _decision(

@@ -21,15 +21,15 @@ from operator import attrgetter
 
 import classad2
 
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Answer, JobClass, JobsSeen
 from actors.fleet.reasons import Unmatched
-from actors.fleet.shape import Shape
+from actors.fleet.shape import AMOUNTS, Shape
 from actors.policies.rules import CloudRules, QueueRules
 
 Size = tuple[int, int, int, int]
 Attributes = tuple[tuple[str, str], ...]
 Key = tuple[int, int, int, int, str, Attributes, str, tuple[Answer, ...], str]  # as _key
-AMOUNTS = ("cpus", "MiB of memory", "MiB of disk", "gpus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,14 +299,14 @@ def _slot_ad(text: str) -> classad2.ClassAd:
 
 def reason(job: JobClass, jobs: int, clouds: Sequence[CloudRules]) -> str:
     """Why no cloud suits this class: what it asks for too much of, or what its Requirements want."""
-    noun = "1 job waits" if jobs == 1 else f"{jobs} jobs wait"
+    noun = number_of(jobs, "job", "wait")
     if job.apart:
         return f"{noun} and buys nothing: {job.apart}" if jobs == 1 else f"{noun} and buy nothing: {job.apart}"
     if not clouds:
         return f"{noun}; this queue has no cloud"
     for name, ask, most in zip(AMOUNTS, _size(job.request), _most(clouds), strict=True):
         if ask > most:
-            return f"{noun} for {ask} {name}; " + (
+            return f"{noun} for {number_of(ask, name)}; " + (
                 f"the most that a cloud of this queue has in one slot is {most}"
                 if most
                 else "no cloud of this queue has any"
@@ -322,7 +322,7 @@ def _most(clouds: Sequence[CloudRules]) -> tuple[int, ...]:
 
 
 def _phrase(shape: Shape) -> str:
-    return ", ".join(f"{ask} {name}" for name, ask in zip(AMOUNTS, _size(shape), strict=True) if ask)
+    return ", ".join(number_of(ask, name) for name, ask in zip(AMOUNTS, _size(shape), strict=True) if ask)
 
 
 def _short(text: str, most: int = 160) -> str:

@@ -15,7 +15,7 @@ def grown(cloud: Capacity, places: Places, new: int) -> str:
     parts += [f"{new} new"] if new else []
     back = min(new, cloud.cancellable)
     parts += [f"{back} of them by taking drains back"] if back else []
-    parts += [f"full: {cloud.full}"] if cloud.full else []
+    parts += [f"no more: {cloud.full}"] if cloud.full else []
     return f"{cloud.name}: {', '.join(parts) or 'nothing needs it'}"
 
 

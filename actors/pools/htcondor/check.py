@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from actors.config.findings import Finding
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import JobsSeen, Machine, StartdsSeen
 from actors.pools.port import PoolError
 
@@ -35,12 +36,14 @@ def _jobs(pool: AskedPool, queues: tuple[str, ...]) -> Iterator[Finding]:
     for schedd in seen.schedds:
         text = schedd.error or "answers"
         if schedd.overlapping:
-            text += f"; {schedd.overlapping} jobs match more than one queue, the first one in the file gets them"
+            jobs = number_of(schedd.overlapping, "job", "match")
+            text += f"; {jobs} more than one queue, the first one in the file gets them"
         yield Finding(what=f"schedd {schedd.name}", ok=not schedd.error and not schedd.overlapping, text=text)
     for queue in queues:
         classes = [job for job in seen.classes if job.queue == queue]
         idle, running = sum(job.idle + job.young for job in classes), sum(job.running for job in classes)
-        text = f"{idle} idle, {running} running, {sum(job.held for job in classes)} held, in {len(classes)} classes"
+        held, kinds = sum(job.held for job in classes), number_of(len(classes), "class")
+        text = f"{idle} idle, {running} running, {held} held, in {kinds}"
         yield Finding(what=f"jobs of queue {queue}", ok=True, text=text)
 
 
@@ -50,7 +53,11 @@ def _startds(pool: AskedPool) -> Iterator[Finding]:
     except PoolError as error:
         yield Finding(what="collector", ok=False, text=str(error))
         return
-    yield Finding(what="collector", ok=True, text=f"answers; {len(machines)} startds carry an instance id or a queue")
+    yield Finding(
+        what="collector",
+        ok=True,
+        text=f"answers; {number_of(len(machines), 'startd', 'carry')} an instance id or a queue",
+    )
     yield _drains(pool, machines)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd
 
+from actors.fleet.number_of import number_of
 from actors.pools.htcondor.cost import has
 from actors.pools.htcondor.errors import asked_twice, explained
 from actors.pools.htcondor.rationed import Cap, Share
@@ -57,7 +58,11 @@ def _account(ad: ClassAd) -> tuple[str, Cap] | None:
         return None
     how = "the quota of its group" if group else "its ceiling (condor_userprio)"
     key = f"{name}.".lower() if group else name.lower()
-    return key, (key, max(0.0, most - used), f"{name} may use {most:g} cores in all, by {how}, and others of it run")
+    return key, (
+        key,
+        max(0.0, most - used),
+        f"{name} may use {number_of(most, 'core')} in all, by {how}, and others of it run",
+    )
 
 
 def shared_limits() -> Iterator[dict[str, float]]:
@@ -121,7 +126,8 @@ class Caps:
             if most is not None:
                 found[key] = (key, max(0.0, most - n), f"the pool lets {most:g} of {name!r} be used ({SHARED})")
         if self._most:
-            why = f"their schedd {self._schedd} runs at most {self._most} jobs (MAX_JOBS_RUNNING), and is there"
+            jobs = number_of(self._most, "job")
+            why = f"their schedd {self._schedd} runs at most {jobs} (MAX_JOBS_RUNNING), and is there"
             found[""] = ("", max(0.0, self._most - _running(schedd)), why)
         return found
 

@@ -19,6 +19,7 @@ from typing import Any
 import htcondor2
 from classad2 import ClassAd
 
+from actors.fleet.number_of import number_of
 from actors.pools.htcondor.child_main import Failure
 from actors.pools.htcondor.errors import LIBRARY_ERRORS, asked_twice, explained, failure
 from actors.pools.htcondor.jobs import schedd_at
@@ -42,7 +43,8 @@ def submit(
     try:
         cluster = schedd.submit(htcondor2.Submit(dict(description)), count=count).cluster()
     except (*LIBRARY_ERRORS, ValueError, KeyError) as error:
-        yield False, _after(name, schedd, same, names, failure(f"schedd {name} was asked to take {count} jobs", error))
+        failed = failure(f"schedd {name} was asked to take {number_of(count, 'job')}", error)
+        yield False, _after(name, schedd, same, names, failed)
         return
     with explained(f"schedd {name} took cluster {cluster}, and was asked for its jobs"):
         yield True, _only_one(schedd, _queued(schedd, same, names))
@@ -85,7 +87,8 @@ def remove(name: str, address: str, constraint: str, reason: str) -> Iterator[in
         schedd = schedd_at(address)
         done = asked_twice(lambda: schedd.act(htcondor2.JobAction.Remove, constraint, reason=(reason, 0)))
     if done and done["TotalPermissionDenied"]:
-        raise Failure("denied", f"schedd {name} lets us remove {done['TotalSuccess']} jobs, and others not")
+        removed = number_of(int(done["TotalSuccess"]), "job")
+        raise Failure("denied", f"schedd {name} lets us remove {removed}, and others not")
     yield int(done["TotalSuccess"]) if done else 0
 
 

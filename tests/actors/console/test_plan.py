@@ -195,4 +195,4 @@ def test_vms_to_come_count_as_what_those_that_joined_really_have() -> None:
     _, promised = made(Pool(20, busy), private=Cloud("i-1"))
     _, planned = made(Pool(20, busy, whole=real), private=Cloud("i-1"))
     assert (numbers(promised)["private"], numbers(planned)["private"]) == (3, 13)
-    assert "workers of private that joined have 1 cpus" in " ".join(planned.decision.why)
+    assert "workers of private that joined have 1 cpu where its shape says 8" in " ".join(planned.decision.why)

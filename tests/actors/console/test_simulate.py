@@ -87,5 +87,5 @@ def test_how_many_jobs_fit_nowhere_and_were_left_out_is_said(tmp_path: Path) -> 
     (tmp_path / "history.json").write_text(json.dumps(ads))
     result = simulated(MINIMAL, "--jobs", tmp_path / "history.json")
     assert result.exit_code == 0
-    assert "1 jobs need no VM: universe 7, scheduler (DAGMan and the like): left out" in said(result)
+    assert "1 job needs no VM: universe 7, scheduler (DAGMan and the like): left out" in said(result)
     assert "1 of 2 jobs fit on no VM of its clouds" in said(result)

@@ -92,7 +92,7 @@ def test_a_scheduler_packs_into_what_joined_and_says_so() -> None:
         rules.queue, demand, {"private": view}, rules.clouds, {"private": cloud}, {}, now=2.0, decision="d"
     )
     assert decision.wants["private"].n == 3
-    assert "workers of private that joined have 1 cpus where its shape says 4" in decision.why
+    assert "workers of private that joined have 1 cpu where its shape says 4" in decision.why
 
 
 def test_money_limits_and_times_are_no_part_of_the_promise() -> None:

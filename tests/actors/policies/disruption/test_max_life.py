@@ -120,7 +120,7 @@ def test_waiting_jobs_get_a_new_vm_beside_one_that_goes_soon() -> None:
     site.fleet["only"] = replace(has(four), idle=1, busy=1, ready=2, old=1)
     site.views["only"] = CloudView(cloud="only", at=NOW - 1, room=5)
     decision = site.decide(demand(jobs(2, running=4)))
-    assert "1 new VMs needed" in decision.why[0]
+    assert "1 new VM needed" in decision.why[0]
     assert numbers(decision) == {"only": 2}  # the idle one goes, and another comes
     site.fleet["only"] = replace(has(four), idle=1, busy=1, ready=2, free=(four.size,))
     assert numbers(site.decide(demand(jobs(2, running=4)))) == {"only": 2}

@@ -33,10 +33,8 @@ def test_the_cheapest_tier_is_filled_first_and_the_rest_spills_over() -> None:
 def test_jobs_without_room_anywhere_are_counted_and_the_limits_are_named() -> None:
     decision = cascade().decide(demand(jobs(99)))
     assert decision.waiting == 89
-    assert (
-        "89 jobs wait for room (private: the 2 new fill it; spot: the 4 new fill it; dear: the 4 new fill it)"
-        in decision.why
-    )
+    full = "private: its room goes to 2 new; spot: its room goes to 4 new; dear: its room goes to 4 new"
+    assert f"89 jobs wait for room ({full})" in decision.why
 
 
 def test_no_new_vm_is_not_called_unneeded_while_jobs_wait_for_room() -> None:
@@ -366,7 +364,7 @@ def test_a_breaker_sends_the_jobs_to_the_next_tier_at_once_and_why_says_so() -> 
     site.views = {"private": CloudView(cloud="private", at=NOW, room=0, closed=told, breaker=told, full=told)}
     decision = site.decide(demand(jobs(4)))
     assert numbers(decision) == {"private": 0, "spot": 4}
-    assert f"private: full: {told}" in decision.why
+    assert f"private: no more: {told}" in decision.why
 
 
 def test_a_half_open_breaker_gets_one_vm_and_the_others_go_to_the_next_tier() -> None:
@@ -383,3 +381,13 @@ def test_what_was_wanted_since_the_views_were_made_has_taken_its_part_of_the_clo
     site = Site(((wide,),), wants={"wide": want("wide", 3, changed=NOW)})
     site.views = {"wide": CloudView(cloud="wide", at=NOW - 1, room=5)}
     assert numbers(site.decide(demand(jobs(50)))) == {"wide": 5}
+
+
+def test_a_cloud_where_the_waiting_jobs_cannot_run_is_not_called_full() -> None:
+    """Large jobs wait for a cloud that is closed; the other one has room, and is of no use to them."""
+    small, large = cloud("small", 5), cloud("large", 5, cpus=4)
+    site = Site(((small,), (large,)))
+    site.views = {"large": CloudView(cloud="large", at=NOW - 1, room=0, closed="its breaker is open", full="")}
+    decision = site.decide(demand(jobs(3, cpus=4)))
+    assert "3 jobs wait for room (small: none of them can run there; large: its breaker is open)" in decision.why
+    assert "full" not in " ".join(decision.why)
