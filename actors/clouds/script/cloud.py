@@ -31,6 +31,7 @@ from actors.clouds.script import answers, process
 from actors.config.findings import Finding
 from actors.config.schema import Config
 from actors.config.script import ScriptCloud
+from actors.fleet.number_of import number_of
 from actors.fleet.observations import Instance, Listed
 
 REMEDIES: dict[int, type[CloudError]] = {
@@ -70,7 +71,7 @@ class Script:
         count = json.loads(request)["count"]
         found = answers.instances(self._call("start", request), "start")
         if not 1 <= len(found) <= count:
-            raise Unknown(f"asked for {count} instances, start printed {len(found)}", "count")
+            raise Unknown(f"asked for {number_of(count, 'instance')}, start printed {len(found)}", "count")
         return tuple(sorted(found, key=lambda one: one.index))
 
     def find(self, intent: str, token: str) -> tuple[Instance, ...]:
@@ -96,7 +97,7 @@ class Script:
         """Whether the commands are there, and the list answers. For `apf check --live`; nothing is started."""
         there = [self._is_there(verb) for verb in ("start", "end")]
         try:
-            listed = f"{len(self.listing(0.0).instances)} instances of ours"
+            listed = f"{number_of(len(self.listing(0.0).instances), 'instance')} of ours"
         except CloudError as error:
             return (*there, Finding(what="list", ok=False, text=f"{type(error).__name__}: {error}"))
         return (*there, Finding(what="list", ok=True, text=listed))
