@@ -21,7 +21,7 @@ from structlog.typing import EventDict, Processor
 from actors.config.outside_text import visible, visible_lines
 
 _KEPT = ("exc_info", "exception", "stack", "positional_args")  # structlog's own, rendered apart
-_QUIET = ("boto3", "botocore", "urllib3", "kombu", "amqp", "pykka")
+_QUIET = ("boto3", "botocore", "urllib3", "kombu", "amqp")
 
 
 def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
@@ -47,6 +47,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pykka").setLevel(logging.CRITICAL)  # an actor's death is told by the supervisor, with its cause
     structlog.configure(
         processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -1,12 +1,17 @@
 """What the supervisor does, and says, when an actor dies."""
 
+import io
+import json
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from actors.host.logs import configure
 from actors.host.supervisor import Supervisor
 from actors.runtime import post_actor
 from actors.runtime.calls import Calls
@@ -64,6 +69,33 @@ def test_the_line_that_says_that_an_actor_died_says_what_of(terms: Terms) -> Non
     assert isinstance(death["exc_info"], KeyError)
     assert death["exc_info"].__traceback__ is not None, "the traceback says where"
     assert life.ref is not first
+
+
+def test_the_log_of_a_host_tells_a_death_once(terms: Terms) -> None:
+    root, pykkas = logging.getLogger(), logging.getLogger("pykka")
+    before = (root.handlers[:], root.level, pykkas.level)
+    stream = io.StringIO()
+    configure(stream)
+    calls, gauges = Calls(4), Gauges()
+    supervisor = Supervisor({"monitor": lambda: Falls.start(terms, calls, gauges)}, gauges)
+    try:
+        supervisor.round()
+        life = supervisor._lives["monitor"]
+        first = life.ref
+        assert first is not None
+        first.tell(Hold(post=POST))
+        until(lambda: not first.is_alive(), "it dies at its first look")
+        life.not_before = 0.0
+        supervisor.round()
+    finally:
+        supervisor.stop()
+        calls.close()
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        pykkas.setLevel(before[2])
+        structlog.reset_defaults()
+    told = [line for line in stream.getvalue().splitlines() if "a mistake in the code" in line]
+    assert [json.loads(line)["event"] for line in told] == ["actor died"]
 
 
 class FailsAt(PostActor):
