@@ -5,9 +5,10 @@ simpy and matplotlib come with the extra "simulate": who only runs a factory doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from actors.config.mistakes import did_you_mean
 from actors.config.schema import Config
@@ -19,6 +20,8 @@ from actors.simulator.meter import RunOutcome
 
 EXTRA = ("simpy", "matplotlib")
 PICTURES = (".svg", ".png")
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +63,8 @@ def run(
     if plot:
         _check_picture(plot)
     assume = Assumptions(boot_s=boot_s, reclaims_per_hour=reclaims_per_hour, seed=seed)
-    for path, config in configs:
-        if queue and queue not in config.queues:
-            raise CannotSimulate(f"{path} has no queue {queue!r}; {did_you_mean(queue, list(config.queues))}")
-    try:
-        jobs = read(trace)
-    except BadTrace as wrong:
-        raise CannotSimulate(str(wrong)) from wrong
+    _check_queue(configs, queue)
+    jobs = _read(read, trace)
     names = _names([path for path, _ in configs])
     scenarios = [
         scenario(config, name, queue or None, assume) for name, (_, config) in zip(names, configs, strict=True)
@@ -74,6 +72,19 @@ def run(
     notes = [f"{number_of(count, 'job', why)}: left out" for why, count in jobs.left_out.items()]
     notes += [note for one in scenarios if (note := _too_big(one.name, one.sizes, jobs.jobs))]
     return Simulated(outcomes=outcomes(scenarios, jobs.jobs, assume), notes=notes)
+
+
+def _check_queue(configs: Sequence[tuple[Path, Config]], queue: str) -> None:
+    for path, config in configs:
+        if queue and queue not in config.queues:
+            raise CannotSimulate(f"{path} has no queue {queue!r}; {did_you_mean(queue, list(config.queues))}")
+
+
+def _read(read: Callable[[str], R], trace: str) -> R:
+    try:
+        return read(trace)
+    except BadTrace as wrong:
+        raise CannotSimulate(str(wrong)) from wrong
 
 
 def _too_big(name: str, sizes: Sequence[Size], jobs: Sequence[Job]) -> str:

@@ -1,9 +1,21 @@
-"""What one cloud has for one queue: the counts and free capacity that the queue's scheduler decides by."""
+"""What one cloud has for one queue: the counts and free capacity that the queue's scheduler decides by.
+
+`vms` are the queue's rows of the cloud; `machines` their startds as last seen, by VM id. A VM that is not in `seen`
+(the newest readings) counts as what it was when it was last seen, and as suspect: a collector that restarted must not
+make the scheduler buy for jobs that have their place. `idle_since`: by VM id, since when no job was seen there.
+
+The free slots of a VM that soon has lived its time (`max_life`) are no supply; its jobs count as they did.
+
+`joins`: whether its VMs are workers of a pool. Else they are pilots: one that runs counts as busy with one job, whether
+or not it has one at this moment.
+
+`parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.fleet.drain_and_hold import AGE, POLICY
@@ -59,45 +71,32 @@ def view(
     idle_since: Mapping[str, float] = NOBODY_IDLE,
     joins: bool = True,
 ) -> FleetView:
-    """`vms` are this queue's rows of this cloud; `machines` their startds as last seen, by VM id.
-
-    A VM that is not in `seen` (the newest readings) counts as what it was when it was last seen, and as suspect: a
-    collector that restarted must not make the scheduler buy for jobs that have their place.
-
-    The free slots of a VM that soon has lived its time (`max_life`) are no supply; its jobs count as they did.
-
-    `idle_since`: by VM id, since when no job was seen there.
-
-    `joins`: whether its VMs are workers of a pool. Else they are pilots: one that runs counts as busy with one job,
-    whether or not it has one at this moment.
-
-    `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
-    """
+    """One queue's part of one cloud; what goes in, and how it counts, is told at the head of this file."""
     if not vms:
         return FleetView(cloud=cloud, queue=queue, at=now)
     parts = {} if parts is None else parts
-    labels: Counter[tuple[str, ...]] = Counter()
-    free: list[tuple[int, int, int, int]] = []
-    unclaimed: list[float] = []
-    claimed = 0
-    left = 0.0
-    ends = life.ends
     for vm in vms:
         machine, there = machines.get(vm.id), vm.id in seen
-        short = ends and life.short(vm.id, vm.born, now)
+        short = life.ends and life.short(vm.id, vm.born, now)
         part = parts.get(vm.id)
         if part is None or not part.is_of(vm, machine, there, short):
-            part = parts[vm.id] = _part(vm, machine, there, short) if joins else _pilot(vm)
-        labels[part.labels] += 1
-        free += part.free
-        claimed += part.claims
-        left = max(left, part.left_at)
-        if part.unclaimed and vm.id in idle_since:
-            unclaimed.append(idle_since[vm.id])
-    counts: Counter[str] = Counter(claims=claimed)
+            parts[vm.id] = _part(vm, machine, there, short) if joins else _pilot(vm)
+    return _counted(cloud, queue, now, [parts[vm.id] for vm in vms], idle_since)
+
+
+def _counted(
+    cloud: str, queue: str, now: float, parts: Sequence[ViewPart], idle_since: Mapping[str, float]
+) -> FleetView:
+    labels = Counter(part.labels for part in parts)
+    counts: Counter[str] = Counter(claims=sum(part.claims for part in parts))
     for several, number in labels.items():
         counts.update(dict.fromkeys(several, number))
-    told = {"free": tuple(free), "unclaimed_since": tuple(sorted(unclaimed)), "left_at": left}
+    unclaimed = (idle_since[part.vm.id] for part in parts if part.unclaimed and part.vm.id in idle_since)
+    told = {
+        "free": tuple(slot for part in parts for slot in part.free),
+        "unclaimed_since": tuple(sorted(unclaimed)),
+        "left_at": max(part.left_at for part in parts),
+    }
     return FleetView(cloud=cloud, queue=queue, at=now, **told, **counts)  # type: ignore[arg-type]
 
 

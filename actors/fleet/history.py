@@ -98,6 +98,12 @@ def moment(before: Vm | None, after: Vm, at: float, by: str, because: Because = 
 
 def _changed(before: Vm, after: Vm) -> Iterator[str]:
     """What changed in a row whose state did not."""
+    yield from _life(before, after)
+    yield from _drain(before, after)
+    yield from _end(before, after)
+
+
+def _life(before: Vm, after: Vm) -> Iterator[str]:
     if after.unwanted != before.unwanted:
         yield "given up while it boots" if after.unwanted else "wanted again"
     if after.silent and not before.silent:
@@ -112,6 +118,9 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
         yield f"killed by wish {after.killed}"
     if after.drain_waits and after.drain_waits != before.drain_waits:
         yield f"its drain waits: {after.drain_waits}"
+
+
+def _drain(before: Vm, after: Vm) -> Iterator[str]:
     if after.nonce != before.nonce and after.state is State.DRAINING and not after.evict_asked:
         yield f"{after.reason} (drain {after.drains})"
     if after.drain_refused and after.drain_refused != before.drain_refused and after.state is State.DRAINING:
@@ -126,6 +135,9 @@ def _changed(before: Vm, after: Vm) -> Iterator[str]:
         yield "its drain was asked to be taken back"
     if after.drain_for != before.drain_for and after.state is State.DRAINING:
         yield f"the drain is now for {after.drain_for or ''}"
+
+
+def _end(before: Vm, after: Vm) -> Iterator[str]:
     if after.state is State.ENDING and after.since != before.since:
         yield f"looked at once more: {after.reason}"
     if after.end_asked and after.end_asked != before.end_asked:

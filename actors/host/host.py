@@ -124,6 +124,11 @@ class Host:
         failed = self.gauges.thread_failures
         self._watch = Rounds("config", self._round, self.config.factory.tick_s, lambda name: failed.labels(name).inc())
         self.works = self._first_works()
+        self._open(mailroom)
+        log.info("host up", host=self.holder, generation=self.generation, pid=os.getpid())
+
+    def _open(self, mailroom: Mailroom) -> None:
+        """From here on it is asked, gets mail, and works; it stops in the other order."""
         console = ConsoleServer(self.config.factory.console, self.gauges, self.health)
         self._exits.callback(console.close)
         self.console_port = console.start()
@@ -134,7 +139,6 @@ class Host:
         self.works.start()
         self._watch.start()
         self._exits.callback(lambda: self._watch.stop(WATCH_STOP_S))
-        log.info("host up", host=self.holder, generation=self.generation, pid=os.getpid())
 
     def _site(self) -> Site:
         if self.config.factory.redis == "embedded":

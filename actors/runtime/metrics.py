@@ -25,6 +25,14 @@ class Gauges:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_vms()
+        self._of_clouds()
+        self._of_accounts()
+        self._of_jobs()
+        self._of_drains()
+        self._of_this_host()
+
+    def _of_vms(self) -> None:
         self.reading_at = self._gauge("apf_reading_timestamp_seconds", "Redis time of the last good reading", "source")
         self.reading_failed = self._gauge("apf_reading_failed", "1 while the last look at a source failed", "source")
         self.jobs = self._gauge("apf_jobs", "Jobs of a queue by state, as last read", "queue", "state")
@@ -45,6 +53,8 @@ class Gauges:
         self._gauge("apf_build_info", "Always 1; which version this host runs", "version").labels(
             version("autopyfactory-cloud")
         ).set(1)
+
+    def _of_clouds(self) -> None:
         self.room = self._gauge("apf_cloud_room_vms", "VMs that a cloud may still start", "cloud")
         self.closed = self._gauge("apf_cloud_closed", "1 while nothing may be started on a cloud", "cloud")
         self.breaker = self._gauge("apf_cloud_breaker", "A cloud's breaker: 0 closed, 1 half-open, 2 open", "cloud")
@@ -57,6 +67,8 @@ class Gauges:
             "Instances with this factory's tags that another one launched: it has our name, and another Redis",
             "cloud",
         )
+
+    def _of_accounts(self) -> None:
         self.account_used = self._gauge(
             "apf_account_used",
             "What an account's clouds have together, with VMs of others (kind: vms, cores, usd_per_hour); each cloud's"
@@ -75,6 +87,8 @@ class Gauges:
             "1 while a cloud of the account did not say what it has: nothing is bought",
             *("account", "cloud"),
         )
+
+    def _of_jobs(self) -> None:
         self.waiting = self._gauge("apf_jobs_without_room", "Jobs that a cloud could run, had it room", "queue")
         self.unmet = self._gauge("apf_jobs_unrunnable", "Jobs that no cloud of their queue can run", "queue")
         self.in_vain = self._gauge(
@@ -83,6 +97,8 @@ class Gauges:
         self.clamps = self._counter("apf_clamps", "Decisions in which limits left jobs without a place", "queue")
         self.refusals = self._counter("apf_refusals", "Events that the lifecycle table did not know", "cloud")
         self.errors = self._counter("apf_cloud_errors", "Cloud calls that failed, by remedy", "cloud", "remedy")
+
+    def _of_drains(self) -> None:
         self.source_frozen = self._gauge(
             "apf_source_frozen", "1 while what rests on a source is frozen for a cloud", "cloud", "source"
         )
@@ -100,6 +116,8 @@ class Gauges:
             "apf_negotiations_asked", "Times that a pool was asked to match waiting jobs", "pool"
         )
         self.drains_refused = self._counter("apf_drains_refused", "Drain requests that a startd refused", "cloud")
+
+    def _of_this_host(self) -> None:
         self.mail_dropped = self._counter("apf_mail_dropped", "Mails that could not be sent")
         self.failing = self._gauge(
             "apf_post_failing", "1 while an actor has set a post aside, since looking at it fails", "actor", "post"

@@ -144,35 +144,15 @@ class Address:
         """As `connection`, with more transport options."""
         if not self.holds_rows:
             return self._amqp()
-        from kombu.connection import Connection
-
-        from broker.connection.guarded_transport import (
-            GuardedSentinelTransport,
-            GuardedSocketTransport,
-            GuardedTransport,
-        )
-
-        tls = self._tls() if self.scheme in TLS else False
         options = _kombu_settings() | options
         if self.by_sentinel:
-            options |= {"master_name": self.master, "sentinel_kwargs": self._sentinel_settings()}
-            urls = ";".join(f"sentinel://{_bracketed(host)}:{port}/{self.db}" for host, port in self.nodes)
-            return Connection(
-                urls,
-                transport=GuardedSentinelTransport,
-                userid=self.user,
-                password=self.password,
-                ssl=tls,
-                transport_options=options,
-            )
+            return self._by_sentinel(options)
         if self.socket:
-            return Connection(
-                transport=GuardedSocketTransport,
-                hostname=self.socket,
-                virtual_host=self.db,
-                password=self.password,
-                transport_options=options,
-            )
+            return self._by_socket(options)
+        from kombu.connection import Connection
+
+        from broker.connection.guarded_transport import GuardedTransport
+
         host, port = self.nodes[0]
         return Connection(
             transport=GuardedTransport,
@@ -181,7 +161,35 @@ class Address:
             virtual_host=self.db,
             userid=self.user,
             password=self.password,
-            ssl=tls,
+            ssl=self._tls() if self.scheme in TLS else False,
+            transport_options=options,
+        )
+
+    def _by_sentinel(self, options: dict[str, Any]) -> Connection:
+        from kombu.connection import Connection
+
+        from broker.connection.guarded_transport import GuardedSentinelTransport
+
+        asks = {"master_name": self.master, "sentinel_kwargs": self._sentinel_settings()}
+        return Connection(
+            ";".join(f"sentinel://{_bracketed(host)}:{port}/{self.db}" for host, port in self.nodes),
+            transport=GuardedSentinelTransport,
+            userid=self.user,
+            password=self.password,
+            ssl=self._tls() if self.scheme in TLS else False,
+            transport_options=options | asks,
+        )
+
+    def _by_socket(self, options: dict[str, Any]) -> Connection:
+        from kombu.connection import Connection
+
+        from broker.connection.guarded_transport import GuardedSocketTransport
+
+        return Connection(
+            transport=GuardedSocketTransport,
+            hostname=self.socket,
+            virtual_host=self.db,
+            password=self.password,
             transport_options=options,
         )
 

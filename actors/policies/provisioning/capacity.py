@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from actors.fleet.number_of import number_of
 from actors.fleet.want import CloudView, FleetView, Want
@@ -91,23 +92,15 @@ def standings(
     return tuple(found)
 
 
+AS_SEEN = ("held", "claims", "cancellable", "unclaimed_since", "left_at")  # of a queue's view
+
+
 def _standing(
     rules: CloudRules, tier: int, view: FleetView | None, cloud: CloudView | None, want: Want | None, now: float
 ) -> Capacity:
-    wanted = want.n if want else 0
-    recent = want is not None and now - want.changed < rules.boot_deadline_s
+    wanted, recent = want.n if want else 0, want is not None and now - want.changed < rules.boot_deadline_s
     if view is None:
-        return Capacity(
-            rules=rules,
-            tier=tier,
-            before=wanted,
-            supply=wanted,
-            flight=wanted if recent else 0,
-            idle=0,
-            busy=0,
-            room=0,
-            kept="what it has is not known",
-        )
+        return _not_known(rules, tier, wanted, wanted if recent else 0)
     seen_at = max(view.at, cloud.at if cloud else 0.0)
     unseen = max(0, wanted - view.supply) if want and recent and seen_at < want.changed else 0
     idle, busy = max(0, min(view.idle, view.ready) - view.suspect), min(view.busy, view.ready)
@@ -121,27 +114,42 @@ def _standing(
         idle=idle,
         busy=busy,
         room=_room(rules, view, cloud, unseen),
-        held=view.held,
-        claims=view.claims,
-        cancellable=view.cancellable,
         seen_at=view.at,
         slots_of_idle=of_idle,
         slots_of_busy=of_busy,
-        kept="" if cloud else "how the cloud stands is not known",
-        frozen=cloud.frozen if cloud else "",
         full=_full(rules, view, cloud),
-        closed=bool(cloud and (cloud.closed or cloud.full or cloud.unsaid)),
-        share=view.share if view.share >= 0 else NO_LIMIT,
-        account_used=cloud.account_used if cloud else (),
-        unclaimed_since=view.unclaimed_since,
-        left_at=view.left_at,
+        share=_part(view.share),
         unseen=unseen,
-        family_used=cloud.family_used if cloud else 0,
-        family_share=view.family_share if view.family_share >= 0 else NO_LIMIT,
-        boot_s=cloud.boot_s if cloud else 0.0,
-        boot_spread=cloud.boot_spread if cloud else 0.0,
-        doubtful=bool(cloud and cloud.breaker),
+        family_share=_part(view.family_share),
+        **{name: getattr(view, name) for name in AS_SEEN},
+        **_of_cloud(cloud),
     )
+
+
+def _part(share: int) -> int:
+    return share if share >= 0 else NO_LIMIT
+
+
+def _not_known(rules: CloudRules, tier: int, wanted: int, flight: int) -> Capacity:
+    kept = "what it has is not known"
+    return Capacity(
+        rules=rules, tier=tier, before=wanted, supply=wanted, flight=flight, idle=0, busy=0, room=0, kept=kept
+    )
+
+
+def _of_cloud(cloud: CloudView | None) -> dict[str, Any]:
+    """What holds for all queues of the cloud."""
+    if cloud is None:
+        return {"kept": "how the cloud stands is not known"}
+    return {
+        "frozen": cloud.frozen,
+        "closed": bool(cloud.closed or cloud.full or cloud.unsaid),
+        "account_used": cloud.account_used,
+        "family_used": cloud.family_used,
+        "boot_s": cloud.boot_s,
+        "boot_spread": cloud.boot_spread,
+        "doubtful": bool(cloud.breaker),
+    }
 
 
 def _split(free: tuple[Size, ...], of_idle: int) -> tuple[tuple[Size, ...], tuple[Size, ...]]:

@@ -146,9 +146,6 @@ def _found(
         return None
     tries = before.tries + 1 if before else 1
     until = now + after_s * min(MOST, FIRST * 2.0 ** min(tries - 1, 10))
-    noun = f"this {jobs} job" if jobs == 1 else f"these {jobs} jobs"
-    again = f"one is tried again at {datetime.fromtimestamp(until, UTC):%H:%M:%S} UTC"
-    why = f"bought {vms} of {cloud.name} for {noun}; {IN_VAIN}: {_shown(job)}; {again}"
     return Doubt(
         cloud=pair[0],
         pair=pair[1],
@@ -156,11 +153,17 @@ def _found(
         vms=vms,
         until=until,
         tries=tries,
-        why=why,
+        why=_told(vms, cloud.name, jobs, job, until),
         running=job.running,
         claims=cloud.claims,
         asked=_asked(job),
     )
+
+
+def _told(vms: int, cloud: str, jobs: int, job: JobClass, until: float) -> str:
+    noun = f"this {jobs} job" if jobs == 1 else f"these {jobs} jobs"
+    again = f"one is tried again at {datetime.fromtimestamp(until, UTC):%H:%M:%S} UTC"
+    return f"bought {vms} of {cloud} for {noun}; {IN_VAIN}: {_shown(job)}; {again}"
 
 
 def _shown(job: JobClass) -> str:
