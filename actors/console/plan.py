@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 from actors.clouds.port import CloudError
+from actors.config.as_policy import shape_of
 from actors.config.policy_rules import FactoryRules, life_of, rules_of, share_of_factory, shares, spent
 from actors.config.schema import Config
 from actors.fleet.fleet_view import view
@@ -260,7 +261,9 @@ def _views(
     machines = match(startds.machines, booting).machines
     vms = [replace(vm, state=State.READY) if vm.id in machines else vm for vm in booting if vm.queue == queue]
     room = max(0, config.clouds[cloud].max_vms - len(booting))
-    fleet = view(cloud, queue, vms, machines, frozenset(machines), now, life=life_of(config.clouds[cloud]))
+    settings = config.clouds[cloud]
+    promised, life = shape_of(settings), life_of(settings)
+    fleet = view(cloud, queue, vms, machines, frozenset(machines), now, life=life, promised=promised)
     return fleet, _with_siblings(config, CloudView(cloud=cloud, at=now, room=room), seen)
 
 

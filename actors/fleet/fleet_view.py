@@ -9,18 +9,23 @@ The free slots of a VM that soon has lived its time (`max_life`) are no supply; 
 `joins`: whether its VMs are workers of a pool. Else they are pilots: one that runs counts as busy with one job, whether
 or not it has one at this moment.
 
+`promised`: what one VM of the cloud has, as a person said. However much a worker says is free, or how many jobs it says
+it runs, it is never more than that: one that lies keeps no job of others from a VM. None: not looked at.
+
 `parts`: what the caller keeps from view to view, by VM id, so that only what changed is counted anew.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.fleet.drain_and_hold import AGE, POLICY
 from actors.fleet.max_life import FOREVER, Life
 from actors.fleet.observations import Machine
+from actors.fleet.shape import Shape
 from actors.fleet.vm import SUPPLY, State, Vm
 from actors.fleet.want import FleetView
 
@@ -37,6 +42,7 @@ def left_at(vm: Vm) -> float:
     return vm.drain_begun if asked and vm.state not in SUPPLY else 0.0
 
 
+NO_END = sys.maxsize
 NOBODY_IDLE: Mapping[str, float] = {}
 
 
@@ -70,6 +76,7 @@ def view(
     life: Life = FOREVER,
     idle_since: Mapping[str, float] = NOBODY_IDLE,
     joins: bool = True,
+    promised: Shape | None = None,
 ) -> FleetView:
     """One queue's part of one cloud; what goes in, and how it counts, is told at the head of this file."""
     if not vms:
@@ -80,7 +87,7 @@ def view(
         short = life.ends and life.short(vm.id, vm.born, now)
         part = parts.get(vm.id)
         if part is None or not part.is_of(vm, machine, there, short):
-            parts[vm.id] = _part(vm, machine, there, short) if joins else _pilot(vm)
+            parts[vm.id] = _part(vm, machine, there, short, promised) if joins else _pilot(vm)
     return _counted(cloud, queue, now, [parts[vm.id] for vm in vms], idle_since)
 
 
@@ -100,7 +107,7 @@ def _counted(
     return FleetView(cloud=cloud, queue=queue, at=now, **told, **counts)  # type: ignore[arg-type]
 
 
-def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> ViewPart:
+def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool, promised: Shape | None) -> ViewPart:
     worker = machine if vm.state is State.READY and not (vm.notice or vm.astray) else None
     return ViewPart(
         vm=vm,
@@ -108,8 +115,8 @@ def _part(vm: Vm, machine: Machine | None, seen: bool, short: bool) -> ViewPart:
         seen=seen,
         short=short,
         labels=tuple(_labels(vm, machine, seen, short)),
-        free=tuple(_free(worker)) if worker and not short else (),
-        claims=claims(worker) if worker else 0,
+        free=tuple(_clipped(_free(worker), promised)) if worker and not short else (),
+        claims=min(claims(worker), promised.cpus if promised else NO_END) if worker else 0,
         left_at=left_at(vm),
         unclaimed=worker is not None and seen and not (short or vm.held) and _unclaimed(worker),
     )
@@ -166,3 +173,16 @@ def _free(machine: Machine) -> list[tuple[int, int, int, int]]:
         for slot in machine.slots
         if slot.free.cpus and (slot.partitionable or not slot.busy) and not (slot.draining or slot.state == "Drained")
     ]
+
+
+def _clipped(free: list[tuple[int, int, int, int]], most: Shape | None) -> Iterator[tuple[int, int, int, int]]:
+    """The slots as far as they are within `most` all together, one after the other."""
+    if most is None:
+        yield from free
+        return
+    left = (most.cpus, most.memory_mib, most.disk_mib, most.gpus)
+    for slot in free:
+        cpus, memory_mib, disk_mib, gpus = map(min, slot, left)
+        if cpus > 0:
+            yield cpus, memory_mib, disk_mib, gpus
+        left = (left[0] - cpus, left[1] - memory_mib, left[2] - disk_mib, left[3] - gpus)

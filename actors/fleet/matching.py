@@ -69,7 +69,9 @@ def _settled(claims: Iterable[tuple[Vm, list[Machine]]], strays: Iterable[Stray]
     doubtful: dict[str, str] = {}
     for vm, claim in claims:
         one = _the_one(vm, claim)
-        if one:
+        if one and one.damaged:
+            doubtful[vm.id] = f"startd {one.name} of instance {vm.instance_id} {one.damaged}"
+        elif one:
             found[vm.id] = one
         else:
             doubtful[vm.id] = _doubt(vm, claim)

@@ -160,6 +160,7 @@ class Machine:
     longest_job_s: float = 0.0  # how long the longest of them lived, with its transfers
     whole: Shape | None = None  # all that its slots have together, taken or not; None: a slot does not tell
     factory: str = ""  # whose worker it says that it is; empty: it does not say
+    damaged: str = ""  # what no machine can mean of what it says: then nothing that it says is evidence
 
     @property
     def busy(self) -> bool:

@@ -7,6 +7,7 @@ one asks for the changes since the last whole one, and the child, if it has anot
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ from actors.fleet.shape import Shape
 
 Row = tuple[Any, ...]  # see condor_startds.Row
 Place = tuple[str, str, str]  # see condor_reading.Place
-_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S, _WHOLE, _FACTORY = 6, 7, 8, 20, 21, 22, 26
+_RETIREMENT_S, _STARTED_AT, _SLOT, _JOBS, _LONGEST_S, _WHOLE, _FACTORY, _DAMAGED = 6, 7, 8, 20, 21, 22, 26, 27
+MOST_SLOTS = 1_024  # of one startd
+MOST_OF_ONE_ID, MOST_WITHOUT = 8, 1_000  # startds that say one instance id; that say none
 
 
 class MachineMemory:
@@ -53,7 +56,14 @@ class _Startds:
         return _Startds(dict(self._rows), dict(self._machines))
 
     def all(self) -> tuple[Machine, ...]:
-        return tuple(self._machines.values())
+        """Each VM has one startd, or few who claim to be it: of those who say one instance id only so many count."""
+        times: Counter[str] = Counter()
+        found = []
+        for one in self._machines.values():
+            times[one.instance_id] += 1
+            if times[one.instance_id] <= (MOST_OF_ONE_ID if one.instance_id else MOST_WITHOUT):
+                found.append(one)
+        return tuple(found)
 
     def change(self, rows: Iterable[Row], gone: Iterable[Place]) -> None:
         """Each machine is made once for all of its slots that changed."""
@@ -67,7 +77,7 @@ class _Startds:
 
     def _change(self, startd: Row, slots: dict[str, Row | None]) -> None:
         all_slots = {row[_SLOT]: row for row in self._rows.get(startd, ())} | slots
-        rows = tuple(row for _, row in sorted(all_slots.items()) if row is not None)
+        rows = tuple(row for _, row in sorted(all_slots.items()) if row is not None)[:MOST_SLOTS]
         if rows:
             self._rows[startd], self._machines[startd] = rows, machine(rows)
         else:
@@ -104,7 +114,14 @@ def machine(rows: tuple[Row, ...]) -> Machine:
         longest_job_s=whole[_LONGEST_S] if len(whole) > _LONGEST_S else 0.0,
         whole=_together(rows),
         factory=next((row[_FACTORY] for row in rows if len(row) > _FACTORY and row[_FACTORY]), ""),
+        damaged=_damaged(rows),
     )
+
+
+def _damaged(rows: tuple[Row, ...]) -> str:
+    if len(rows) >= MOST_SLOTS:
+        return f"has {MOST_SLOTS} slots or more"
+    return next((f"{row[_SLOT]} {row[_DAMAGED]}" for row in rows if len(row) > _DAMAGED and row[_DAMAGED]), "")
 
 
 def _together(rows: Iterable[Row]) -> Shape | None:

@@ -181,6 +181,8 @@ def _itself(pool: Pool, vm: Vm) -> Machine:
     seen = pool.look(vm.machine, vm.machine_address)
     if seen.instance_id != vm.instance_id:
         raise PoolWrong(f"{vm.machine} says it is instance {seen.instance_id or '(none)'}, not {vm.instance_id}")
+    if seen.damaged:
+        raise PoolWrong(f"{vm.machine} {seen.damaged}: nothing that it says counts")
     return seen
 
 

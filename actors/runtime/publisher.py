@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from actors.config.as_policy import shape_of
 from actors.config.policy_rules import life_of
 from actors.config.schema import Config
 from actors.fleet.boots import boots_of
@@ -86,7 +87,8 @@ class Noticeboard:
         cloud = self._cloud(registry, now, orphans)
         settings = self._config.clouds[registry.cloud]
         queues = self._queues[registry.cloud]
-        return [cloud, *fleet_views(registry, queues, now, life_of(settings), settings.joins_pool)]
+        promised = shape_of(settings)
+        return [cloud, *fleet_views(registry, queues, now, life_of(settings), settings.joins_pool, promised)]
 
     def _cloud(self, registry: Registry, now: float, orphans: int) -> CloudView:
         vms, breaker = registry.vms(), registry.breaker

@@ -185,9 +185,11 @@ def _tail(machine: Machine) -> tuple[Any, ...]:
     """What hosts of older versions pass over; nothing where there is nothing to say."""
     jobs, shape = (machine.recent_jobs, machine.longest_job_s), machine.whole
     whole = (shape.cpus, shape.memory_mib, shape.disk_mib, shape.gpus) if shape else (None,) * 4
+    if machine.damaged:
+        return (*jobs, *whole, machine.factory, machine.damaged)
     if machine.factory:
         return (*jobs, *whole, machine.factory)
-    return (*jobs, *whole) if shape else jobs if machine.recent_jobs else ()
+    return (*jobs, *whole) if shape else jobs if any(jobs) else ()
 
 
 def _whole(tail: Sequence[Any]) -> Shape | None:
@@ -213,6 +215,7 @@ def _machine(row: Sequence[Any]) -> Machine:
         longest_job_s=jobs[1] if jobs else 0.0,
         whole=_whole(jobs),
         factory=jobs[6] if len(jobs) > 6 else "",
+        damaged=jobs[7] if len(jobs) > 7 else "",
     )
 
 
@@ -261,7 +264,7 @@ def _of_instance(one: Instance) -> list[Any]:
         one.token,
         one.market,
         one.reason,
-        *((one.held,) if one.held else ()),
+        *((one.held, one.pool) if one.pool else (one.held,) if one.held else ()),
     ]
 
 
@@ -279,4 +282,5 @@ def _instance(row: Sequence[Any]) -> Instance:
         market=market,
         reason=reason,
         held=held[0] if held else "",
+        pool=held[1] if len(held) > 1 else "",
     )

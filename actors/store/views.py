@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from actors.fleet.fleet_view import view
 from actors.fleet.max_life import FOREVER, Life
+from actors.fleet.shape import Shape
 from actors.fleet.vm import Vm
 from actors.fleet.want import CloudView, FleetView
 from actors.store import rows
@@ -37,9 +38,14 @@ def publish(
 
 
 def fleet_views(
-    registry: Registry, queues: Iterable[str], now: float, life: Life = FOREVER, joins: bool = True
+    registry: Registry,
+    queues: Iterable[str],
+    now: float,
+    life: Life = FOREVER,
+    joins: bool = True,
+    promised: Shape | None = None,
 ) -> list[FleetView]:
-    """One view a queue: those that the cloud serves, and those that still have VMs on it. `joins`: see `view`."""
+    """One view a queue: those that the cloud serves, and those that still have VMs on it. The rest: see `view`."""
     by_queue: dict[str, list[Vm]] = defaultdict(list)
     for vm in registry.vms():
         by_queue[vm.queue].append(vm)
@@ -51,6 +57,7 @@ def fleet_views(
             life=life,
             idle_since=registry.judged.idle_since,
             joins=joins,
+            promised=promised,
         )
         for q in names
     ]

@@ -12,9 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from actors.clouds.port import Unknown
+from actors.fleet.bounds import cut, within
 from actors.fleet.observations import Instance
 from actors.fleet.shape import Shape
 
+MOST_TEXT, MOST_TAGS = 512, 200  # characters; EC2 allows 256, and 50 tags
+MOST_VMS, MOST_CORES = 1_000_000, 10_000  # of one launch; of one machine
 HELD = "apf:held"  # the tag with the words of a hold
 _STATES = {
     "pending": "pending",
@@ -48,7 +51,7 @@ def foreign(
     """
     for reservation in required(page, "Reservations"):
         for one in required(reservation, "Instances"):
-            tags = {tag.get("Key", ""): tag.get("Value", "") for tag in one.get("Tags", ())}
+            tags = _tags(one)
             ours = tags.get("apf:factory") == factory and tags.get("apf:cloud") in clouds
             if not ours and not instance(one).dead:
                 yield required(one, "InstanceId"), _cores(one, known)
@@ -66,23 +69,23 @@ def type_shape(found: Mapping[str, Any]) -> Shape:
 
 def _cores(found: Mapping[str, Any], known: Mapping[str, int]) -> int:
     cpu = found.get("CpuOptions", {})
-    told = int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 1))
+    told = _whole(cpu, "CoreCount", 0, MOST_CORES) * _whole(cpu, "ThreadsPerCore", 1, MOST_CORES)
     return told or known.get(found.get("InstanceType", ""), 1)
 
 
 def instance(found: Mapping[str, Any]) -> Instance:
     """One instance. A state that is not in EC2's reference counts as running: it holds quota and is not buried."""
-    tags = {tag.get("Key", ""): tag.get("Value", "") for tag in found.get("Tags", ())}
+    tags = _tags(found)
     state = required(required(found, "State"), "Name")
     return Instance(
-        id=required(found, "InstanceId"),
+        id=cut(required(found, "InstanceId"), MOST_TEXT),
         state=_STATES.get(state, "running"),
         launched_at=_seconds(found.get("LaunchTime")),
-        address=found.get("PrivateIpAddress", ""),
+        address=cut(found.get("PrivateIpAddress"), MOST_TEXT),
         intent=tags.get("apf:intent", ""),
         queue=tags.get("apf:queue", ""),
-        index=int(found.get("AmiLaunchIndex", -1)),
-        token=found.get("ClientToken", ""),
+        index=_whole(found, "AmiLaunchIndex", -1, MOST_VMS),
+        token=cut(found.get("ClientToken"), MOST_TEXT),
         market="spot" if found.get("InstanceLifecycle") == "spot" else "on-demand",
         reason=_reason(found) if state in _STATES else f"its state {state!r} is not known",
         held=tags.get(HELD, ""),
@@ -95,10 +98,21 @@ def tagged(one: Instance, tags: Mapping[str, str]) -> Instance:
     return replace(one, intent=tags["apf:intent"], queue=tags["apf:queue"], pool=tags.get("apf:pool", ""))
 
 
+def _tags(found: Mapping[str, Any]) -> dict[str, str]:
+    """Whoever may tag an instance writes what he likes, and endpoints that are only like EC2 have no limits."""
+    tags = list(found.get("Tags", ()))[:MOST_TAGS]
+    return {cut(tag.get("Key"), MOST_TEXT): cut(tag.get("Value"), MOST_TEXT) for tag in tags}
+
+
+def _whole(found: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    value = found.get(name)
+    return int(value) if within(value, most) and value is not None else default
+
+
 def _seconds(at: datetime | None) -> float:
     return at.timestamp() if at else 0.0
 
 
 def _reason(found: Mapping[str, Any]) -> str:
     why = found.get("StateReason", {}).get("Message") or found.get("StateTransitionReason") or ""
-    return str(why)
+    return cut(why, MOST_TEXT)

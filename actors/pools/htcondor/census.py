@@ -16,6 +16,7 @@ from typing import Any
 
 from classad2 import ClassAd, ExprTree, Value, parseOne, quote
 
+from actors.fleet.bounds import cut
 from actors.pools.htcondor.apart import Lost
 from actors.pools.htcondor.cost import TooCostly, has, refuse_costly
 from actors.pools.htcondor.crowd import bounded
@@ -41,6 +42,7 @@ ASKED = (*REQUEST, "Requirements", "Rank", "JobStatus", "JobUniverse", "MaxJobRe
 AGE = ("EnteredCurrentStatus", "ServerTime")
 MOST_DECIDED = 100  # Requirements that are taken apart in one reading
 MOST_SHOWN = 1_000  # characters of a text that is only shown
+MOST_ATTRIBUTES = 50  # of those that are only shown
 MOST_NOTES = 5
 
 QueueSpec = tuple[str, str, str, float]  # name, jobs expression, the workers' start expression, min_idle_age_s
@@ -178,7 +180,8 @@ class Census:
         young = min(self._young[kind], by_status[IDLE])
         running = running_of(by_status)
         queue, told, apart, deciding = kind[:4]
-        shown = flat(self._samples[kind] or NO_SAMPLE)
+        sample = self._samples[kind] or NO_SAMPLE
+        shown = flat(_only_shown(sample) if told else sample)
         return (queue, *shown, told, apart, deciding, by_status[IDLE] - young, young, running, by_status[HELD])
 
     def _note(self, one: str, jobs: int, why: str) -> None:
@@ -198,6 +201,13 @@ def id_of(ad: ClassAd) -> str:
 def flat(sample: Sample) -> tuple[Any, ...]:
     request, *rest = sample
     return (*request, *rest)
+
+
+def _only_shown(sample: Sample) -> Sample:
+    """Of jobs whose answers are known: their texts are for a person, and there may be megabytes of them."""
+    request, requirements, rank, attributes = sample
+    few = tuple((name, cut(value, MOST_SHOWN)) for name, value in attributes[:MOST_ATTRIBUTES])
+    return request, cut(requirements, MOST_SHOWN), cut(rank, MOST_SHOWN), few
 
 
 def sample_of(ad: ClassAd, refers: frozenset[str]) -> Sample:

@@ -132,7 +132,7 @@ def _name_in_collector(machine: str, address: str) -> str:
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
         here = f"MyAddress =?= {quote(address)}"
         ads = asked_twice(lambda: collector.query(htcondor2.AdType.Startd, here, ["Name"]))
-    for name in (str(ad.get("Name", "")) for ad in ads):
+    for name in (startds.text_of(ad, "Name") for ad in ads):
         if _is(machine, startds.startd_name(name)):
             return name
     raise Failure("away", f"the collector knows no startd {machine} at {address}")

@@ -44,7 +44,7 @@ from actors.pools.htcondor.census import (
 from actors.pools.htcondor.errors import asked_twice, explained
 from actors.pools.htcondor.judge import IDLE
 from actors.pools.htcondor.run_limits import NO_LIMITS, Caps, Limits, known_to, number
-from actors.pools.htcondor.startds import INSTANCE_ID, startd_name
+from actors.pools.htcondor.startds import INSTANCE_ID, startd_name, text_of
 
 OFF_STARTDS = {7: "scheduler", 9: "grid", 12: "local"}
 HERE = "JobStatus <= 7 && JobStatus != 3 && JobStatus != 4" + "".join(f" && JobUniverse != {n}" for n in OFF_STARTDS)
@@ -66,12 +66,12 @@ def schedds(wanted: tuple[str, ...]) -> Iterator[Any]:
         ads = asked_twice(
             lambda: collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress", "MaxJobsRunning"])
         )
-    known = [(str(ad.get("Name", "")), str(ad.get("MyAddress", ""))) for ad in ads]
+    known = [(text_of(ad, "Name"), text_of(ad, "MyAddress")) for ad in ads]
     if wanted:
         names = {name.lower() for name in wanted}
         known = [(name, address) for name, address in known if name.lower() in names]
     yield sorted(known)
-    yield known_to(collector, {str(ad.get("Name", "")): int(number(ad, "MaxJobsRunning")) for ad in ads})
+    yield known_to(collector, {text_of(ad, "Name"): int(number(ad, "MaxJobsRunning")) for ad in ads})
 
 
 def jobs(

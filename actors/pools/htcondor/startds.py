@@ -22,7 +22,9 @@ import htcondor2
 from classad2 import ClassAd, Value, quote
 from pydantic_core import from_json
 
+from actors.fleet.bounds import cut
 from actors.pools.htcondor.errors import asked_twice, explained
+from actors.pools.htcondor.words import LONG, SHORT, Words
 
 INSTANCE_ID = ("CloudInstanceID", "EC2InstanceID", "APFInstanceID")
 OURS = " || ".join(f"{name} =!= undefined" for name in (*INSTANCE_ID, "APFQueue"))
@@ -41,8 +43,8 @@ _JSON = json.JSONDecoder(strict=False)  # control characters in texts are let th
 Row = tuple[Any, ...]
 """One slot: startd name, address, instance id, queue, cloud, identity, retirement s, start time, slot name, state,
 activity, partitionable, children, cpus, MiB, MiB, gpus, drain reason, draining, request id, jobs that ended lately, the
-longest of them in s, what the whole slot has, taken or not: cpus, MiB, MiB, gpus; 0 cpus: it does not tell; and whose
-factory it is of."""
+longest of them in s, what the whole slot has, taken or not: cpus, MiB, MiB, gpus; 0 cpus: it does not tell; whose
+factory it is of; and what no slot can mean of what it says."""
 
 
 def joined(instance_ids: Sequence[str]) -> Iterator[list[Row]]:
@@ -90,45 +92,48 @@ def json_of(ad: ClassAd) -> str:
 
 def text_of(ad: ClassAd, name: str) -> str:
     """As `row_of` reads a text."""
+    most = LONG if name == "MyAddress" else SHORT
     try:
         value = ad.get(name)
     except ValueError:
         return ""
-    return value if isinstance(value, str) else _text(_one_by_one(ad, [name]), name)
+    return cut(value if isinstance(value, str) else _one_by_one(ad, [name]).get(name), most)
 
 
 def row_of(ad: ClassAd, text: str = "") -> Row:
     """`text` is the ad as JSON, where it is at hand."""
     told = _told(ad, text)
-    slot = _text(told, "Name")
+    said = Words(told)
+    slot = said.text("Name")
     return (
         startd_name(slot),
-        _text(told, "MyAddress"),
-        next((_text(told, name) for name in INSTANCE_ID if name in told), ""),
-        _text(told, "APFQueue"),
-        _text(told, "APFCloud"),
-        _text(told, "AuthenticatedIdentity"),
-        _whole(told, "MaxJobRetirementTime"),
-        _whole(told, "DaemonStartTime"),
+        said.text("MyAddress", LONG),
+        next((said.text(name) for name in INSTANCE_ID if name in told), ""),
+        said.text("APFQueue"),
+        said.text("APFCloud"),
+        said.text("AuthenticatedIdentity"),
+        said.whole("MaxJobRetirementTime"),
+        said.whole("DaemonStartTime"),
         slot,
-        _text(told, "State"),
-        _text(told, "Activity"),
+        said.text("State"),
+        said.text("Activity"),
         told.get("PartitionableSlot") is True or told.get("SlotType") == "Partitionable",
-        _whole(told, "NumDynamicSlots"),
-        _whole(told, "Cpus"),
-        _whole(told, "Memory"),
-        _whole(told, "Disk") // 1024,
-        _whole(told, "GPUs"),
-        _text(told, "DrainReason"),
+        said.whole("NumDynamicSlots"),
+        said.whole("Cpus"),
+        said.whole("Memory"),
+        said.whole("Disk") // 1024,
+        said.whole("GPUs"),
+        said.text("DrainReason"),
         told.get("Draining") is True,
-        str(told.get("DrainingRequestId", "")),
-        _whole(told, "RecentJobBusyTimeCount"),
-        _whole(told, "RecentJobBusyTimeMax"),
-        _whole(told, "TotalSlotCpus"),
-        _whole(told, "TotalSlotMemory"),
-        _whole(told, "TotalSlotDisk") // 1024,
-        _whole(told, "TotalSlotGPUs"),
-        _text(told, "APFFactory"),
+        said.label("DrainingRequestId"),
+        said.whole("RecentJobBusyTimeCount"),
+        said.whole("RecentJobBusyTimeMax"),
+        said.whole("TotalSlotCpus"),
+        said.whole("TotalSlotMemory"),
+        said.whole("TotalSlotDisk") // 1024,
+        said.whole("TotalSlotGPUs"),
+        said.text("APFFactory"),
+        said.damaged,
     )
 
 
@@ -165,14 +170,3 @@ def _one_by_one(ad: ClassAd, names: Sequence[str]) -> dict[str, Any]:
             value = ad.eval(name)
             told[name] = None if isinstance(value, Value) else value
     return told
-
-
-def _text(told: dict[str, Any], name: str) -> str:
-    value = told.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _whole(told: dict[str, Any], name: str) -> int:
-    """What is no number counts as 0."""
-    value = told.get(name)
-    return int(value) if isinstance(value, int | float) and abs(value) < 1e18 else 0

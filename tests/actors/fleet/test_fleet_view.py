@@ -101,3 +101,23 @@ def test_when_an_operator_or_its_age_took_a_vm_out_is_told_and_what_policy_gave_
 
 def test_a_vm_that_waits_for_its_drain_to_be_allowed_has_not_left() -> None:
     assert seen(vm(drain_for=by_wish("w-1"), drain_begun=NOW)).left_at == 0.0
+
+
+def test_a_worker_that_says_it_has_a_million_cpus_has_what_was_promised() -> None:
+    liar = slot("Unclaimed", partitionable=True, free=Shape(cpus=10**6, memory_mib=10**9, disk_mib=5, gpus=9))
+    promised = Shape(cpus=4, memory_mib=8_000, disk_mib=100, gpus=1)
+    counts = view("private", "atlas", [vm()], {"x-0": machine(*[liar] * 100)}, SEEN, NOW, promised=promised)
+    assert counts.free == ((4, 8_000, 5, 1),)
+
+
+def test_slots_count_as_far_as_they_are_within_what_was_promised_together() -> None:
+    each = slot(free=Shape(cpus=1, memory_mib=1_000))
+    promised = Shape(cpus=3, memory_mib=2_500)
+    counts = view("private", "atlas", [vm()], {"x-0": machine(*[each] * 5)}, SEEN, NOW, promised=promised)
+    assert counts.free == ((1, 1_000, 0, 0), (1, 1_000, 0, 0), (1, 500, 0, 0))
+
+
+def test_a_worker_that_says_it_has_a_million_children_runs_as_many_jobs_as_it_can() -> None:
+    liar = slot("Unclaimed", partitionable=True, children=10**6)
+    counts = view("private", "atlas", [vm()], {"x-0": machine(liar)}, SEEN, NOW, promised=Shape(cpus=4))
+    assert counts.claims == 4

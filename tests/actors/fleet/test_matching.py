@@ -112,3 +112,9 @@ def test_two_startds_at_the_instances_own_address_are_no_evidence_for_either() -
     for pair in ((machine(), machine(name="other")), (machine(name="other"), machine())):
         matched = match(pair, [booting])
         assert (dict(matched.machines), list(matched.doubtful)) == ({}, ["x-0"])
+
+
+def test_a_startd_that_says_what_no_machine_can_mean_is_no_evidence_and_is_named() -> None:
+    found = match([machine(damaged="slot1@worker says Cpus -1; a slot has from 0 to 16384")], [vm()])
+    assert (dict(found.machines), found.strays) == ({}, ())
+    assert found.doubtful["x-0"].endswith("says Cpus -1; a slot has from 0 to 16384")

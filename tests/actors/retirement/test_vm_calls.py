@@ -40,6 +40,15 @@ def test_a_startd_that_says_another_instance_id_is_an_alarm_and_is_asked_for_not
     assert not [*pool.drains, *pool.cancels, *pool.evicts]
 
 
+@pytest.mark.parametrize("ask", ["drain", "cancel", "evict", "verify"])
+def test_a_startd_that_says_what_no_machine_can_mean_is_an_alarm_and_is_asked_for_nothing(ask: str) -> None:
+    slot = made.drained_slot(NONCE) if ask == "verify" else made.draining_slot(NONCE)
+    pool = pool_of(slot, damaged="slot1@worker says Cpus -1")
+    with pytest.raises(PoolWrong, match="says Cpus -1"):
+        called(ask, pool)
+    assert not [*pool.drains, *pool.cancels, *pool.evicts]
+
+
 def called(ask: str, pool: TwinPool) -> object:
     match ask:
         case "drain":

@@ -72,3 +72,9 @@ def test_cores_of_a_foreign_vm_are_as_told_or_as_known_by_type_or_one() -> None:
         ]
     }
     assert dict(answers.foreign(page, "lab", frozenset(), {"c4.large": 2})) == {"i-1": 8, "i-2": 2, "i-3": 1}
+
+
+def test_texts_and_numbers_of_an_instance_are_bounded() -> None:
+    tags = [{"Key": "apf:intent", "Value": "x" * 10**6}, {"Key": "apf:queue", "Value": 7}, {"Key": None}]
+    one = answers.instance(found("running", Tags=tags * 1_000, AmiLaunchIndex=10**30, ClientToken=["no text"]))
+    assert (len(one.intent), one.queue, one.index, one.token) == (answers.MOST_TEXT, "", -1, "")
