@@ -33,7 +33,7 @@ class HtcondorPool(AnyPool):
     trust_domain: str | None = None  # of the IDTOKENS
     interval_s: Annotated[float, Field(ge=1, le=3600)] = 15.0  # between readings
     timeout_s: Annotated[float, Field(ge=1, le=300)] = 20.0  # of one call; the child process is killed then
-    wakes: bool = True  # where a worker joined and jobs wait, schedds call the negotiator, once in 20 s at most
+    wakes: bool = True  # where a worker joined and jobs wait, the negotiator is called, once in 20 s at most
     worker_collector: str | None = None  # the collector as workers reach it, when they reach it by another address
     worker_token_command: tuple[str, ...] = ()  # prints an IDTOKEN that may only advertise; minted anew every 10 min
     worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked

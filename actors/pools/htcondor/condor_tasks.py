@@ -16,14 +16,14 @@ from typing import Any
 
 import htcondor2
 
-from actors.pools.htcondor import advertised, changes, drain, errors, jobs, run_limits, startds, submits
+from actors.pools.htcondor import advertised, changes, drain, errors, jobs, run_limits, startds, submits, wake
 
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
     "schedds": jobs.schedds,
     "jobs": jobs.jobs,
     "jobs_on": jobs.jobs_on,
     "shared_limits": run_limits.shared_limits,
-    "wake": jobs.wake,
+    "wake": wake.wake,
     "startds": changes.startds,
     "joined": startds.joined,
     "advertised": advertised.advertised,

@@ -111,15 +111,6 @@ def jobs_on(name: str, address: str, places: tuple[str, ...]) -> Iterator[dict[s
     yield dict(found)
 
 
-def wake(name: str, address: str) -> Iterator[bool]:
-    """Ask the negotiator, by this schedd, to come soon: not before its own NEGOTIATOR_CYCLE_DELAY. A schedd without
-    waiting jobs does not ask.
-    """
-    with explained(f"schedd {name} was asked to call the negotiator"):
-        schedd_at(address).reschedule()
-    yield True
-
-
 def _places(ad: ClassAd) -> set[str]:
     """What tells where these jobs run, in lower case."""
     hosts = str(ad.get("AllRemoteHosts") or ad.get("RemoteHost") or "").split(",")

@@ -143,9 +143,8 @@ class Htcondor:
         return {(name, address): attributes for name, address, attributes in found}
 
     def wake(self) -> None:
-        errors = [answer for _, answer in self._each_schedd("wake", lambda _: ()) if isinstance(answer, PoolError)]
-        if errors:
-            raise errors[0]
+        with _remedied("negotiator"):
+            self._collector_lane.call("wake")
 
     def check(self) -> tuple[Finding, ...]:
         """For `apf check --live`: who answers, what each queue finds, and whether we may drain."""
