@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 
 import classad2
 
-from actors.config.schema import Config, Ec2Cloud, HtcondorPool
+from actors.config.plugins import step
+from actors.config.pools import HttpSource
+from actors.config.schema import AnyPool, Config, Ec2Cloud, HtcondorPool, PandaPool, Queue
 from actors.config.toml_lines import Path
+from actors.policies.steps import STATUS, asks
 
 IMDS = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
 STRING = re.compile(r'"(?:\\.|[^"\\])*"')
@@ -97,6 +100,16 @@ def _pools(config: Config) -> Iterator[ConfigDoubt]:
                 said="missing: no VM is started without a worker's token",
                 hint="a command that prints an IDTOKEN that may only advertise",
             )
+        yield from _in_plain(name, pool)
+
+
+def _in_plain(name: str, pool: AnyPool) -> Iterator[ConfigDoubt]:
+    if not isinstance(pool, HttpSource) or not (pool.token or getattr(pool, "password", None)):
+        return
+    where = urlsplit(pool.url)
+    if where.scheme == "http" and not _here(where.hostname or ""):
+        said = f"{pool.url}: what it is asked with goes over the network in plain"
+        yield ConfigDoubt(path=("pools", name, "url"), said=said, hint="https://, if it has it", never=False)
 
 
 def _clouds(config: Config) -> Iterator[ConfigDoubt]:
@@ -160,10 +173,24 @@ def _queues(config: Config) -> Iterator[ConfigDoubt]:
                     said=f"{left} is compared with {right} without quotes, which is another attribute of the job",
                     hint=f'write "{right}" in quotes, or MY.{right} where jobs have an attribute of that name',
                 )
+        yield from _of_source(path, queue, config.pools[queue.pool])
         if said := _constant(queue.jobs):
             yield ConfigDoubt(path=(*path, "jobs"), said=said, hint="a condition over job ads, or true for all")
         if queue.max_vms == 0 or all(config.clouds[one].max_vms == 0 for tier in queue.cascade for one in tier):
             yield ConfigDoubt(path=(*path, "max_vms"), said="it may have no VM anywhere", hint="", never=False)
+
+
+def _of_source(path: Path, queue: Queue, pool: AnyPool) -> Iterator[ConfigDoubt]:
+    """What a queue asks for that its pool, by its nature or as it is set, does not tell."""
+    if not pool.has_startds and (queue.min_idle_age_s or queue.count_held):
+        key = "min_idle_age_s" if queue.min_idle_age_s else "count_held"
+        said = f"a {pool.kind} pool tells neither ages nor held jobs: it changes nothing"
+        yield ConfigDoubt(path=(*path, key), said=said, hint="leave it out", never=False)
+    if isinstance(pool, PandaPool) and pool.specs == "none":
+        for at, one in enumerate(queue.steps):
+            if STATUS in asks(step(one)):
+                said = f'step {one["step"]!r} asks for the site\'s status, and specs of pool {queue.pool} is "none"'
+                yield ConfigDoubt(path=(*path, "steps", at), said=said, hint='specs = "server"', never=False)
 
 
 def _constant(jobs: str) -> str:

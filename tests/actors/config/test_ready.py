@@ -134,3 +134,28 @@ def test_metadata_options_that_keep_it_are_not_doubted() -> None:
 def test_lines_of_worker_config_that_take_a_guard_away_are_named(line: str, told_of: str) -> None:
     found = told("max_vms", f"worker_config = '''STATISTICS_TO_PUBLISH = ALL\n{line}'''\nmax_vms")
     assert [told_of in said and not never for said, never in found] == ([True] if told_of else [])
+
+
+TWO_QUEUES = (CONFIGS / "two-queues.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "doubted"),
+    [
+        ('pool = "panda"\n', 'pool = "panda"\nmin_idle_age_s = 60\n', "queues.panda-cern.min_idle_age_s"),
+        ('pool = "panda"\n', 'pool = "panda"\ncount_held = true\n', "queues.panda-cern.count_held"),
+        ('#specs = "server"', 'specs = "none"', "queues.panda-cern.steps.1 queues.panda-cern.steps.2"),
+        ("https://pandaserver", "http://pandaserver", ""),
+        (
+            'url = "https://pandaserver.example.org:25443"',
+            'url = "http://panda:25080"\ntoken = "env:T"',
+            "pools.panda.url",
+        ),
+        ('url = "https://pandaserver.example.org:25443"', 'url = "http://localhost:25080"\ntoken = "env:T"', ""),
+    ],
+)
+def test_what_a_source_of_demand_cannot_tell_or_should_not_be_told_is_doubted(old: str, new: str, doubted: str) -> None:
+    assert old in TWO_QUEUES
+    found = doubts(parse(TWO_QUEUES.replace(old, new, 1)))
+    assert [".".join(map(str, one.path)) for one in found] == doubted.split()
+    assert not any(one.never for one in found)

@@ -16,6 +16,7 @@ from actors.fleet.observations import (
     JobsSeen,
     Listed,
     Machine,
+    QueueSeen,
     ScheddSeen,
     Slot,
     StartdsSeen,
@@ -196,3 +197,52 @@ def test_vms_to_come_count_as_what_those_that_joined_really_have() -> None:
     _, planned = made(Pool(20, busy, whole=real), private=Cloud("i-1"))
     assert (numbers(promised)["private"], numbers(planned)["private"]) == (3, 13)
     assert "workers of private that joined have 1 cpu where its shape says 8" in " ".join(planned.decision.why)
+
+
+class Source:
+    """A workload system without startds: asking it for some is an error."""
+
+    def __init__(self, idle: int, status: str = "online", unread: str = "") -> None:
+        self._idle, self._said = idle, QueueSeen(queue="panda-cern", status=status, unread=unread)
+
+    def jobs(self, now: float) -> JobsSeen:
+        request = Shape(cpus=8, memory_mib=16_000)
+        classes = (JobClass(queue="panda-cern", request=request, idle=self._idle),)
+        schedds = (ScheddSeen(name="panda"),)
+        return JobsSeen(source="panda", at=now, classes=classes, schedds=schedds, queues=(self._said,))
+
+
+class Local(Pool):
+    """The pool of the pilots, each of which is a job of the second queue."""
+
+    def jobs(self, now: float) -> JobsSeen:
+        request = Shape(cpus=8, memory_mib=16_000)
+        classes = (JobClass(queue="vms", request=request, idle=self._idle),)
+        return JobsSeen(source="local", at=now, classes=classes, schedds=(ScheddSeen(name="a"),))
+
+
+def two_queues(source: Source, pilots: int) -> tuple[Planned, Planned]:
+    """The plans of the first queue and of the second, while so many pilots wait."""
+    config = load(ROOT / "configs" / "two-queues.toml")
+    clouds = {name: Cloud() for name in config.clouds}
+    first, second = plan(config, look({"panda": source, "local": Local(pilots, {})}, clouds, NOW), NOW)
+    return first, second
+
+
+def test_a_source_without_startds_is_planned_by_its_jobs_alone() -> None:
+    first, second = two_queues(Source(12), pilots=12)
+    assert numbers(first) == {"pilots": 12}
+    assert numbers(second) == {"private": 3, "spot": 0}
+    assert "its site is online" in first.decision.why
+
+
+def test_the_plan_heeds_the_status_of_the_site() -> None:
+    first, _ = two_queues(Source(12, status="test"), pilots=0)
+    assert numbers(first) == {"pilots": 1}
+
+
+def test_a_queue_that_could_not_be_read_is_not_known_and_the_other_is() -> None:
+    first, second = two_queues(Source(12, unread="CERN: activated is -4"), pilots=4)
+    assert not first.decision.demand.known
+    assert any("activated is -4" in line for line in first.decision.why)
+    assert numbers(second) == {"private": 1, "spot": 0}
