@@ -85,8 +85,13 @@ def with_served(config: Config, edition: Edition | None) -> Config:
 
 def clouds_known(config: Config, rows: Store) -> tuple[str, ...]:
     """The clouds of the file, of what the hosts serve, and those that a host ever held: rows may stand there still."""
-    held = [owner.post.partition("/")[2] for owner in rows.leases.owners() if owner.post.startswith("cloud/")]
+    held = held_clouds(rows.leases)
     return tuple(dict.fromkeys((*config.clouds, *served(config, edition_of(rows)).clouds, *held)))
+
+
+def held_clouds(leases: Leases) -> list[str]:
+    """Those whose post a host ever held."""
+    return [owner.post.partition("/")[2] for owner in leases.owners() if owner.post.startswith("cloud/")]
 
 
 def edition_of(rows: Store) -> Edition | None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import TypeVar
 
 from actors.config.as_policy import shape_of
 from actors.config.posts import posts_of
 from actors.config.schema import Config
-from actors.console.opened import known_edition, with_served
+from actors.console.opened import held_clouds, known_edition, with_served
 from actors.console.status_model import (
     AccountStatus,
     CloudStatus,
@@ -29,16 +28,16 @@ from actors.console.status_model import (
 )
 from actors.console.troubles import troubles
 from actors.fleet.joined import beyond, far_short, short
-from actors.fleet.vm import Intent, State, Vm
+from actors.fleet.vm import State, Vm
 from actors.fleet.want import CloudView
-from actors.store import active_config, rows
+from actors.store import active_config
 from actors.store.joined import read_joined
 from actors.store.quotas import use_of
-from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
+from actors.store.readings import demand_head, listing_head, startds_head
 from actors.store.site import site_of
-from actors.store.spot_notices import AGAIN_S, LOOKED
+from actors.store.spot_notices import AGAIN_S, looked_head
 from actors.store.views import read_views
-from actors.store.vms import read_vms
+from actors.store.vms import read_intents, read_vms
 from actors.store.wants import QueueStanding, read_standing, read_wants, read_wishes
 from broker.connection.clock import RedisClock
 from broker.connection.damage import printable
@@ -51,8 +50,6 @@ from broker.rows.document import Document
 from broker.rows.table import Table
 
 _LOOKER = "status#0"  # holds no post
-
-H = TypeVar("H", DemandHead, StartdsHead, ListingHead)
 
 
 class Reader:
@@ -95,7 +92,7 @@ class Reader:
             dead_letters=self._dead.count(),
             accounts=tuple(self._account(name, vms) for name in config.accounts),
         )
-        others, intents = self._unknown(), self._intents()
+        others, intents = self._unknown(), read_intents(self._table, self._config.clouds)
         status = status.model_copy(update={"damaged": tuple(self._damaged())})
         return status.model_copy(update={"troubles": troubles(status, config, [*vms, *others], intents)})
 
@@ -109,16 +106,9 @@ class Reader:
 
     def _unknown(self) -> list[Vm]:
         """VMs of clouds that a host once held and that no configuration names any more: nobody watches them."""
-        held = [owner.post.partition("/")[2] for owner in self._leases.owners() if owner.post.startswith("cloud/")]
-        return [vm for vm in read_vms(self._table, set(held) - set(self._config.clouds)) if vm.alive]
-
-    def _intents(self) -> list[Intent]:
-        """None for a user of Redis who may not read them (a dashboard): the worker's token stands in them."""
-        try:
-            found = rows.read_many(self._table, Intent, "intent", [f"cloud/{name}" for name in self._config.clouds])
-        except RedisRefused:
-            return []
-        return [intent for of_cloud in found.values() for intent in of_cloud.values()]
+        return [
+            vm for vm in read_vms(self._table, set(held_clouds(self._leases)) - set(self._config.clouds)) if vm.alive
+        ]
 
     def _live(self, now: float) -> Iterator[HostStatus]:
         for live in self._hosts.live(within_s=self._config.factory.ttl_s):
@@ -213,22 +203,19 @@ class Reader:
 
     def _sources(self, now: float) -> Iterator[SourceStatus]:
         for name, pool in self._config.pools.items():
-            demand = self._head("demand", f"pool/{name}", DemandHead)
+            demand = demand_head(self._table, name)
             missing = ", ".join(f"{schedd.name}: {schedd.error}" for schedd in demand.schedds if schedd.error)
             failed = demand.failed or missing
             yield _source(f"pool/{name}", "jobs", demand.at, failed, pool.interval_s, now)
             if pool.has_startds:
-                startds = self._head("startds", f"pool/{name}", StartdsHead)
+                startds = startds_head(self._table, name)
                 yield _source(f"pool/{name}", "startds", startds.at, startds.failed, pool.interval_s, now)
         for name, cloud in self._config.clouds.items():
-            listing = self._head("listing", f"cloud/{name}", ListingHead)
+            listing = listing_head(self._table, name)
             yield _source(f"cloud/{name}", "listing", listing.at, listing.failed, cloud.interval_s, now)
             if getattr(cloud, "notices_queue", None):
-                notices = self._head(LOOKED, f"cloud/{name}", ListingHead)
+                notices = looked_head(self._table, f"cloud/{name}")
                 yield _source(f"cloud/{name}", "notices", notices.at, notices.failed, AGAIN_S, now)
-
-    def _head(self, kind: str, post: str, type_: type[H]) -> H:
-        return rows.get(self._table, type_, kind, post, HEAD) or type_()
 
 
 def drains_wait(vms: Iterable[Vm]) -> Iterator[str]:

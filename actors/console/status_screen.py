@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actors.console.ago import ago
 from actors.console.status_model import CloudStatus, QueueStatus, SourceStatus, Status, WishStatus
 from actors.fleet.wish import OPPOSITE
 
@@ -172,7 +173,7 @@ def _running(status: Status) -> Table:
     table = _table("host", "version", "seen", "up", "holds")
     for host in status.hosts:
         held = [post.post for post in status.posts if post.holder == host.name]
-        up = _ago(status.at - host.started_at)
+        up = ago(status.at - host.started_at)
         table.add_row(host.name, host.version, f"{host.beat_age_s:.1f} s ago", up, ", ".join(held) or "nothing")
     free = [post.post for post in status.posts if not post.holder]
     if free:
@@ -194,7 +195,7 @@ def _last_look(source: SourceStatus) -> Text:
 
 
 def _read(source: SourceStatus) -> str:
-    return "never" if source.read_age_s is None else f"{_ago(source.read_age_s)} ago"
+    return "never" if source.read_age_s is None else f"{ago(source.read_age_s)} ago"
 
 
 def _wishes(status: Status) -> Iterator[Text]:
@@ -204,7 +205,7 @@ def _wishes(status: Status) -> Iterator[Text]:
     done = {one.id for one in status.wishes if one.selector == "vm" and not alive.intersection(one.names)}
     for wish in status.wishes:
         if wish.id not in replaced | done:
-            left = _ago(wish.ends_at - status.at)
+            left = ago(wish.ends_at - status.at)
             what = f"{wish.verb} {wish.selector} {' '.join(wish.names)}".strip()
             said = f"{what}, by {wish.by}: {wish.reason}"
             yield Text.assemble(("wish  ", "cyan"), said, (f"  for {left} more", "dim"))
@@ -232,7 +233,7 @@ class _Vms:
             marks = " held" * bool(vm.held) + " unwanted" * vm.unwanted
             state = Text(vm.state + marks, style=_COLOURS[vm.state])
             why = [vm.held or vm.why] * wide
-            ages = (_ago(vm.state_age_s), _ago(vm.age_s))
+            ages = (ago(vm.state_age_s), ago(vm.age_s))
             table.add_row(vm.id, vm.cloud, vm.queue, state, *ages, vm.instance_id, *why)
         yield table
         if not wide:
@@ -245,13 +246,6 @@ def _table(*columns: str, long: str = "") -> Table:
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column != (long or columns[-1]))
     return table
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
 
 
 def _count(number: int, what: str, more: str = "s") -> str:

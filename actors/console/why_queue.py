@@ -6,18 +6,17 @@ The sentences stand in the rows since the decision was made; nothing is guessed 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actors.config.mistakes import did_you_mean
 from actors.config.schema import Config
+from actors.console.ago import ago, clock
 from actors.console.status import drains_wait
 from actors.fleet.vm import Vm
 from actors.fleet.want import Want
-from actors.store import rows
-from actors.store.readings import HEAD, DemandHead
+from actors.store.readings import DemandHead, demand_head
 from actors.store.vms import read_vms
 from actors.store.wants import QueueStanding, read_standing, read_wants
 from broker.rows.table import Table
@@ -31,7 +30,7 @@ def queue_story(config: Config, table: Table, queue: str, now: float) -> Rendera
     """`now`: Redis seconds. Raises NotKnown, Unreachable."""
     if queue not in config.queues:
         raise NotKnown(f"there is no queue {queue!r}; {did_you_mean(queue, config.queues)}")
-    head = rows.get(table, DemandHead, "demand", f"pool/{config.queues[queue].pool}", HEAD) or DemandHead()
+    head = demand_head(table, config.queues[queue].pool)
     standing = read_standing(table, queue)
     if standing is None:
         return Text(f"queue {queue}: nothing was decided yet; does a host hold queue/{queue}? see `apf status`")
@@ -70,14 +69,3 @@ def _want(want: Want, now: float) -> Iterator[Text]:
         yield Text(f"  {line}")
     for since_at, vms in want.surplus:
         yield Text(f"  {vms} of them not needed for {ago(now - since_at)}")
-
-
-def clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def ago(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

@@ -13,21 +13,20 @@ from rich.text import Text
 
 from actors.config.mistakes import did_you_mean
 from actors.config.schema import Config
+from actors.console.ago import ago, clock
 from actors.console.opened import Store, clouds_known
 from actors.console.status_model import StatusPart
 from actors.console.why_queue import NotKnown as NotKnown
-from actors.console.why_queue import ago, clock, queue_story
+from actors.console.why_queue import queue_story
 from actors.fleet.adoption import without_row
 from actors.fleet.history import Moment
 from actors.fleet.nearest import nearest
 from actors.fleet.number_of import number_of
 from actors.fleet.reconcile import FINAL, astray_because
 from actors.fleet.vm import KEPT_S, Intent, State, Vm
-from actors.store import rows as parsed
 from actors.store.history import read_moments
-from actors.store.vms import read_vms
+from actors.store.vms import read_intent, read_vm, read_vms
 from actors.store.wants import read_wants
-from broker.errors import RedisRefused
 from broker.rows.table import Table
 
 OVER = (State.ENDED.value, State.FAILED.value)
@@ -78,8 +77,7 @@ def told(config: Config, rows: Store, name: str, vm: str) -> RenderableType:
         if vm:
             raise
         raise NotKnown(f"there is no queue {name!r}; {did_you_mean(name, config.queues)}. And {unknown}") from unknown
-    vm_row = parsed.get(rows.table, Vm, "vm", f"cloud/{story.cloud}", story.vm)
-    return screen(story, vm_row, rows.now)
+    return screen(story, read_vm(rows.table, story.cloud, story.vm), rows.now)
 
 
 def read(config: Config, rows: Store, name: str) -> VmStory:
@@ -227,11 +225,7 @@ def _of_row(table: Table, vm: Vm) -> Iterator[MomentLine]:
 
 
 def _intent(table: Table, vm: Vm) -> Intent | None:
-    """None for a user of Redis who may not read it (a dashboard): the worker's token stands in it."""
-    try:
-        return parsed.get(table, Intent, "intent", f"cloud/{vm.cloud}", vm.intent) if vm.intent else None
-    except RedisRefused:
-        return None
+    return read_intent(table, vm.cloud, vm.intent) if vm.intent else None
 
 
 def _row_line(at: float, now: str, why: str, evidence: tuple[str, ...] = (), decision: str = "") -> MomentLine:

@@ -190,6 +190,10 @@ def write_startds(
     table.write(term, [_put("startds", key, body) for key, body in bodies.items()])
 
 
+def demand_head(table: Table, pool: str) -> DemandHead:
+    return rows.get(table, DemandHead, "demand", f"pool/{pool}", HEAD) or DemandHead()
+
+
 def startds_head(table: Table, pool: str) -> StartdsHead:
     return rows.get(table, StartdsHead, "startds", f"pool/{pool}", HEAD) or StartdsHead()
 

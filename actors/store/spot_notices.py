@@ -50,9 +50,14 @@ def take(queue: NoticeQueue, table: Table, dead: DeadLetters, name: str, now: fl
     return Taken(notices=tuple(notices), unknown=tuple(unknown))
 
 
+def looked_head(table: Table, post: str) -> ListingHead:
+    """How the last look at the queue of this cloud's post went."""
+    return rows.get(table, ListingHead, LOOKED, post, HEAD) or ListingHead()
+
+
 def write_looked(table: Table, term: Term, failed: str, now: float) -> None:
     """How the last look at the queue went, for the status: at most once in AGAIN_S while nothing changes."""
-    before = rows.get(table, ListingHead, LOOKED, term.post, HEAD) or ListingHead()
+    before = looked_head(table, term.post)
     if before.failed == failed and now - max(before.at, before.failed_at) < AGAIN_S:
         return
     head = replace(before, failed_at=now, failed=failed) if failed else ListingHead(at=now)

@@ -37,6 +37,7 @@ from actors.store.history import Chronicle
 from actors.store.joined import KIND as JOINED
 from actors.store.joined import all_joined, joined_row
 from actors.store.knowledge import Buying, Judged, Shown
+from broker.errors import RedisRefused
 from broker.posts.leases import Term
 from broker.rows.table import Delete, Put, Table
 
@@ -339,6 +340,27 @@ def read_vms(table: Table, clouds: Iterable[str]) -> list[Vm]:
     """The rows of several clouds, for those who only look."""
     found = rows.read_many(table, Vm, "vm", [f"cloud/{cloud}" for cloud in clouds])
     return [vm for of_cloud in found.values() for vm in of_cloud.values()]
+
+
+def read_vm(table: Table, cloud: str, vm_id: str) -> Vm | None:
+    return rows.get(table, Vm, "vm", f"cloud/{cloud}", vm_id)
+
+
+def read_intent(table: Table, cloud: str, intent_id: str) -> Intent | None:
+    """None also for a user of Redis who may not read it (a dashboard): the worker's token stands in it."""
+    try:
+        return rows.get(table, Intent, "intent", f"cloud/{cloud}", intent_id)
+    except RedisRefused:
+        return None
+
+
+def read_intents(table: Table, clouds: Iterable[str]) -> list[Intent]:
+    """Of several clouds; none for a user of Redis who may not read them."""
+    try:
+        found = rows.read_many(table, Intent, "intent", [f"cloud/{name}" for name in clouds])
+    except RedisRefused:
+        return []
+    return [intent for of_cloud in found.values() for intent in of_cloud.values()]
 
 
 def read_started(table: Table, clouds: Iterable[str], queue: str) -> list[int]:

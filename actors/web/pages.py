@@ -19,9 +19,9 @@ from rich.console import Console, RenderableType
 
 from actors.config.outside_text import visible
 from actors.console import owners, send_wish, why_queue, why_vm, wishes
+from actors.console.ago import ago, clock
 from actors.console.opened import store
 from actors.console.status_model import VmStatus
-from actors.console.why_queue import ago, clock
 from actors.runtime.messages import OperatorWish
 from actors.web.access import COOKIE, Denied, Visitor, caller, may
 from actors.web.desk import Desk, asked_by, reader, wisher
