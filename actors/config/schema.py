@@ -87,9 +87,7 @@ class DrainDeadline(Section):
 class Ahead(LimitOf):
     """What a queue may have before jobs wait for it, and how long it keeps what no job needs."""
 
-    waiting_worth: Annotated[
-        float, Field(gt=0, le=4)
-    ]  # VM-seconds for one second less of a job's waiting; 0.25 to 1.25
+    waiting_worth: Annotated[float, Field(gt=0, le=4)]  # VM-seconds paid for one job-second of waiting less
     tiers: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)  # where; 1 is the first
     max_vms: Count | None = 20  # VMs that are there ahead, beside those that jobs need
     max_cores: Count | None = None  # their cores
