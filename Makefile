@@ -10,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install tools lint test test-page test-panda test-openstack demo demo-ha faults image campaign campaign-guards mutants bench clean test-dashboards
+.PHONY: install tools lint test test-page test-panda test-openstack demo demo-ha demo-two-queues faults image campaign campaign-guards mutants bench clean test-dashboards
 install: .venv/made
 
 # apf, and what the lab needs: so that the demo waits for no more
@@ -57,6 +57,9 @@ demo: install
 
 demo-ha: install
 	$(BIN)/python -m deploy.lab.demo.ha
+
+demo-two-queues: install
+	$(BIN)/python -m deploy.lab.demo.two_queues
 
 faults: tools
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))

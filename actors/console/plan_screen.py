@@ -18,6 +18,7 @@ from rich.text import Text
 from actors.config.policy_rules import worker_slots
 from actors.config.schema import Config
 from actors.console import plan
+from actors.console.chain import feeding
 from actors.console.plan import Planned, Seen
 from actors.console.status_model import StatusPart
 from actors.fleet.number_of import number_of
@@ -101,7 +102,7 @@ def _look(
 
 
 def report(config: Config, seen: Seen, planned: tuple[Planned, ...]) -> PlanShown:
-    queues = tuple(_queue(one) for one in planned)
+    queues = tuple(_queue(one, feeding(config, one.decision.queue)) for one in planned)
     more = sum(
         (cloud.would_be - cloud.have) * config.clouds[cloud.cloud].usd_per_hour
         for queue in queues
@@ -126,7 +127,7 @@ def _not_read(seen: Seen) -> Iterator[NotRead]:
             yield NotRead(source=f"cloud/{name} listing", why=listing.reason)
 
 
-def _queue(one: Planned) -> QueuePlan:
+def _queue(one: Planned, feeds: tuple[str, ...]) -> QueuePlan:
     demand, unmet = one.decision.demand, tuple(each.why for each in one.decision.unmet)
     return QueuePlan(
         queue=one.decision.queue,
@@ -137,7 +138,7 @@ def _queue(one: Planned) -> QueuePlan:
         held=demand.held,
         waiting=one.decision.waiting,
         clouds=tuple(_cloud(one, cloud, n) for cloud, n in one.have.items()),
-        why=tuple(line for line in one.decision.why if line not in unmet),
+        why=(*feeds, *(line for line in one.decision.why if line not in unmet)),
         cannot_run=unmet,
     )
 

@@ -13,6 +13,7 @@ from dataclasses import fields
 from actors.config.as_policy import shape_of
 from actors.config.posts import posts_of
 from actors.config.schema import Config
+from actors.console.chain import chains
 from actors.console.opened import held_clouds, known_edition, with_served
 from actors.console.status_model import (
     AccountStatus,
@@ -82,7 +83,7 @@ class Reader:
             troubles=(),
             hosts=tuple(self._live(now)),
             posts=tuple(self._posts()),
-            queues=tuple(self._queue(name) for name in config.queues),
+            queues=tuple(self._queue(name, vms) for name in config.queues),
             clouds=tuple(self._cloud(name, [vm for vm in vms if vm.cloud == name]) for name in config.clouds),
             sources=tuple(self._sources(now)),
             wishes=tuple(
@@ -133,7 +134,7 @@ class Reader:
                 since_at=owner.since if owner else 0.0,
             )
 
-    def _queue(self, name: str) -> QueueStatus:
+    def _queue(self, name: str, vms: list[Vm]) -> QueueStatus:
         standing = read_standing(self._table, name) or QueueStanding(known=False)
         wants = read_wants(self._table, name)
         order = [cloud for tier in self._config.queues[name].cascade for cloud in tier]
@@ -150,7 +151,10 @@ class Reader:
                 WantStatus(cloud=c, vms=w.n, changed_at=w.changed, decision=w.decision, reasons=w.reasons)
                 for c, w in sorted(wants.items(), key=lambda one: order.index(one[0]) if one[0] in order else 99)
             ),
-            why=tuple(line for line in standing.why if line not in standing.unmet),
+            why=(
+                *chains(self._config, name, standing.idle, vms),
+                *(line for line in standing.why if line not in standing.unmet),
+            ),
             cannot_run=standing.unmet,
             cannot_run_by=standing.unmet_by,
             in_vain=standing.in_vain,

@@ -13,6 +13,7 @@ from rich.text import Text
 from actors.config.mistakes import did_you_mean
 from actors.config.schema import Config
 from actors.console.ago import ago, clock
+from actors.console.chain import chains, fed_by
 from actors.console.status import drains_wait
 from actors.fleet.vm import Vm
 from actors.fleet.want import Want
@@ -37,7 +38,7 @@ def queue_story(config: Config, table: Table, queue: str, now: float) -> Rendera
     wants = read_wants(table, queue)
     order = [*config.queues[queue].cascade, tuple(wants)]
     clouds = dict.fromkeys(cloud for tier in order for cloud in tier if cloud in wants)
-    lines = [*_jobs(queue, standing, head, now), *_unmet(standing)]
+    lines = [*_jobs(queue, standing, head, now), *_chains(config, table, queue, standing), *_unmet(standing)]
     vms = [vm for vm in read_vms(table, clouds) if vm.queue == queue and vm.alive]
     return Group(*lines, *(line for cloud in clouds for line in (*_want(wants[cloud], now), *_waiting(cloud, vms))))
 
@@ -49,6 +50,13 @@ def _jobs(queue: str, standing: QueueStanding, head: DemandHead, now: float) -> 
     yield Text.assemble((f"queue {queue}", "bold"), f"   {known}; {read}")
     for line in standing.why:
         if line not in standing.unmet:
+            yield Text(f"  {line}")
+
+
+def _chains(config: Config, table: Table, queue: str, standing: QueueStanding) -> Iterator[Text]:
+    """Where its pilots are the jobs of another queue."""
+    if fed_by(config, queue):
+        for line in chains(config, queue, standing.idle, read_vms(table, config.clouds)):
             yield Text(f"  {line}")
 
 

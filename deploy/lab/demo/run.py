@@ -129,16 +129,19 @@ class Demo:
             if host_status := host.stop():
                 raise NotUp(f"the factory host ended with exit status {host_status}")
             self._hear(host)
-        evidence = Evidence(
+        evidence = self._evidence()
+        broken = judge(evidence)
+        self._console.print(verdict(summarise(evidence, visible_at, time.time(), self._drained), broken))
+        return broken
+
+    def _evidence(self) -> Evidence:
+        return Evidence(
             submitted=len(self._seconds),
             jobs=self._stage.jobs(),
             lives=self._stage.lives(),
             places=PLACES,
             explained=frozenset(self._explained),
         )
-        broken = judge(evidence)
-        self._console.print(verdict(summarise(evidence, visible_at, time.time(), self._drained), broken))
-        return broken
 
     def _host(self, config: Path) -> AbstractContextManager[Heard]:
         return DemoHost(config, self._folder / "host.log", self._stage.environment())

@@ -119,6 +119,10 @@ class RealStage:
     def __exit__(self, *_: object) -> None:
         self._site.__exit__(None, None, None)
 
+    @property
+    def site(self) -> Site:
+        return self._site
+
     def config(self, directory: Path) -> str:
         pool = self._site.pool
         told = _POOL.format(
