@@ -88,6 +88,12 @@ def _listed(where: Path) -> list[Path]:
     return sorted(file for file in where.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
+SHARED = (
+    "all workers share it: who takes it from one can advertise in another's place. No job dies of that (schedds have a"
+    " veto before every end), but VMs may idle until a person looks"
+)
+
+
 def _worker_tokens(config: Config) -> Iterator[Finding]:
     for command in dict.fromkeys(pool.worker_token_command for pool in _htcondor(config)):
         try:
@@ -95,7 +101,7 @@ def _worker_tokens(config: Config) -> Iterator[Finding]:
         except TokenFailed as wrong:
             yield Finding(what="worker token", ok=False, text=str(wrong))
         else:
-            yield Finding(what="worker token", ok=True, text=f"{command[0]} prints one")
+            yield Finding(what="worker token", ok=True, text=f"{command[0]} prints one; {SHARED}")
 
 
 def _recipes(config: Config) -> Iterator[Finding]:

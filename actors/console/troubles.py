@@ -36,7 +36,7 @@ ORPHANED = (
     "did a schedd lose its queue? its startd gives such a claim up when its lease ends, by default after 30 minutes; if"
     " nobody wants what runs there: apf kill CONFIG --vm ID --reason WHY"
 )
-SUSPECT = "it is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
+SUSPECT = "a VM in doubt is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
 ASTRAY = "name that pool again, or if no job is there: apf kill CONFIG --vm {} --reason WHY"
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 

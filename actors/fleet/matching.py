@@ -26,6 +26,7 @@ class Stray:
     machine: Machine
     why: str
     other: bool = False  # it says that it is another factory's, or nobody who may advertised it: it is no VM of ours
+    vm: str = ""  # the id of our VM in whose place it speaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,11 @@ class Matched:
     machines: Mapping[str, Machine]  # by VM id
     doubtful: Mapping[str, str]  # VM id -> why its ads prove nothing
     strays: tuple[Stray, ...]
+
+    @property
+    def impostors(self) -> dict[str, str]:
+        """VM id -> who speaks in its place, and may not. That counts as nothing, and a person should know."""
+        return {stray.vm: f"startd {stray.machine.name} is {stray.why}" for stray in self.strays if stray.vm}
 
     def unmatched_of(self, queue: str) -> int:
         """Startds of this queue that are no VM we know: one may be a VM that seems not to have joined."""
@@ -58,7 +64,7 @@ def match(
         why = _why_not(machine, vm, identities)
         if why:
             other = _of_others(machine, identities, factory)
-            strays.append(Stray(machine=machine, why=why, other=other))
+            strays.append(Stray(machine=machine, why=why, other=other, vm=vm.id if vm else ""))
         else:
             claims[machine.instance_id].append(machine)
     return _settled([(by_instance[instance_id], claim) for instance_id, claim in claims.items()], strays)

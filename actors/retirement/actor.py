@@ -89,4 +89,5 @@ def _suspects(seen: Observed) -> dict[str, str]:
     alive = {vm.id for vm in seen.registry.vms() if vm.alive}
     for ended in wrong.keys() - alive:
         del wrong[ended]
-    return {key: why for key, why in (seen.sightings.doubtful() | wrong).items() if key in alive}
+    found = seen.sightings.impostors() | seen.sightings.doubtful() | wrong
+    return {key: why for key, why in found.items() if key in alive}

@@ -129,6 +129,12 @@ class Sightings:
         """By VM id, the startds that the last good readings show."""
         return {key: one for seen in self._pools.values() if seen.matched for key, one in seen.matched.machines.items()}
 
+    def impostors(self) -> dict[str, str]:
+        """By VM id, who spoke in its place in the last good readings, and may not."""
+        return {
+            key: why for seen in self._pools.values() if seen.matched for key, why in seen.matched.impostors.items()
+        }
+
     def doubtful(self) -> dict[str, str]:
         """By VM id, why the ads of the last good readings prove nothing of it."""
         return {key: why for seen in self._pools.values() if seen.matched for key, why in seen.matched.doubtful.items()}

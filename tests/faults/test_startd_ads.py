@@ -84,6 +84,7 @@ def test_a_startd_of_another_user_is_not_our_vm(make_factory: MakeFactory, impos
     first += factory.started()
     imposter(factory, first[0])
     factory.until(lambda: factory.host().said("startd not matched", why="allowed: worker@lab"), "it is refused", 20)
+    factory.until(lambda: "allowed: worker@lab" in alarms(factory), "it is an alarm", 20)
     factory.until(lambda: first[0] in factory.ended(), "the VM is ended at its deadline", 30)
     assert [vm.joined for vm in factory.vms() if vm.instance_id == first[0]] == [0.0]
     assert not seen(factory.site.pool, first[0], "DrainReason")[0].startswith('"apf')
@@ -123,6 +124,11 @@ def seen(pool: LabPool, instance_id: str, *attributes: str) -> list[str]:
     """What the collector has of the startds with this id, a line each."""
     said = pool.tool("condor_status", "-constraint", f'CloudInstanceID == "{instance_id}"', "-af", *attributes)
     return said.splitlines()
+
+
+def alarms(factory: Factory) -> str:
+    view = factory.cloud_view("private")
+    return " ".join(view.suspects) if view else ""
 
 
 def leave(node: Node) -> None:

@@ -88,6 +88,7 @@ def test_our_id_advertised_by_another_user_is_not_our_vm() -> None:
     found = match([machine(identity="mallory@lab")], [vm()], identities=("worker@*",))
     assert not found.machines
     assert found.strays[0].why == "advertised by mallory@lab; allowed: worker@*"
+    assert found.impostors == {"x-0": "startd worker is advertised by mallory@lab; allowed: worker@*"}
 
 
 def test_the_allowed_user_is_matched() -> None:
