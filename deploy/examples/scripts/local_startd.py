@@ -8,8 +8,8 @@
 Arguments: a folder for its state, how many startds may run at once, and how many cores each has; then the verb. It runs
 as whoever the factory's host runs as; the cloud's key `environment` says what else there is to say: CONDOR_SBIN, where
 condor_master lies, if it is not on the PATH; CONDOR_MORE, lines of configuration that are read last; RUN_AS = UID.GID,
-as whom the startds run if root runs this. What the user-data writes below /etc/condor is their configuration; what only a
-machine of its own could do (a firewall, powering off) is left out.
+as whom the startds run if root runs this. What the user-data writes below /etc/condor is their configuration; what only
+a machine of its own could do (a firewall, powering off) is left out.
 """
 
 from __future__ import annotations
