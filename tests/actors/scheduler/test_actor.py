@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.config.schema import Ahead, Config
 from actors.fleet.observations import JobClass, JobsSeen, ScheddSeen
 from actors.fleet.shape import Shape
 from actors.fleet.want import CloudView, FleetView
@@ -20,7 +21,7 @@ from actors.runtime.terms import Terms
 from actors.scheduler.actor import FIRST_VIEWS_S, Scheduler
 from actors.store.readings import DemandRows
 from actors.store.views import publish
-from actors.store.wants import QueueStanding, read_standing
+from actors.store.wants import QueueStanding, read_past, read_standing
 from broker.connection.address import Site
 from broker.connection.clock import RedisClock
 from broker.envelope import Message
@@ -35,7 +36,7 @@ QUEUE, CLOUD, POOL = "queue/atlas", "cloud/private", "pool/local"
 class Desk:
     """The scheduler of one queue; `woken` are the mailboxes that it wrote to since the last look."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, config: Config = CONFIG) -> None:
         client = site.client()
         self.table, clock = Table(client, site), RedisClock(client)
         self.now = clock.sync()
@@ -49,8 +50,13 @@ class Desk:
         self.mailer = Mailer(site, {}, "test#1", clock)
         office = PostOffice(self.mailer, Gauges(), self._handed_over)
         services = {"terms": known, "calls": self._calls, "gauges": Gauges(), "now": lambda: self.now}
-        self.actor = Scheduler(Services(config=CONFIG, table=self.table, office=office, **services))
+        self._services = Services(config=config, table=self.table, office=office, **services)
+        self.actor = Scheduler(self._services)
         self._demand, self._published = DemandRows(self.table, "local"), {}
+
+    def taken_over(self) -> None:
+        """By a scheduler that knows nothing but the rows."""
+        self.actor = Scheduler(self._services)
 
     def close(self) -> None:
         self._calls.close()
@@ -133,3 +139,18 @@ def test_a_cloud_whose_room_nobody_ever_tells_holds_its_jobs_for_half_a_minute_a
     desk.actor.on_receive(Tick())
     assert desk.said().known
     assert why in " ".join(desk.said().why)
+
+
+def test_what_a_queues_demand_was_seen_to_do_survives_a_failover(site: Site) -> None:
+    queue = CONFIG.queues["atlas"].model_copy(update={"ahead": Ahead(waiting_worth=1.0)})
+    desk = Desk(site, CONFIG.model_copy(update={"queues": {"atlas": queue}}))
+    desk.look(2, NONE)
+    desk.taken_over()
+    desk.look(3, NONE)
+    assert [cores for _, cores, _ in read_past(desk.table, "atlas").seen] == [2, 3]
+    desk.close()
+
+
+def test_a_queue_that_buys_nothing_ahead_writes_no_past(desk: Desk) -> None:
+    desk.look(2, NONE)
+    assert read_past(desk.table, "atlas").seen == ()
