@@ -1,4 +1,4 @@
-"""What every cloud does for the factory. One conformance suite (tests/actors/clouds/conformance.py) runs over all of
+"""What every cloud does for the factory. One conformance suite (deploy/conformance/clouds.py) runs over all of
 them.
 
 No cloud knows our fences. So a launch is written down before the call (the intent), the request is frozen, and its

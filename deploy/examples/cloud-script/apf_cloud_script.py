@@ -10,7 +10,7 @@ It is called with `start`, `list` or `end` as its last argument and one JSON val
 names of factory and cloud, or the ids to end. `start` and `list` print instances as a JSON list, with the fields of
 `fleet.observations.Instance`; `list` shows dead ones for some time too. A token that comes again with the same order is
 answered with what it started. Exit codes say what became of a call: 0, or one of REMEDIES; after any other, the launch
-is looked for in the list. It must pass tests/actors/clouds/conformance.py.
+is looked for in the list. It must pass deploy/conformance/clouds.py.
 """
 
 from __future__ import annotations
