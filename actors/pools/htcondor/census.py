@@ -168,6 +168,9 @@ class Census:
         self._notes += crowded
         return kept
 
+    def idle(self) -> int:
+        return sum(by_status.get(IDLE, 0) for by_status in self._counts.values())
+
     def used(self) -> dict[str, float]:
         """Of what jobs share, by the running ones."""
         return sum_of((kind[4], running_of(by_status)) for kind, by_status in self._counts.items())

@@ -43,7 +43,7 @@ from actors.pools.htcondor.census import (
 )
 from actors.pools.htcondor.errors import asked_twice, explained
 from actors.pools.htcondor.judge import IDLE
-from actors.pools.htcondor.run_limits import NO_LIMITS, Caps, Limits, known_to, number
+from actors.pools.htcondor.run_limits import NO_LIMITS, RUNNERS, Caps, Limits, known_to
 from actors.pools.htcondor.startds import INSTANCE_ID, startd_name, text_of
 
 OFF_STARTDS = {7: "scheduler", 9: "grid", 12: "local"}
@@ -63,15 +63,13 @@ def schedds(wanted: tuple[str, ...]) -> Iterator[Any]:
     """
     with explained("the collector was asked for schedds"):
         collector = htcondor2.Collector(htcondor2.param["COLLECTOR_HOST"])
-        ads = asked_twice(
-            lambda: collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress", "MaxJobsRunning"])
-        )
+        ads = asked_twice(lambda: collector.query(htcondor2.AdType.Schedd, projection=["Name", "MyAddress", *RUNNERS]))
     known = [(text_of(ad, "Name"), text_of(ad, "MyAddress")) for ad in ads]
     if wanted:
         names = {name.lower() for name in wanted}
         known = [(name, address) for name, address in known if name.lower() in names]
     yield sorted(known)
-    yield known_to(collector, {text_of(ad, "Name"): int(number(ad, "MaxJobsRunning")) for ad in ads})
+    yield known_to(collector, ads)
 
 
 def jobs(
@@ -146,7 +144,7 @@ def _census(
     if aged:
         young = schedd.query(_young(aged) + whole.without(census.avoided), sorted({*asked, *whole.ID, *AGE}))
         census.add_young(judged(name, young, reader.tell_young)[0])
-    census.left = caps.left(schedd, census.used())
+    census.left = caps.left(schedd, census.used(), census.idle())
     return census
 
 

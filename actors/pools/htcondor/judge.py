@@ -99,12 +99,12 @@ def _asked(ad: ClassAd, name: str, slot: ClassAd) -> float | None:
 
     Undefined and error are integers in Python (Value is an IntEnum): they are looked for first.
     """
-    if not has(ad, name):
-        return 0.0
     try:
-        value = ad.get(name)
+        value = ad[name]
         if isinstance(value, ExprTree):
             value = value.eval(ad, slot)
+    except KeyError:
+        return 0.0
     except ValueError:
         return None  # a text, and no UTF-8
     if value is Value.Undefined:

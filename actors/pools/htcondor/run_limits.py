@@ -26,14 +26,16 @@ from actors.fleet.number_of import number_of
 from actors.pools.htcondor.cost import has
 from actors.pools.htcondor.errors import asked_twice, explained
 from actors.pools.htcondor.rationed import Cap, Share
+from actors.pools.htcondor.startds import text_of
 
-Limits = tuple[dict[str, int], dict[str, Cap], dict[str, float]]
-"""By schedd, jobs that may run; by submitter or group (in lower case, a group with a dot at its end), the cap; and the
-concurrency limits by name, in lower case."""
+Limits = tuple[dict[str, tuple[int, int]], dict[str, Cap], dict[str, float]]
+"""By schedd, jobs that may run, and that ran when it told last; by submitter or group (in lower case, a group with a
+dot at its end), the cap; and the concurrency limits by name, in lower case."""
 
 NO_LIMITS: Limits = ({}, {}, {})
 SUBMITTER = ("AccountingGroup", "User")  # of a job
 SHARED = "ConcurrencyLimits"
+RUNNERS = ("MaxJobsRunning", "TotalRunningJobs")  # of a schedd's ad
 RUNNING = (
     "(JobStatus == 2 || JobStatus == 6 || JobStatus == 7) && JobUniverse != 7 && JobUniverse != 9 && JobUniverse != 12"
 )
@@ -41,16 +43,18 @@ _QUOTA = 'IsAccountingGroup =?= true && ConfigQuota > 1 && SurplusPolicy == "no"
 _ACCOUNTS = f'MyType == "Accounting" && (Ceiling >= 0 || ({_QUOTA}))'
 
 
-def known_to(collector: Any, running: Mapping[str, int]) -> Limits:
-    """What is known now, without the concurrency limits. `running`: by schedd, jobs that may run, as its ad says."""
+def known_to(collector: Any, schedds: Iterable[ClassAd]) -> Limits:
+    """What is known now, without the concurrency limits. `schedds`: their ads, with RUNNERS."""
     accounts: Sequence[ClassAd] = ()
     with suppress(htcondor2.HTCondorException):
         accounts = asked_twice(lambda: collector.query(htcondor2.AdType.Any, _ACCOUNTS))
-    return {name: most for name, most in running.items() if most > 0}, dict(filter(None, map(_account, accounts))), {}
+    most, now = RUNNERS
+    running = {text_of(ad, "Name"): (int(number(ad, most)), int(number(ad, now))) for ad in schedds}
+    return {name: one for name, one in running.items() if one[0]}, dict(filter(None, map(_account, accounts))), {}
 
 
 def _account(ad: ClassAd) -> tuple[str, Cap] | None:
-    name = str(ad.get("Name", ""))
+    name = text_of(ad, "Name")
     used = max(number(ad, "WeightedResourcesUsed"), number(ad, "HierWeightedResourcesUsed"))
     group = ad.get("IsAccountingGroup") is True
     most = number(ad, "ConfigQuota" if group else "Ceiling")
@@ -89,7 +93,7 @@ class Caps:
 
     def __init__(self, schedd: str, limits: Limits) -> None:
         running, self._accounts, self._config = limits
-        self._schedd, self._most = schedd, running.get(schedd, 0)
+        self._schedd, (self._most, self._ran) = schedd, running.get(schedd, (0, 0))
         self._left: dict[str, Cap] = {}
         self.asked = (SHARED, *(SUBMITTER if self._accounts else ()))
 
@@ -117,15 +121,17 @@ class Caps:
         keys = (f"{name}_limit", f"concurrency_limit_default_{group}" if group else "", "concurrency_limit_default")
         return next((self._config[key] for key in keys if key in self._config), None)
 
-    def left(self, schedd: Any, used: Mapping[str, float]) -> dict[str, Cap]:
-        """By what is limited. `schedd`: to be asked; `used`: of what jobs share, by its running jobs that were read."""
+    def left(self, schedd: Any, used: Mapping[str, float], idle: int) -> dict[str, Cap]:
+        """By what is limited. `used`: of what jobs share, by its running jobs that were read. The schedd is asked only
+        where `idle` jobs beside those that ran when it told last may be too many.
+        """
         found = dict(self._accounts)
         for key, n in used.items():
             name = key.removeprefix(f"{SHARED} ")
             most = self._most_of(name) if key != name else None
             if most is not None:
                 found[key] = (key, max(0.0, most - n), f"the pool lets {most:g} of {name!r} be used ({SHARED})")
-        if self._most:
+        if self._most and idle and self._ran + idle > self._most:
             jobs = number_of(self._most, "job")
             why = f"their schedd {self._schedd} runs at most {jobs} (MAX_JOBS_RUNNING), and is there"
             found[""] = ("", max(0.0, self._most - _running(schedd)), why)
