@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 import htcondor2
-from classad2 import ClassAd
+from classad2 import ClassAd, Value
 
 from actors.fleet.number_of import number_of
 from actors.pools.htcondor.cost import has
@@ -84,8 +84,14 @@ def shared_limits() -> Iterator[dict[str, float]]:
 
 
 def number(ad: ClassAd, name: str) -> float:
-    value = ad.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12 else 0.0
+    """0 where it is none. Undefined and error are integers in Python (Value is an IntEnum)."""
+    try:
+        value = ad.get(name)
+    except ValueError:
+        return 0.0
+    if isinstance(value, bool | Value) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        return 0.0
+    return float(value)
 
 
 class Caps:
