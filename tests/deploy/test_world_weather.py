@@ -11,6 +11,7 @@ from actors.clouds.port import NoCapacity, Throttled, Unknown
 from actors.clouds.simulated.cloud import Notices, WorldCloud
 from actors.clouds.spot_notices import NotANotice, notice_of
 from actors.config.schema import SimulatedCloud, SimulatedPool
+from actors.fleet.observations import Machine
 from actors.fleet.spot_notice import Kind
 from actors.pools.port import Drain, PoolAway
 from actors.pools.simulated import WorldPool as SimulatedWork
@@ -183,6 +184,19 @@ def test_lying_ads_claim_others_ids_and_show_them_empty(site: Site) -> None:
     assert any(claimed.count(id) == 2 for id in ids)
     assert "" in claimed
     assert {machine.identity for machine in site.pool.startds(1.0).machines} == {"worker@sim", "mallory@elsewhere"}
+
+
+def test_boasting_ads_say_a_million_of_everything_and_the_startd_itself_what_is(site: Site) -> None:
+    site.fleet(10)
+    site.weather("boasting-ads", share=1.0)
+    slots = [machine.slots[0] for machine in site.pool.startds(1.0).machines]
+    assert {slot.free.cpus for slot in slots} == {1_000_000}
+    assert 0 < sum(slot.children == 1_000_000 for slot in slots) < 10
+    assert all(machine.slots[0].free.cpus < 1_000_000 for machine in looked(site))
+
+
+def looked(site: Site) -> list[Machine]:
+    return [site.pool.look(machine.name, machine.address) for machine in site.pool.startds(1.0).machines]
 
 
 def test_late_ads_show_what_was_and_the_startd_itself_what_is(site: Site) -> None:

@@ -108,6 +108,7 @@ WORLD: dict[str, Draw] = {
     "vanished-ads": _share(0.02, 0.6),
     "late-ads": _share(0.2, 1.0),
     "lying-ads": _share(0.02, 0.2),
+    "boasting-ads": _share(0.02, 0.3),
     "collector-restart": _nothing,
     "silent-startds": _share(0.05, 0.5),
     "black-holes": _share(0.02, 0.08),

@@ -21,6 +21,7 @@ number and the VM's id, so one VM is touched all the time or not at all, as with
 | vanished-ads | ads are missing | share |
 | late-ads | ads are as they were when the spell began | share |
 | lying-ads | ads that claim other VMs' ids | share |
+| boasting-ads | ads say a million free cpus, or a million children | share |
 | collector-restart | all ads are forgotten, and come back one by one | (the spell's time) |
 | silent-startds | startds that advertise do not answer calls | share |
 """
@@ -36,6 +37,7 @@ from typing import Any
 from deploy.lab.world.model import World
 from deploy.lab.world.things import Vm
 
+MILLION = 1_000_000
 DEAR = 2.0  # times the usual price, above which a cloud starts nothing
 OF_CLOUD = frozenset({"launch", "listing", "end", "find", "mark_held", "notices", "drop_notices"})
 CHANGES = frozenset({"launch", "end", "drain", "cancel", "mark_held"})
@@ -167,6 +169,8 @@ class Weather:
         for spell in self._of("late-ads"):
             old = spell.kept.setdefault("ads", dict(rows))
             rows = {id: old.get(id, row) if _touched(spell, id) else row for id, row in rows.items()}
+        for spell in self._of("boasting-ads"):
+            rows = {id: _boast(row, _part(spell, "x" + id)) if _touched(spell, id) else row for id, row in rows.items()}
         lies = [lie for spell in self._of("lying-ads") for lie in _lies(spell, rows)]
         return [*(row for id, row in rows.items() if not self._hidden(id, now)), *lies]
 
@@ -201,6 +205,14 @@ def _lies(spell: Spell, rows: dict[str, list[Any]]) -> list[list[Any]]:
         nobody[0], nobody[2], nobody[8] = "nobody.sim", "", "slot1@nobody.sim"
         lies.append(nobody)
     return lies
+
+
+def _boast(row: list[Any], part: float) -> list[Any]:
+    """Half of them say that they have room for all jobs of the site, half that they run as many."""
+    told = list(row)
+    told[13:16] = [MILLION, MILLION, MILLION]
+    told[12] = MILLION if part < 0.5 else told[12]
+    return told
 
 
 def _touched(spell: Spell, id: str) -> bool:
