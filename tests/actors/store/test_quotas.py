@@ -21,7 +21,7 @@ def config(**limits: Any) -> Config:
         {
             "factory": {"name": "test"},
             "pools": {"local": {"kind": "htcondor", "collector": "cm"}},
-            "accounts": {"amazon": limits},
+            "accounts": {"amazon": {"kind": "ec2", **limits}},
             "clouds": {
                 "private": {**cloud, "shape": {"cpus": 2, "memory_mib": 512}, "usd_per_hour": 0.1},
                 "spot": {**cloud, "shape": {"cpus": 8, "memory_mib": 512}, "usd_per_hour": 0.4},
