@@ -98,7 +98,7 @@ AS_SEEN = ("held", "claims", "cancellable", "unclaimed_since", "left_at")  # of 
 def _standing(
     rules: CloudRules, tier: int, view: FleetView | None, cloud: CloudView | None, want: Want | None, now: float
 ) -> Capacity:
-    wanted, recent = want.n if want else 0, want is not None and now - want.changed < rules.boot_deadline_s
+    wanted, recent = _wanted(want, view), want is not None and now - want.changed < rules.boot_deadline_s
     if view is None:
         return _not_known(rules, tier, wanted, wanted if recent else 0)
     seen_at = max(view.at, cloud.at if cloud else 0.0)
@@ -124,6 +124,13 @@ def _standing(
         **{name: getattr(view, name) for name in AS_SEEN},
         **_of_cloud(cloud),
     )
+
+
+def _wanted(want: Want | None, view: FleetView | None) -> int:
+    """Where no want is known, what is there was wanted: its want was lost, with a lost Redis."""
+    if want is not None:
+        return want.n
+    return view.supply if view else 0
 
 
 def _part(share: int) -> int:

@@ -7,7 +7,9 @@ supply: when demand returns the want simply rises, and retirement takes drains b
 
 What is not known changes nothing: without demand all wants stay; with a schedd missing they may rise, never fall; a
 cloud that is not known keeps its want, and a frozen one keeps what it has: its want may rise, and fall only to that
-(a VM that ended meanwhile is not bought again for nobody). So "no reading" and "no jobs" never look alike.
+(a VM that ended meanwhile is not bought again for nobody). So "no reading" and "no jobs" never look alike. Where the
+want itself is not known (Redis was lost), none is said of a cloud that is not known: a want of 0 would give up VMs that
+run jobs; and of one that is known what it has was wanted: too many must last here too before any is released.
 
 A queue to which waiting is worth something buys some of it ahead, and keeps what it has by what was seen (`ahead`).
 
@@ -148,6 +150,7 @@ def decide(
         for cloud in standing
     }
     _clamp(limits, standing, changes, demand.complete)
+    changes = {cloud.name: changes[cloud.name] for cloud in standing if cloud.name in before or not cloud.kept}
     why = _queue_why(queue.name, wanted, settled, standing, demand) + heeded.why + why + ahead.why
     if stepped < 0 or not demand.complete:
         wants = {cloud: change.n for cloud, change in changes.items()}

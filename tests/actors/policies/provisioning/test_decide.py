@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from actors.fleet.observations import Failed
+from actors.fleet.observations import Failed, JobsSeen
 from actors.fleet.want import CloudView, FleetView
+from actors.policies.provisioning.decide import Decision, decide
 from tests.actors.policies.site import NOW, Site, cloud, demand, has, jobs, numbers, want
 
 Fleet = dict[str, FleetView | None]
@@ -350,6 +351,37 @@ def test_a_want_that_stays_because_something_is_not_known_knows_of_nothing_new(w
     site.views["private"] = None if what == "cloud" else site.views.get("private")
     seen = Failed(source="pool", at=NOW, reason="away") if what == "demand" else demand(jobs(0, running=1))
     assert site.decide(seen).wants["private"].heard == 0.0
+
+
+def lost(site: Site, seen: JobsSeen) -> Decision:
+    """Redis was lost, the wants with it; VMs were adopted as their clouds' holders saw them again."""
+    fleet = {name: site.fleet.get(name) for name in site.clouds}
+    return decide(site.queue, seen, fleet, site.clouds, site.views, {}, NOW, "decision-1")
+
+
+@pytest.mark.parametrize("what", ["fleet", "views"])
+def test_of_a_cloud_that_is_not_known_no_want_is_said_where_none_is_known(what: str) -> None:
+    """A want of 0 would drain the busy VM that nobody told of yet."""
+    views: dict[str, CloudView | None] = {
+        name: CloudView(cloud=name, at=NOW - 1, room=2) for name in ("private", "spot")
+    }
+    site = cascade(fleet={"private": has(PRIVATE, busy=1), "spot": has(SPOT, busy=1)}, views=views)
+    getattr(site, what)["spot"] = None
+    decision = lost(site, demand(jobs(0, running=2)))
+    assert numbers(decision) == {"private": 1}
+    assert decision.changed == ("private",)
+
+
+def test_vms_that_boot_where_no_want_is_known_are_not_given_up_before_they_were_too_many_for_long() -> None:
+    """One of them runs a job already, which no reading shows yet."""
+    booting = FleetView(cloud="private", queue="atlas", at=NOW, booting=2)
+    room = {"private": CloudView(cloud="private", at=NOW, room=0)}
+    site = Site(((PRIVATE,),), fleet={"private": booting}, views=room, release_after_s=15.0)  # type: ignore[arg-type]
+    decision = lost(site, demand(jobs(1, running=1)))
+    assert numbers(decision) == {"private": 2}
+    site.wants = dict(decision.wants)
+    assert numbers(site.decide(demand(jobs(1, running=1)), now=NOW + 14)) == {"private": 2}
+    assert numbers(site.decide(demand(jobs(1, running=1)), now=NOW + 16)) == {"private": 1}
 
 
 def test_held_jobs_count_only_where_the_queue_says_so() -> None:
