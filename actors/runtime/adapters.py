@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.clouds.condor_jobs.cloud import CondorJobs
-from actors.clouds.ec2.cloud import Ec2
+from actors.clouds.ec2.cloud import Ec2, Reach
 from actors.clouds.ec2.sqs import Sqs
 from actors.clouds.openstack.cloud import OpenStack
 from actors.clouds.port import Cloud
@@ -70,8 +70,10 @@ def cloud(config: Config, name: str) -> Cloud:
             config=settings,
             account=account,
             reveal=_revealed,
-            count_foreign=bool(account and limit_of(account)),
-            siblings=frozenset(config.clouds_of(settings.account)) if settings.account else frozenset(),
+            reach=Reach(
+                count_foreign=bool(account and limit_of(account)),
+                siblings=frozenset(config.clouds_of(settings.account)) if settings.account else frozenset(),
+            ),
         )
     if isinstance(settings, OpenStackCloud):
         return OpenStack.of(name, config, _revealed)

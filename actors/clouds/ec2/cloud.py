@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -40,6 +41,21 @@ _DRY = "DryRunOperation"
 _Send = Callable[["EC2Client", Sequence[str]], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far a cloud looks beyond its own VMs, and how many calls it makes at once.
+
+    `siblings`: the clouds of its account, whose VMs are no foreign ones; these are counted if `count_foreign` says so.
+    """
+
+    count_foreign: bool = False
+    siblings: frozenset[str] = frozenset()
+    threads: int = 16
+
+
+ALONE = Reach()
+
+
 class Ec2:
     """One cloud of kind "ec2". `reveal` turns a `Secret` into its text (LookupError or OSError: it is not there).
 
@@ -55,18 +71,15 @@ class Ec2:
         config: Ec2Cloud,
         account: Ec2Account | None = None,
         reveal: Callable[[str], str],
-        count_foreign: bool = False,
-        siblings: frozenset[str] = frozenset(),
-        threads: int = 16,
+        reach: Reach = ALONE,
     ) -> None:
         self._name = name
         self._names = {"apf:factory": factory, "apf:cloud": name}
         self._config = config
         self._account = account or Ec2Account(kind="ec2")
         self._reveal = reveal
-        self._count_foreign = count_foreign
-        self._siblings = siblings | {name}  # the clouds of our account, whose VMs are no foreign ones
-        self._threads = threads
+        self._count_foreign, self._threads = reach.count_foreign, reach.threads
+        self._siblings = reach.siblings | {name}
         self._lock = threading.Lock()
         self._made: EC2Client | None = None
 

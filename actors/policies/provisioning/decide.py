@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from actors.fleet.number_of import number_of
 from actors.fleet.observations import Failed, JobsSeen
@@ -352,14 +353,11 @@ def _want(
     decision: str,
 ) -> tuple[Want, bool]:
     """The want's row, and whether it is a new one. Its reasons are those of its number's last change."""
-    of_cloud, of_factory = (_unless(change.n, one.get(cloud)) for one in (asked.of_cloud, asked.of_factory))
-    heard = max(change.heard, old.heard if old else 0.0)
+    told = _besides(cloud, change, asked, old)
     if old is not None and old.n == change.n:
-        told = (change.surplus, of_cloud, of_factory, heard)
-        same = (old.surplus, old.asked, old.asked_of_factory, old.heard) == told
-        new = replace(old, surplus=change.surplus, at=now, asked=of_cloud, asked_of_factory=of_factory, heard=heard)
-        return (old, False) if same else (new, True)
-    goes_on = old is not None and now - old.cycle_since < queue.cycle_s
+        new = replace(old, **told)
+        return (old, False) if new == old else (replace(new, at=now), True)
+    since, came_from = _cycle(queue, old, now)
     reasons = why + tuple(sentence for sentence in change.why if sentence not in why)
     want = Want(
         queue=queue.name,
@@ -369,14 +367,26 @@ def _want(
         decision=decision,
         at=now,
         changed=now,
-        surplus=change.surplus,
-        cycle_since=old.cycle_since if old and goes_on else now,
-        cycle_from=old.cycle_from if old and goes_on else old.n if old else 0,
-        asked=of_cloud,
-        asked_of_factory=of_factory,
-        heard=heard,
+        cycle_since=since,
+        cycle_from=came_from,
+        **told,
     )
     return want, True
+
+
+def _besides(cloud: str, change: Change, asked: Asked, old: Want | None) -> dict[str, Any]:
+    """What of a want's row may change though its number does not."""
+    of_cloud, of_factory = (_unless(change.n, one.get(cloud)) for one in (asked.of_cloud, asked.of_factory))
+    heard = max(change.heard, old.heard if old else 0.0)
+    return {"surplus": change.surplus, "asked": of_cloud, "asked_of_factory": of_factory, "heard": heard}
+
+
+def _cycle(queue: QueueRules, old: Want | None, now: float) -> tuple[float, int]:
+    """When the cycle began that a changed number belongs to, and what the number was before it."""
+    if old is None:
+        return now, 0
+    goes_on = now - old.cycle_since < queue.cycle_s
+    return (old.cycle_since, old.cycle_from) if goes_on else (now, old.n)
 
 
 def _unless(n: int, asked: int | None) -> int:

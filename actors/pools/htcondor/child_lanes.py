@@ -197,6 +197,19 @@ class Lane:
             child.release()
 
 
+def _started(life_read: int, reply_write: int, module: str) -> subprocess.Popen[bytes]:
+    program = "from actors.pools.htcondor.child_main import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(life_read), str(reply_write), module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        bufsize=0,
+        pass_fds=(life_read, reply_write),
+        env=_environment(),
+        start_new_session=True,
+    )
+
+
 class _Child:
     """One child process, used by one thread at a time. `ready`: it waits for a task."""
 
@@ -210,18 +223,8 @@ class _Child:
             raise
         with suppress(OSError):  # a smaller pipe works too
             _set_pipe_size(self._reply)
-        program = "from actors.pools.htcondor.child_main import main; main()"
-        command = [sys.executable, "-c", program, str(life_read), str(reply_write), module]
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                bufsize=0,
-                pass_fds=(life_read, reply_write),
-                env=_environment(),
-                start_new_session=True,
-            )
+            self._process = _started(life_read, reply_write, module)
         except BaseException:  # no memory, no process, no descriptor left: what is ours already must not stay
             os.close(self._life)
             os.close(self._reply)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.clouds.ec2.cloud import Ec2
+from actors.clouds.ec2.cloud import Ec2, Reach
 from actors.config.schema import Ec2Account, Ec2Cloud
 from deploy.lab.cloud.api import IMAGE, CloudApi
 from deploy.lab.cloud.control import Control
@@ -61,7 +61,7 @@ def make_ec2(ec2_api: CloudApi, control: Control, factory: str) -> Iterator[Make
             config=ec2_config(**{"endpoint": ec2_api.endpoint, **changes}),
             account=account,
             reveal=known.__getitem__,
-            count_foreign=count_foreign,
+            reach=Reach(count_foreign=count_foreign),
         )
         made.append(cloud)
         return cloud
