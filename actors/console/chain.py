@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from actors.config.schema import Config
+from actors.fleet.number_of import number_of
 from actors.fleet.vm import State, Vm
 
 COMES, LEAVES = (State.LAUNCHING, State.BOOTING), (State.DRAINING, State.DRAINED, State.ENDING)
@@ -24,7 +25,7 @@ def chains(config: Config, queue: str, idle: int, vms: Iterable[Vm]) -> tuple[st
     """One sentence for each queue that it feeds; none where it feeds none. `vms`: those of all clouds."""
     known = list(vms)
     return tuple(
-        f"{idle} idle jobs -> {_pilots(known, queue, cloud)} -> {_workers(known, fed)} (queue {fed})"
+        f"{number_of(idle, 'idle job')} -> {_pilots(known, queue, cloud)} -> {_workers(known, fed)} (queue {fed})"
         for fed, cloud in fed_by(config, queue).items()
     )
 
@@ -38,10 +39,10 @@ def feeding(config: Config, queue: str) -> tuple[str, ...]:
 
 def _pilots(vms: Iterable[Vm], queue: str, cloud: str) -> str:
     states = Counter(vm.state for vm in vms if (vm.queue, vm.cloud) == (queue, cloud))
-    return f"{sum(states[one] for one in COMES)} pilots wait, {states[State.READY]} run"
+    return f"{number_of(sum(states[one] for one in COMES), 'pilot', 'wait')}, {states[State.READY]} run"
 
 
 def _workers(vms: Iterable[Vm], queue: str) -> str:
     states = Counter(vm.state for vm in vms if vm.queue == queue)
     leave = sum(states[one] for one in LEAVES)
-    return f"{sum(states[one] for one in COMES)} VMs boot, {states[State.READY]} joined, {leave} leave"
+    return f"{number_of(sum(states[one] for one in COMES), 'VM', 'boot')}, {states[State.READY]} joined, {leave} leave"
