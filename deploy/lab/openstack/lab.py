@@ -82,6 +82,8 @@ class OpenStackLab:
         (self._venv / "installed").touch()
 
     def start(self) -> None:
+        if taken := [port for port in range(self.ports.first, self.ports.first + 5) if _answers(_url(port))]:
+            raise LabFailed(f"ports {taken} are taken: is another one up? Its state would be lost")
         shutil.rmtree(self._run, ignore_errors=True)
         fresh = not (self._born / "made").exists()
         if not fresh:
@@ -93,6 +95,7 @@ class OpenStackLab:
         if fresh:
             self._make_databases()
         self._serve_all(fresh)
+        self._await_compute()
 
     def stop(self) -> None:
         children, self._children = self._children, []
@@ -158,7 +161,7 @@ class OpenStackLab:
                 kept, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment
             )
         self._children.append(child)
-        self._await(f"http://{settings.HOST}:{self.ports.first + PLACES[parts[0]]}/", child, said)
+        self._await(_url(self.ports.first + PLACES[parts[0]]), child, said)
 
     def _await(self, url: str, child: subprocess.Popen[bytes], said: Path) -> None:
         deadline = time.monotonic() + START_S
@@ -166,6 +169,14 @@ class OpenStackLab:
             if child.poll() is not None or time.monotonic() > deadline:
                 raise LabFailed(f"nothing answers at {url}; {said.name} ends with: {said.read_text()[-2000:]}")
             time.sleep(0.1)
+
+    def _await_compute(self) -> None:
+        """Nova has a compute service for down whose last word is old, as it is after a start from what was kept."""
+        compute, deadline = seed.connect(self.ports, "admin").compute, time.monotonic() + START_S
+        while not any(one.binary == "nova-compute" and one.state == "up" for one in compute.services()):
+            if time.monotonic() > deadline:
+                raise LabFailed("nova-compute is not up")
+            time.sleep(0.2)
 
     def _write_clouds(self, credential: str, secret: str) -> None:
         (self._run / "credential.json").write_text(json.dumps([credential, secret]))
@@ -183,6 +194,10 @@ class OpenStackLab:
             auth = {"auth_url": url, "username": name, "password": SECRET, "project_name": name, **domains}
             clouds[name] = {"region_name": "RegionOne", "auth": auth}
         self.clouds_yaml.write_text(json.dumps({"clouds": clouds}, indent=1))  # JSON is YAML
+
+
+def _url(port: int) -> str:
+    return f"http://{settings.HOST}:{port}/"
 
 
 def _answers(url: str) -> bool:
