@@ -64,7 +64,8 @@ class Planned:
 
     @property
     def changes(self) -> bool:
-        return any(self.decision.wants[cloud].n != n for cloud, n in self.have.items() if n is not None)
+        wants = self.decision.wants
+        return any(wants[cloud].n != n for cloud, n in self.have.items() if n is not None and cloud in wants)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

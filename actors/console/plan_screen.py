@@ -30,11 +30,11 @@ AT_ONCE = 8
 
 
 class CloudPlan(StatusPart):
-    """VMs of one cloud for one queue: what there is, what there would be. `have` is None where that is not known."""
+    """VMs of one cloud for one queue: what there is (None: not known), what there would be (None: cannot be said)."""
 
     cloud: str
     have: int | None
-    would_be: int
+    would_be: int | None
     start: int
     release: int
 
@@ -104,10 +104,9 @@ def _look(
 def report(config: Config, seen: Seen, planned: tuple[Planned, ...]) -> PlanShown:
     queues = tuple(_queue(one, feeding(config, one.decision.queue)) for one in planned)
     more = sum(
-        (cloud.would_be - cloud.have) * config.clouds[cloud.cloud].usd_per_hour
+        (cloud.start - cloud.release) * config.clouds[cloud.cloud].usd_per_hour
         for queue in queues
         for cloud in queue.clouds
-        if cloud.have is not None
     )
     return PlanShown(
         factory=config.factory.name, not_read=tuple(_not_read(seen)), queues=queues, usd_per_hour_more=round(more, 4)
@@ -144,10 +143,11 @@ def _queue(one: Planned, feeds: tuple[str, ...]) -> QueuePlan:
 
 
 def _cloud(one: Planned, cloud: str, have: int | None) -> CloudPlan:
-    if have is None:
-        return CloudPlan(cloud=cloud, have=None, would_be=one.decision.wants[cloud].n, start=0, release=0)
-    more = one.decision.wants[cloud].n - have
-    return CloudPlan(cloud=cloud, have=have, would_be=have + more, start=max(0, more), release=max(0, -more))
+    want = one.decision.wants.get(cloud)
+    if have is None or want is None:
+        return CloudPlan(cloud=cloud, have=have, would_be=have, start=0, release=0)
+    more = want.n - have
+    return CloudPlan(cloud=cloud, have=have, would_be=want.n, start=max(0, more), release=max(0, -more))
 
 
 def screen(made: PlanShown) -> RenderableType:

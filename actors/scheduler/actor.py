@@ -175,14 +175,8 @@ class Scheduler(PostActor[QueueSeat]):
             seat.state.joined, seat.state.rules = joined, rules_of(self._config, seat.name, joined)
 
     def _write(self, seat: QueuePost, term: Term, decision: Decision, fleets: Mapping[str, FleetView | None]) -> None:
-        """The wants that changed and, for status, how the queue stands, if that says something else than before.
-
-        Without demand a want stays as it was; where none is known (its row was lost, or damaged) none is said: a want
-        of 0 would give up VMs that run jobs.
-        """
-        before, known = seat.state.wants, decision.demand.known
-        wants = {cloud: want for cloud, want in decision.wants.items() if known or cloud in before}
-        changed, standing = [wants[cloud] for cloud in decision.changed if cloud in wants], standing_of(decision)
+        """The wants that changed and, for status, how the queue stands, if that says something else than before."""
+        changed, standing = [decision.wants[cloud] for cloud in decision.changed], standing_of(decision)
         rows = [want_row(want) for want in changed]
         rows += [standing_row(standing)] if standing != seat.state.standing else []
         rows += [doubts_row(decision.doubts)] if decision.doubts != seat.state.doubts else []
@@ -191,7 +185,7 @@ class Scheduler(PostActor[QueueSeat]):
         self._tell_doubts(seat, decision)
         for want in changed:
             self._announce(seat.state.wants.get(want.cloud), want, fleets.get(want.cloud))
-        seat.state.wants, seat.state.standing, seat.state.past = wants, standing, decision.past
+        seat.state.wants, seat.state.standing, seat.state.past = dict(decision.wants), standing, decision.past
         seat.state.past_written = decision.past if learnt else seat.state.past_written
 
     def _announce(self, before: Want | None, want: Want, fleet: FleetView | None) -> None:

@@ -245,6 +245,11 @@ HOST = Dashboard(
             text="In an hour; nothing is lost by it but time.",
             queries=(("sum by (instance) (increase(apf_mail_dropped_total[1h]))", "{{instance}}"),),
         ),
+        Panel(
+            title="Negotiations asked for",
+            text="In an hour, as a VM joined while its jobs waited.",
+            queries=(("sum by (pool) (increase(apf_negotiations_asked_total[1h]))", "{{pool}}"),),
+        ),
     ),
 )
 DASHBOARDS = (OVERVIEW, CLOUD, QUEUE, HOST)

@@ -34,7 +34,7 @@ def test_jobs_that_fit_only_the_promised_shape_buy_until_the_first_worker_joins_
     factory.until_no_vm()
     factory.holds(lambda: len(factory.started()) == bought, "nothing is bought any more", 15)
     assert any("3 jobs wait for 2 cpus" in line for line in factory.standing().unmet)  # type: ignore[union-attr]
-    assert any("private" in line and "cpus" in line and "shape" in line for line in told(factory))
+    assert any("private" in line and "1 cpu where its shape says 4" in line for line in told(factory))
     factory.judge(waiting=3)
 
 

@@ -124,7 +124,7 @@ def decide(
     """
     if demand is None or isinstance(demand, Failed):
         unknown = f"demand is not known ({demand.reason if demand else 'not read yet'}): wants stay as they were"
-        changes = {cloud: Change(n=_n(before, cloud), why=(unknown,)) for cloud in queue.clouds}
+        changes = {cloud: Change(n=before[cloud].n, why=(unknown,)) for cloud in queue.clouds if cloud in before}
         made = _decision(queue, Demand(known=False), changes, NOTHING_ASKED, before, (unknown,), now, decision)
         return replace(made, doubts=tuple(doubts), past=past)
     standing = standings(queue, clouds, fleet, views, before, now)
@@ -151,8 +151,9 @@ def decide(
         for cloud in standing
     }
     _clamp(limits, standing, changes, demand.complete)
-    changes = {cloud.name: changes[cloud.name] for cloud in standing if cloud.name in before or not cloud.kept}
     why = _queue_why(queue.name, wanted, settled, standing, demand) + heeded.why + why + ahead.why
+    unsaid = [cloud.name for cloud in standing if cloud.kept and cloud.name not in before]
+    why += tuple(sentence for name in unsaid for sentence in changes.pop(name).why)
     if stepped < 0 or not demand.complete:
         wants = {cloud: change.n for cloud, change in changes.items()}
         asked = fewer(asked, wants) if stepped < 0 else more(asked, wants)
@@ -179,10 +180,6 @@ def _counts(
         running=sum(cloud.supply - cloud.flight for cloud in standing),
         grown=sum(want.n - want.cycle_from for want in in_cycle),
     )
-
-
-def _n(before: Mapping[str, Want], cloud: str) -> int:
-    return before[cloud].n if cloud in before else 0
 
 
 def _summary(queue: str, wanted: Load, demand: JobsSeen) -> Demand:

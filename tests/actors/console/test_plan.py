@@ -115,7 +115,8 @@ def test_a_cloud_whose_code_is_wrong_is_named_with_what_it_raised_and_the_others
 def test_a_cloud_that_does_not_answer_stays_as_it_is_and_the_others_are_planned() -> None:
     _, planned = made(Pool(8, {}), private=Cloud(away=True))
     assert planned.have["private"] is None
-    assert numbers(planned) == {"private": 0, "academic": 2, "spot": 0, "on-demand": 0}
+    assert numbers(planned) == {"academic": 2, "spot": 0, "on-demand": 0}
+    assert "private: what it has is not known; its want stays as it was" in planned.decision.why
 
 
 def test_a_pool_that_does_not_answer_leaves_everything_as_it_is() -> None:

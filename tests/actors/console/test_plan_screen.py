@@ -54,7 +54,7 @@ def test_what_would_be_released_is_the_dearest_and_saves_money() -> None:
 def test_a_source_that_does_not_answer_is_named_and_what_rests_on_it_stays() -> None:
     made = planned(Pool(8, {}), private=Cloud(away=True))
     assert [(one.source, one.why) for one in made.not_read] == [("cloud/private listing", "timed out")]
-    assert made.queues[0].clouds[0].have is None
+    assert (made.queues[0].clouds[0].have, made.queues[0].clouds[0].would_be) == (None, None)
     assert "stays as it is" in text(made)
     away = planned(Pool(8, {}, away=True))
     assert [one.source for one in away.not_read] == ["pool/local jobs", "pool/local startds"]

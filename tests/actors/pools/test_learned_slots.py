@@ -48,6 +48,7 @@ def test_what_workers_advertise_is_known_of_the_next_one_and_said_where_it_decid
     lab = fresh_pool()
     pool = factory_pool(lab, tmp_path / "tokens", queues=QUEUES)
     own = {"Building": '"B513"', "OfOne": '"the rack of i-1.lab"', "Costly": "strcat(Building, Building)"}
+    own["START"] = "False"  # a job that runs there waits for nothing
     own["STARTD_ATTRS"] = "$(STARTD_ATTRS) Building OfOne Costly"
     try:
         for name, asks in ASKS.items():

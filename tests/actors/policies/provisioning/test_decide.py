@@ -353,7 +353,7 @@ def test_a_want_that_stays_because_something_is_not_known_knows_of_nothing_new(w
     assert site.decide(seen).wants["private"].heard == 0.0
 
 
-def lost(site: Site, seen: JobsSeen) -> Decision:
+def lost(site: Site, seen: JobsSeen | Failed) -> Decision:
     """Redis was lost, the wants with it; VMs were adopted as their clouds' holders saw them again."""
     fleet = {name: site.fleet.get(name) for name in site.clouds}
     return decide(site.queue, seen, fleet, site.clouds, site.views, {}, NOW, "decision-1")
@@ -370,6 +370,12 @@ def test_of_a_cloud_that_is_not_known_no_want_is_said_where_none_is_known(what: 
     decision = lost(site, demand(jobs(0, running=2)))
     assert numbers(decision) == {"private": 1}
     assert decision.changed == ("private",)
+
+
+def test_while_demand_is_not_known_no_want_is_said_where_none_is_known() -> None:
+    site = cascade(fleet={"spot": has(SPOT, busy=1)})
+    decision = lost(site, Failed(source="pool", at=NOW, reason="no answer in 20 s"))
+    assert (decision.wants, decision.changed) == ({}, ())
 
 
 def test_vms_that_boot_where_no_want_is_known_are_not_given_up_before_they_were_too_many_for_long() -> None:
