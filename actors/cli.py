@@ -6,6 +6,7 @@ wrong, 3 nobody answered.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from actors.config.load import load
 from actors.config.mistakes import BadConfig
 from actors.config.schema import Config as Settings
 from actors.config.secrets import NoSecret
+from actors.console.first_commands import commands as first_commands
 from actors.console.refusals import NoLetter, NotSafe
 from actors.console.terminal import Screen
 from actors.console.wish_commands import Door, commands
@@ -33,9 +35,7 @@ SCREEN_S = 1.0
 
 app = typer.Typer(
     name="apf",
-    help="Starts workers for HTCondor pools on a cascade of clouds, and ends them when they are not needed any more.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 out = Screen()
@@ -59,6 +59,24 @@ class Patients(StrEnum):
     """What `apf doctor` looks at."""
 
     ROWS = "rows"
+    REPORT = "report"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from actors.console.bug_report import version
+
+        out.print(f"apf {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Starts workers for HTCondor pools on a cascade of clouds, and ends them when they are not needed any more."""
 
 
 @app.command()
@@ -210,24 +228,32 @@ def dead(
 
 @app.command()
 def doctor(
-    what: Annotated[Patients, typer.Argument(metavar="WHAT", help="rows.", show_default=False)],
+    what: Annotated[Patients, typer.Argument(metavar="WHAT", help="rows, or report.", show_default=False)],
     config: File,
     aside: Annotated[
         bool, typer.Option("--set-aside", help="Move what cannot be read out of the way; it can be had again.")
     ] = False,
 ) -> None:
-    """What of the factory's in Redis cannot be read, each with its key; with --set-aside, moved out of the way."""
+    """`rows`: what of the factory's in Redis cannot be read; with --set-aside, moved out of the way. `report`: what a
+    bug report needs, as JSON, secrets struck out."""
     settings = _load(config)
     from actors.console import doctor
     from actors.console.opened import store
 
-    assert what is Patients.ROWS
+    if what is Patients.REPORT:
+        return _report(settings)
     with _told(), store(settings) as rows:
         found = doctor.damaged(settings, rows)
         moved = doctor.set_aside(settings, rows, found) if aside else []
         names = rows.infirmary.aside()
     out.print(doctor.screen(found, moved, names, str(config)))
     raise typer.Exit(BROKEN if len(found) > len(moved) else 0)
+
+
+def _report(settings: Settings) -> None:
+    from actors.console.bug_report import report
+
+    out.document(json.dumps(report(settings), indent=1))
 
 
 @app.command()
@@ -278,25 +304,6 @@ def why(
             _end(BROKEN, str(wrong))
 
 
-@app.command("import")
-def import_(
-    queues_conf: Annotated[Path, typer.Argument(metavar="QUEUES_CONF", help="Its file.", show_default=False)],
-    collector: Annotated[str, typer.Option(help="HOST or HOST:PORT of the pool's collector.")] = "localhost",
-    factory: Annotated[str, typer.Option(help="The new factory's name.")] = "apf",
-) -> None:
-    """Print an AutoPyFactory configuration as this project's; what has no counterpart is said on stderr."""
-    from actors.console import import_screen
-    from actors.console.import_apf import BadQueuesConf
-
-    try:
-        found = import_screen.read(queues_conf, factory, collector)
-    except BadQueuesConf as wrong:
-        _end(WRONG, str(wrong))
-    out.document(found.toml)
-    for note in found.notes:
-        err.failed(f"note: {note}")
-
-
 @app.command()
 def simulate(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="TOML files.", show_default=False)],
@@ -331,6 +338,7 @@ def simulate(
 _door = Door(load=lambda path: _load(path), end=lambda status, told: _end(status, told), out=out)
 commands(app, _door)
 web_commands(app, _door)
+first_commands(app, _door)
 
 
 @app.command()
