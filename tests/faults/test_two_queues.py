@@ -13,6 +13,9 @@ from tests.factory_configuration import QUEUE
 from tests.factory_judge import Fences
 from tests.factory_on_lab import Factory, MakeFactory
 from tests.factory_two_queues import PILOTS, SITE, changes
+from tests.late import NotWithin
+
+PAYLOAD_S = 16.0
 
 
 @pytest.fixture
@@ -54,12 +57,14 @@ def test_pilots_that_run_when_demand_vanishes_end_by_themselves_and_those_that_w
     factory.configure(**changes(factory.site, panda, tmp_path, **less))
     host = factory.host()
     host.start()
-    panda.activate(SITE, [12.0] * 6)
+    panda.activate(SITE, [PAYLOAD_S] * 6)
     factory.until(lambda: panda.counts(SITE)["running"] == 2, "two payloads run", 40)
     host.kill()
     assert panda.cancel(SITE) == 4
     host.start()
     factory.until(lambda: pilots(factory, State.BOOTING) == 0, "those that wait are taken back", 20)
+    if panda.counts(SITE)["finished"]:
+        raise NotWithin(PAYLOAD_S, "those that wait are taken back, while the payloads run", factory.story())
     assert panda.counts(SITE) == {"running": 2}
     assert pilots(factory, State.READY) == 2
     factory.until(lambda: panda.counts(SITE) == {"finished": 2}, "their payloads end in peace", 30)
