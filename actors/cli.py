@@ -1,6 +1,6 @@
 """The `apf` command: what it takes, and its exit statuses. No logic; each command calls one function elsewhere.
 
-Exit status: 0 it is as it should be, 1 it is not (or it could not be done), 2 the configuration or the command line is
+Exit status: 0 it is as it should be, 1 it is not, or it could not be done, 2 the configuration or the command line is
 wrong, 3 nobody answered.
 """
 

@@ -26,6 +26,7 @@ def commands(app: typer.Typer, door: Door) -> None:
     _files(app, door)
     _schema(app, door)
     _import(app, door)
+    _manual(app, door)
 
 
 def _init(app: typer.Typer, door: Door) -> None:
@@ -120,3 +121,13 @@ def _import(app: typer.Typer, door: Door) -> None:
         notes = Screen(stderr=True)
         for note in found.notes:
             notes.failed(f"note: {note}")
+
+
+def _manual(app: typer.Typer, door: Door) -> None:
+    @app.command()
+    def manual(context: typer.Context) -> None:
+        """Print the manual page, for `apf manual | man -l -`, or for /usr/local/share/man/man1/apf.1."""
+        from actors.console.bug_report import version
+        from actors.console.manual import page
+
+        door.out.document(page(context.find_root().command, version()))
