@@ -1,6 +1,7 @@
-"""The parts of the README that are made from the code. `python -m tests.readme` writes them; a test compares them.
+"""The parts of the manual (README and deploy/docs) that are made from the code. `python -m tests.readme` writes them; a
+test compares them.
 
-Each stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+Each stands between `<!-- NAME -->` and `<!-- /NAME -->`, once in the whole manual.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +23,8 @@ from actors.fleet.lifecycle import TABLE
 from actors.policies.steps import STATUS, STEPS, asks
 from actors.runtime.messages import OperatorWish
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "deploy/README.md", *sorted((ROOT / "deploy/docs").glob("*.md")))
 
 
 def lifecycle() -> str:
@@ -66,7 +68,7 @@ def _arguments(command: Any) -> str:
 
 
 def _first_line(text: str | None) -> str:
-    return " ".join((text or "").split())
+    return " ".join((text or "").split()).replace("|", "\\|")
 
 
 def metrics() -> str:
@@ -115,22 +117,41 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
-def written(text: str) -> str:
-    """The README's text with every block made anew. ValueError: a block has no place."""
+def manual() -> str:
+    """The whole text."""
+    return "\n".join(page.read_text() for page in PAGES)
+
+
+def stale() -> Iterator[str]:
+    """Blocks that say something else than the code. ValueError: one has no place, or several."""
     for name, make in BLOCKS.items():
-        text = replaced(text, name, make())
-    return text
+        page = _page_of(name)
+        if _with(page.read_text(), name, make()) != page.read_text():
+            yield name
 
 
-def replaced(text: str, name: str, content: str) -> str:
-    """The text with one block anew. ValueError: it has no place."""
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"README.md has no place for {name}: {begin} ... {end}")
-    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+def write(name: str, content: str) -> None:
+    """One block anew, where it stands. ValueError: it has no place, or several."""
+    page = _page_of(name)
+    page.write_text(_with(page.read_text(), name, content))
+
+
+def _page_of(name: str) -> Path:
+    pages = [page for page in PAGES for _ in _block(name).findall(page.read_text())]
+    if len(pages) != 1:
+        raise ValueError(f"<!-- {name} --> ... <!-- /{name} --> stands {len(pages)} times in the manual, not once")
+    return pages[0]
+
+
+def _block(name: str) -> re.Pattern[str]:
+    return re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+
+
+def _with(text: str, name: str, content: str) -> str:
+    return _block(name).sub(lambda _: f"<!-- {name} -->\n{content}\n<!-- /{name} -->", text)
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text()))
+    for name, make in BLOCKS.items():
+        write(name, make())
     sys.exit(0)

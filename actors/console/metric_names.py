@@ -1,4 +1,4 @@
-"""The metrics that /metrics shows, by name: for the README, whose list a test holds against this one."""
+"""The metrics that /metrics shows, by name: for the manual, whose list a test holds against this one."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from pathlib import Path
 PLACES = (
     "configs",
     "deploy/container",
+    "deploy/docs",
     "deploy/grafana",
     "deploy/prometheus",
     "deploy/redis",

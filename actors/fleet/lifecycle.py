@@ -1,6 +1,6 @@
 """The life of a VM: one table. Nothing else moves a VM from state to state.
 
-The table is data, so that the README's diagram is drawn from it and every edge is tested. An event that the table does
+The table is data, so that the manual's diagram is drawn from it and every edge is tested. An event that the table does
 not know in a state is refused with what was seen and what was allowed; the caller logs and counts it, and goes on.
 
 Two edges that are missing on purpose: nothing leads from `drained` back to `ready` (after Drained/Idle a slot keeps a

@@ -84,7 +84,7 @@ def table(figures: Sequence[Figure]) -> Table:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """The same table for the README."""
+    """The same table for deploy/docs/speed.md."""
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(one.cells() for one in figures)]
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 

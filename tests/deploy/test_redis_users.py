@@ -23,7 +23,7 @@ from tests.condor_pool import until
 from tests.deploy.redis_site import RedisSite
 from tests.deploy.served import Served
 from tests.factory_process import HostProcess
-from tests.readme import README
+from tests.readme import manual
 from tests.samples.shapes import CLOUD, SHAPES
 
 Call = Callable[[redis.Redis], object]
@@ -121,12 +121,12 @@ def test_the_host_reaches_its_own_factorys_keys_and_nothing_else(secured: RedisS
 
 
 def test_the_readmes_script_works_as_the_operator(served: Served) -> None:
-    (script,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (script,) = re.findall(r"```python\n(.*?)```", manual(), re.DOTALL)
     url = served.redis.url("operator", served.redis.alone) + f"?ssl_ca_certs={served.redis.ca}"
     script = script.replace('"redis://localhost:6379/0"', repr(url))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(script, "README.md", "exec"), {})
+        exec(compile(script, "operate.md", "exec"), {})
     assert "'verdict': 'accepted'" in printed.getvalue()
 
 

@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--over-s", type=float, default=0.0, help="in which the faults happen; 0: by the number of VMs")
     parser.add_argument("--faults", type=Path, help="play this list instead of the seed's")
     parser.add_argument("--off", default="", help="a guard that is switched off")
-    parser.add_argument("--readme", action="store_true", help="write the report into README.md")
+    parser.add_argument("--readme", action="store_true", help="write the report into deploy/docs")
     parser.add_argument("--no-shrink", action="store_true", help="leave a failing list as long as it is")
     parser.add_argument("--out", type=Path, default=Path(".campaign"), help="where transcripts are kept")
     given = parser.parse_args()
@@ -49,9 +49,9 @@ def main() -> int:
 
             shrink(settings, played.faults)
     if given.readme:
-        from tests.readme import README, replaced
+        from tests.readme import write
 
-        README.write_text(replaced(README.read_text(), "campaign", report.markdown(rows)))
+        write("campaign", report.markdown(rows))
     return 0 if all(row[3].kept for row in rows) else 1
 
 

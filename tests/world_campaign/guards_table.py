@@ -70,7 +70,7 @@ def markdown(shown: list[Shown]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.world_campaign.guards_table")
     parser.add_argument("--only", default="", help="these guards: NAME,NAME")
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    parser.add_argument("--readme", action="store_true", help="write the table into deploy/docs")
     given = parser.parse_args()
     names = [name for name in given.only.split(",") if name] or list(GUARDS)
     shown = []
@@ -78,9 +78,9 @@ def main() -> int:
         shown.append(show(name))
         print(f"{name}: {shown[-1]}", flush=True)  # noqa: T201
     if given.readme:
-        from tests.readme import README, replaced
+        from tests.readme import write
 
-        README.write_text(replaced(README.read_text(), "guards", markdown(shown)))
+        write("guards", markdown(shown))
     return 0 if all(one.seed and one.with_it == "kept" for one in shown) else 1
 
 

@@ -1,4 +1,4 @@
-"""What a campaign shows, as text and as the README's block."""
+"""What a campaign shows, as text and as the manual's block."""
 
 from __future__ import annotations
 

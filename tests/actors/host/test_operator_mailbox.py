@@ -1,4 +1,4 @@
-"""The operator's mailbox: the README's own script, sent to a real mailroom over a real Redis."""
+"""The operator's mailbox: the manual's own script, sent to a real mailroom over a real Redis."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ from broker.mail.dead_letters import DeadLetters
 from broker.mail.mailboxes import Mailer, Mailroom
 from broker.posts.leases import Leases, Term
 from broker.rows.table import Put, Table
-from tests.readme import README
+from tests.readme import manual
 
 CLOUD = {"kind": "ec2", "region": "r", "shape": {"cpus": 1, "memory_mib": 1}, "max_vms": 9}
 CONFIG = Config.model_validate(
@@ -89,12 +89,12 @@ def vm(name: str, cloud: str, price: float, state: State = State.READY) -> Vm:
 def test_the_readmes_script_is_accepted_and_prints_the_outcome(
     site: Site, redis_address: Address, table: Table, clock: RedisClock
 ) -> None:
-    (script,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (script,) = re.findall(r"```python\n(.*?)```", manual(), re.DOTALL)
     url = f"redis://:{redis_address.password}@{redis_address.nodes[0][0]}:{redis_address.nodes[0][1]}/0"
     script = script.replace('"redis://localhost:6379/0"', repr(url)).replace('"prod"', repr(site.factory))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(script, "README.md", "exec"), {})
+        exec(compile(script, "operate.md", "exec"), {})
     assert "'verdict': 'accepted'" in printed.getvalue()
     (wish,) = read_wishes(table, clock.now())
     assert (wish.verb, wish.selector, wish.names, wish.by) == ("drain", "cloud", ("spot",), "cron")
