@@ -12,12 +12,15 @@ from itertools import zip_longest
 
 from actors.config.as_policy import deadlines_of
 from actors.config.schema import Config
-from actors.console.status_model import SourceStatus, Status, Trouble
+from actors.console.ago import clock
+from actors.console.status_model import SourceStatus, Status, Trouble, WishStatus
 from actors.fleet.drain_and_hold import HoldBy
 from actors.fleet.number_of import number_of
 from actors.fleet.reasons import Closing, Freezing, Unmatched
 from actors.fleet.reconcile import astray_because
 from actors.fleet.vm import Intent, Launch, State, Vm
+from actors.fleet.wish import Wish, for_vm
+from actors.fleet.wish import told as said
 from actors.policies.disruption.drain_deadlines import overdue, told
 from actors.store.readings import OLD_READINGS
 
@@ -38,6 +41,7 @@ ORPHANED = (
 )
 SUSPECT = "a VM in doubt is not ended meanwhile; see who that is (condor_status -l); end the VM yourself with: apf kill"
 ASTRAY = "name that pool again, or if no job is there: apf kill CONFIG --vm {} --reason WHY"
+ONE_WISH = ("id", "verb", "selector", "names", "reason", "by", "at")
 ENDING_S = 600.0  # a cloud that was asked to end a VM should have done it by then
 
 
@@ -45,7 +49,7 @@ def troubles(status: Status, config: Config, vms: Iterable[Vm], intents: Iterabl
     """The worst first."""
     all_vms = list(vms)
     found = [*_hosts(status), *_sources(status), *_queues(status), *_clouds(status), *_vms(all_vms, config, status.at)]
-    found += [*_damaged(status), *_unwatched(all_vms, config), *_shapes(status)]
+    found += [*_damaged(status), *_unwatched(all_vms, config), *_shapes(status), *_kills(status, all_vms)]
     found += _launches(intents, status.at)
     if config.factory.shadow:
         found.append(_odd("this is a shadow: it starts, drains and ends nothing, whatever it wants"))
@@ -166,6 +170,23 @@ def _unwatched(vms: Iterable[Vm], config: Config) -> Iterator[Trouble]:
             f"{alive} VM{'s' * (alive > 1)} of {cloud}, which no configuration names: nobody drains or ends them",
             "name it again, with retired = true, and apf apply",
         )
+
+
+def _kills(status: Status, vms: Iterable[Vm]) -> Iterator[Trouble]:
+    """What a frozen cloud does as soon as it is thawed: an operator who thaws it should know."""
+    stopped = {cloud.name for cloud in status.clouds if cloud.frozen_by is Freezing.STOPPED}
+    wishes = [_wish(one) for one in status.wishes if one.verb == "kill"]
+    alive = [vm for vm in vms if vm.alive and vm.cloud in stopped and vm.state is not State.ENDING]
+    doomed = Counter((vm.cloud, by) for vm in alive if (by := for_vm(wishes, "kill", vm)) is not None)
+    for (cloud, by), n in doomed.items():
+        what = (
+            f"{number_of(n, 'VM', 'wait')} on {cloud} to be ended, with {'its' if n == 1 else 'their'} jobs: {said(by)}"
+        )
+        yield _odd(what, f"that is done as soon as {cloud} is thawed, until {clock(by.ends)}")
+
+
+def _wish(one: WishStatus) -> Wish:
+    return Wish(**{name: getattr(one, name) for name in ONE_WISH}, ends=one.ends_at)
 
 
 def _launches(intents: Iterable[Intent], now: float) -> Iterator[Trouble]:

@@ -7,12 +7,15 @@ import pytest
 from actors.config.schema import Config
 from actors.console.status import Reader
 from actors.console.status_model import Trouble
+from actors.fleet.breaker import Position
 from actors.fleet.drain_and_hold import HoldBy, VmHold
 from actors.fleet.observations import ScheddSeen
+from actors.fleet.reasons import Freezing
 from actors.fleet.vm import Intent, State
 from actors.fleet.want import CloudView
+from actors.fleet.wish import Wish
 from actors.store.readings import HEAD, DemandHead, ListingHead, StartdsHead
-from actors.store.wants import QueueStanding
+from actors.store.wants import QueueStanding, accept
 from tests.actors.console.factory_rows import Rows
 
 
@@ -81,6 +84,41 @@ def test_a_closed_cloud_says_why_and_for_how_long(config: Config, healthy: Rows)
 def test_a_frozen_cloud_says_why(config: Config, healthy: Rows) -> None:
     healthy.write("fleet", "cloud/spot", HEAD, CloudView(cloud="spot", at=1.0, room=1, frozen="pool/local is away"))
     assert "nothing is released on spot: pool/local is away" in only(config).what
+
+
+def frozen(rows: Rows, by: Freezing) -> None:
+    view = CloudView(cloud="spot", at=rows.now(), room=1, frozen="why", frozen_by=by, breaker_at=Position.CLOSED)
+    rows.write("fleet", "cloud/spot", HEAD, view)
+
+
+def kill(rows: Rows, name: str) -> None:
+    now = rows.now()
+    wish = Wish(
+        id="k1", verb="kill", selector="cloud", names=(name,), reason="breach", by="me@here", at=now, ends=now + 60
+    )
+    accept(rows.table, wish)
+
+
+def test_what_a_kill_does_as_soon_as_its_cloud_is_thawed_is_said_before(config: Config, healthy: Rows) -> None:
+    frozen(healthy, Freezing.STOPPED)
+    for state in (State.READY, State.DRAINING, State.ENDING):
+        healthy.vm("spot", state)
+    healthy.vm("private", State.READY)
+    kill(healthy, "spot")
+    reader = Reader(config)
+    found = [one for one in reader.read().troubles if "to be ended" in one.what]
+    reader.close()
+    (trouble,) = found
+    assert trouble.what == "2 VMs wait on spot to be ended, with their jobs: kill by me@here: breach"
+    assert "as soon as spot is thawed" in trouble.todo
+
+
+@pytest.mark.parametrize(("by", "name"), [(Freezing.SHORT, "spot"), (Freezing.STOPPED, "private")])
+def test_a_kill_that_waits_for_no_thaw_is_no_trouble(config: Config, healthy: Rows, by: Freezing, name: str) -> None:
+    frozen(healthy, by)
+    healthy.vm("spot", State.READY)
+    kill(healthy, name)
+    assert "nothing is released on spot" in only(config).what
 
 
 def test_a_vm_that_the_cloud_does_not_end_is_bad(config: Config, healthy: Rows) -> None:
