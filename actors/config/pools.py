@@ -36,7 +36,8 @@ class HtcondorPool(AnyPool):
     wakes: bool = True  # where a worker joined and jobs wait, the negotiator is called, once in 20 s at most
     worker_collector: str | None = None  # the collector as workers reach it, when they reach it by another address
     worker_token_command: tuple[str, ...] = ()  # prints an IDTOKEN that may only advertise; minted anew every 10 min
-    worker_identities: tuple[str, ...] = ()  # who may advertise our workers, as globs; none: not checked
+    # who may advertise our workers, as globs; none: not checked. With {launch} in one, a token for each launch
+    worker_identities: tuple[str, ...] = ()
 
 
 class SimulatedPool(AnyPool):

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from actors.clouds.worker import user_data
-from actors.clouds.worker.token import TokenFailed, mint
+from actors.clouds.worker.token import For, TokenFailed, mint
 from actors.config.findings import Finding
 from actors.config.load import missing_secrets, secrets_of
 from actors.config.schema import Config, HtcondorPool
+from actors.fleet.worker_identity import one_a_launch
 from actors.runtime.adapters import TOKEN_LIMIT_S
 
 OTHERS = stat.S_IROTH | stat.S_IWOTH
@@ -88,20 +89,27 @@ def _listed(where: Path) -> list[Path]:
     return sorted(file for file in where.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
+TRIED = "0" * 12  # a launch that is none
+OWN = "each launch has an identity of its own"
 SHARED = (
     "all workers share it: who takes it from one can advertise in another's place. No job dies of that (schedds have a"
-    " veto before every end), but VMs may idle until a person looks"
+    " veto before every end), but VMs may idle until a person looks. Each launch has one of its own with"
+    ' worker_identities = ["worker-{launch}@..."] and a command that heeds APF_LAUNCH'
 )
 
 
 def _worker_tokens(config: Config) -> Iterator[Finding]:
-    for command in dict.fromkeys(pool.worker_token_command for pool in _htcondor(config)):
+    """Minted as for a launch."""
+    for command, identities in dict.fromkeys(
+        (pool.worker_token_command, pool.worker_identities) for pool in _htcondor(config)
+    ):
+        alone = one_a_launch(identities)
         try:
-            mint(command, TOKEN_LIMIT_S, time.time())
+            mint(command, TOKEN_LIMIT_S, time.time(), For(launch=TRIED if alone else "", identities=identities))
         except TokenFailed as wrong:
             yield Finding(what="worker token", ok=False, text=str(wrong))
         else:
-            yield Finding(what="worker token", ok=True, text=f"{command[0]} prints one; {SHARED}")
+            yield Finding(what="worker token", ok=True, text=f"{command[0]} prints one; {OWN if alone else SHARED}")
 
 
 def _recipes(config: Config) -> Iterator[Finding]:

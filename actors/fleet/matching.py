@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from actors.fleet.number_of import number_of
 from actors.fleet.observations import Machine
 from actors.fleet.vm import Vm
+from actors.fleet.worker_identity import LAUNCH, may_advertise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Matched:
 def match(
     machines: Iterable[Machine], vms: Iterable[Vm], identities: tuple[str, ...] = (), factory: str = ""
 ) -> Matched:
-    """`identities` are globs of who may advertise a worker; none: not checked. Ads of ended VMs linger: no strays.
+    """`identities` say who may advertise a worker (see `worker_identity`). Ads of ended VMs linger: no strays.
 
     `factory` is our name: another one may have a queue of the same name in this pool. Empty: not looked at.
 
@@ -107,18 +107,15 @@ def _why_not(machine: Machine, vm: Vm | None, identities: tuple[str, ...]) -> st
         return "advertises no instance id"
     if vm is None:
         return f"instance {machine.instance_id} is no VM of this cloud"
-    if not _may(machine, identities):
-        return f"advertised by {machine.identity or 'nobody known'}; allowed: {', '.join(identities)}"
+    if not may_advertise(machine.identity, identities, vm.intent):
+        allowed = ", ".join(glob.replace(LAUNCH, vm.intent or "*") for glob in identities)
+        return f"advertised by {machine.identity or 'nobody known'}; allowed: {allowed}"
     return ""
-
-
-def _may(machine: Machine, identities: tuple[str, ...]) -> bool:
-    return not identities or any(fnmatchcase(machine.identity, glob) for glob in identities)
 
 
 def _of_others(machine: Machine, identities: tuple[str, ...], factory: str) -> bool:
     """A worker that does not say whose it is may be ours."""
-    return not _may(machine, identities) or bool(factory and machine.factory not in ("", factory))
+    return not may_advertise(machine.identity, identities) or bool(factory and machine.factory not in ("", factory))
 
 
 def _doubt(vm: Vm, claim: list[Machine]) -> str:

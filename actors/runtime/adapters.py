@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from actors.clouds.condor_jobs.cloud import CondorJobs
@@ -16,8 +15,8 @@ from actors.clouds.script.cloud import Script
 from actors.clouds.simulated import cloud as simulated_cloud
 from actors.clouds.spot_notices import NoticeQueue
 from actors.clouds.worker import user_data
-from actors.clouds.worker.recipe import RecipeFailed
-from actors.clouds.worker.token import TokenFailed, mint
+from actors.clouds.worker.recipe import Recipe, RecipeFailed
+from actors.clouds.worker.token import NOBODY, For, TokenFailed, mint
 from actors.config.as_policy import limit_of
 from actors.config.plugins import CLOUDS, POOLS, known_kinds
 from actors.config.schema import (
@@ -110,18 +109,19 @@ def notice_queues(config: Config) -> dict[str, NoticeQueue]:
     return found
 
 
-def recipe(config: Config) -> Callable[[str, str], str]:
-    """(cloud, queue) -> the user-data of a new worker, with a fresh token. Raises RecipeFailed."""
+def recipe(config: Config) -> Recipe:
+    """The user-data of a new worker, with a fresh token."""
     tokens = Tokens()
 
-    def make(cloud: str, queue: str) -> str:
+    def make(cloud: str, queue: str, launch: str) -> str:
         if not config.clouds[cloud].joins_pool:
             return ""  # a pilot is no worker of ours
         settings = config.pools[config.queues[queue].pool]
         if not isinstance(settings, HtcondorPool):
             return f"{queue}\n"  # a simulated worker needs to know only whose it is
         try:
-            token = tokens.fresh(settings.worker_token_command)
+            whose = For(launch=launch, identities=settings.worker_identities)
+            token = tokens.fresh(settings.worker_token_command, whose)
             own = config.clouds[cloud].user_data
             text = Path(own).expanduser().read_text(encoding="utf-8") if own else user_data.template()
             return user_data.render(text, user_data.worker(config, cloud, queue, token))
@@ -144,8 +144,12 @@ class Tokens:
         self._lock = threading.Lock()
         self._minted: dict[tuple[str, ...], tuple[str, float]] = {}
 
-    def fresh(self, command: tuple[str, ...]) -> str:
-        """A token at most TOKEN_FRESH_S old. Who comes while one is minted waits for it. Raises TokenFailed."""
+    def fresh(self, command: tuple[str, ...], whose: For = NOBODY) -> str:
+        """A token at most TOKEN_FRESH_S old; of one launch, its own. Who comes while one is minted waits for it. Raises
+        TokenFailed.
+        """
+        if whose.launch:
+            return mint(command, TOKEN_LIMIT_S, time.time(), whose)
         with self._lock:
             token, at = self._minted.get(command, ("", -TOKEN_FRESH_S))
             if time.monotonic() - at >= TOKEN_FRESH_S:

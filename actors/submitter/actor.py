@@ -30,6 +30,7 @@ from actors.fleet.observations import Instance, Listed
 from actors.fleet.reasons import CLOSED_FOR, Closing, Opening
 from actors.fleet.vm import Intent, Launch, State, Vm
 from actors.fleet.want import Want
+from actors.fleet.worker_identity import one_a_launch
 from actors.runtime.freeze_file import FreezeFile, FrozenHere
 from actors.runtime.pauses import pause_s
 from actors.runtime.post_actor import PostActor, Seat
@@ -40,7 +41,7 @@ from actors.store.quotas import Accounts
 from actors.store.readings import newer_listing
 from actors.store.vms import Registries, Registry
 from actors.store.wants import wants_of_cloud
-from actors.submitter.launches import Planned, planned
+from actors.submitter.launches import Made, Planned, new_launch, planned
 from broker.posts.leases import Term
 
 LOOK_S = 5.0
@@ -64,7 +65,7 @@ class SubmitterSeat:
     began: float  # when the term began: a listing asked for since then shows all that a former holder started
     listed: Listed | None = None
     quiet: bool = False
-    recipes: dict[str, tuple[str, float]] = field(default_factory=dict)  # queue -> user-data, when made
+    recipes: dict[str, Made] = field(default_factory=dict)  # by queue
     show_at: float = 0.0  # monotonic: launches went out since the views were shown, and they are shown then
     wanted: tuple[str, ...] = ()  # queues that want VMs
     awaited: set[str] = field(default_factory=set)  # of these, for which no recipe is made yet
@@ -163,10 +164,12 @@ class Submitter(PostActor[SubmitterSeat]):
             self._gauges.account(seat.name, allowed.account, allowed.used, allowed.limits)
         launches: list[Planned] = []
         for queue, vms in divided(self._config, min(left, allowed.vms), missing).items():
-            user_data = str(self._user_data(seat, queue, now))
-            for done in range(0, vms, cloud.batch):
+            made = seat.state.recipes[queue]
+            for done in range(0, min(vms, cloud.batch) if made.launch else vms, cloud.batch):
                 several = min(vms - done, cloud.batch)
-                launches.append(planned(self._config, self._clouds[seat.name], wants[queue], several, user_data, now))
+                launches.append(planned(self._config, self._clouds[seat.name], wants[queue], several, made, now))
+            if made.launch:
+                self._used_up(seat, queue)
         if launches:
             seat.state.show_at = seat.state.show_at or time.monotonic() + SHOWN_MAY_WAIT_S
         for start in range(0, len(launches), WRITTEN_AT_ONCE):
@@ -194,7 +197,7 @@ class Submitter(PostActor[SubmitterSeat]):
             for queue, want in wants.items()
             if queue not in registry.judged.closed_for
         }
-        return {queue: n for queue, n in missing.items() if n > 0 and self._user_data(seat, queue, now) is not None}
+        return {queue: n for queue, n in missing.items() if n > 0 and self._can_be_made(seat, queue, now)}
 
     def _may_come_back(self, vm: Vm, registry: Registry) -> bool:
         """One whose launch gets no answer may have started: it is not bought a second time here."""
@@ -228,15 +231,21 @@ class Submitter(PostActor[SubmitterSeat]):
             )
             self._send(seat, intent, look_first=False)
 
-    def _user_data(self, seat: SubmitterPost, queue: str, now: float) -> str | None:
-        """The worker's recipe for a queue that wants VMs; None: it is not made yet, and a look follows when it is."""
+    def _can_be_made(self, seat: SubmitterPost, queue: str, now: float) -> bool:
+        """Whether there is a recipe for workers of a queue that wants VMs; if not, a look follows when there is."""
         made = seat.state.recipes.get(queue)
         if self._is_old(seat, queue, now):
             self._make_recipe(seat, queue)
-        if made and now - made[1] <= 2 * RECIPE_OLD_S:
-            return str(made[0])
+        if made and now - made.at <= 2 * RECIPE_OLD_S:
+            return True
         seat.state.awaited.add(queue)
-        return None
+        return False
+
+    def _used_up(self, seat: SubmitterPost, queue: str) -> None:
+        """It was of one launch; whoever wants more gets them with the next one."""
+        del seat.state.recipes[queue]
+        seat.state.awaited.add(queue)
+        self._make_recipe(seat, queue)
 
     def _make_recipes_ahead(self, seat: SubmitterPost, now: float) -> None:
         """Each is a token that the operator's command mints: not every ten minutes for a thousand idle queues."""
@@ -247,15 +256,17 @@ class Submitter(PostActor[SubmitterSeat]):
 
     def _is_old(self, seat: SubmitterPost, queue: str, now: float) -> bool:
         made = seat.state.recipes.get(queue)
-        return made is None or now - made[1] > RECIPE_OLD_S
+        return made is None or now - made.at > RECIPE_OLD_S
 
     def _make_recipe(self, seat: SubmitterPost, queue: str) -> None:
         """It is made off this thread; an old one serves meanwhile."""
         key = f"recipe {seat.name} {queue}"
-        make, made = partial(self._recipe, seat.name, queue), partial(self._recipe_made, seat, queue)
+        settings = self._config.pools[self._config.queues[queue].pool]
+        launch = new_launch() if one_a_launch(settings.worker_identities) else ""
+        make, made = partial(self._recipe, seat.name, queue, launch), partial(self._recipe_made, seat, queue, launch)
         self.call(seat, "launch", key, make, made, wakes=False)
 
-    def _recipe_made(self, seat: SubmitterPost, queue: str, got: str | Exception) -> None:
+    def _recipe_made(self, seat: SubmitterPost, queue: str, launch: str, got: str | Exception) -> None:
         if isinstance(got, RecipeFailed):
             self.look_in(seat, 0.0)
             registry = self._registries.of(self.terms.need(seat.post))
@@ -263,7 +274,7 @@ class Submitter(PostActor[SubmitterSeat]):
             return
         if isinstance(got, Exception):
             raise got
-        seat.state.recipes[queue] = (got, self._now())
+        seat.state.recipes[queue] = Made(user_data=got, at=self._now(), launch=launch)
         if queue in seat.state.awaited:
             seat.state.awaited.discard(queue)
             self.look_in(seat, 0.0)

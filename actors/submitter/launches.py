@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from actors.clouds.port import Cloud, Order
 from actors.config.promise import promise_of
@@ -16,24 +16,38 @@ from actors.fleet.want import Want
 Planned = tuple[Intent, list[Vm]]  # a launch, and the rows of its VMs
 
 
-def planned(config: Config, cloud: Cloud, want: Want, vms: int, user_data: str, now: float) -> Planned:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A worker's user-data, and when it was made. `launch`: the one launch that it is for; empty: any."""
+
+    user_data: str
+    at: float
+    launch: str = ""
+
+
+def planned(config: Config, cloud: Cloud, want: Want, vms: int, made: Made, now: float) -> Planned:
     """`vms` VMs for one want, in one call to `cloud`; `now` is Redis time in seconds."""
     joins = config.told_pool(want.queue, want.cloud)
     pool = told_of(config, joins) if joins else ""
-    intent = _intent(config.factory.name, cloud, want, vms, user_data, pool, now)
+    intent = _intent(config.factory.name, cloud, want, vms, made, pool, now)
     like = _row(config, intent, want, pool)
     return intent, [replace(like, id=f"{intent.id}-{index}") for index in range(vms)]
 
 
-def _intent(factory: str, cloud: Cloud, want: Want, count: int, user_data: str, pool: str, now: float) -> Intent:
-    intent = uuid.uuid4().hex[:12]
+def new_launch() -> str:
+    """The id of a launch that nobody made yet."""
+    return uuid.uuid4().hex[:12]
+
+
+def _intent(factory: str, cloud: Cloud, want: Want, count: int, made: Made, pool: str, now: float) -> Intent:
+    intent = made.launch or new_launch()
     token = hashlib.sha256(f"{factory}/{want.cloud}/{want.queue}/{intent}".encode()).hexdigest()
     order = Order(
         intent=intent,
         queue=want.queue,
         count=count,
         token=token,
-        user_data=user_data,
+        user_data=made.user_data,
         decision=want.decision,
         pool=pool,
     )

@@ -66,8 +66,10 @@ class TwinCloud:
         self.tags: dict[str, str] = {}  # instance id -> the words of its hold
         self.marks: list[tuple[tuple[str, ...], str]] = []  # the calls
         self.mark_error: CloudError | None = None
+        self.user_data: dict[str, str] = {}  # by launch, as it was asked for
 
     def prepare(self, order: Order) -> str:
+        self.user_data[order.intent] = order.user_data
         return json.dumps({"token": order.token, "count": order.count, "intent": order.intent, "queue": order.queue})
 
     def launch(self, request: str) -> tuple[Instance, ...]:
@@ -213,9 +215,9 @@ class Stage:
     def close(self) -> None:
         self._mailer.close()
 
-    def _recipe(self, cloud: str, queue: str) -> str:
+    def _recipe(self, cloud: str, queue: str, launch: str) -> str:
         self.recipes.append(queue)
-        return f"{cloud} {queue}"
+        return f"{cloud} {queue} {launch}".rstrip()
 
     def _hold(self, post: str) -> Term:
         term = self._leases.acquire(post)

@@ -6,7 +6,8 @@ The command runs where the key is (by ssh, a web service, sudo) and prints an ID
 The rules it keeps: the command has a time limit and ends with all that it started. What it prints is never part of a
 message or a log. It inherits what a program needs of our environment, and no secret (`actors.config.environment`). A
 token that may do more than advertise a worker is refused: it goes to machines where users' jobs run. (An IDTOKEN
-without a scope may do all that its identity may.)
+without a scope may do all that its identity may.) One that is minted for a launch must be of that launch's identity:
+its workers would join and be taken for liars.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from actors.config.environment import inherited
 from actors.config.secrets import Hidden
+from actors.fleet.worker_identity import LAUNCH, may_advertise
 
 MAY = frozenset({"READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER"})
 LEAST_S = 300.0  # a VM boots and joins in this time; a worker uses its token longer
@@ -35,21 +38,36 @@ class TokenFailed(Exception):
     """There is no token that can be given to a worker; the text says why, and never holds the token."""
 
 
-def mint(command: Sequence[str], timeout_s: float, now: float) -> Hidden:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class For:
+    """For which launch a token is minted, and the globs of its identity. `launch` "": for any worker."""
+
+    launch: str
+    identities: tuple[str, ...]
+
+
+NOBODY = For(launch="", identities=())
+
+
+def mint(command: Sequence[str], timeout_s: float, now: float, whose: For = NOBODY) -> Hidden:
     """Run the command and check what it prints. `now` is Unix time in seconds, to hold the token's end against."""
     if not command:
         raise TokenFailed("worker_token_command is not set: it has to print an IDTOKEN that may only advertise")
-    return checked(_output(command, timeout_s), now)
+    return checked(_output(command, timeout_s, {"APF_LAUNCH": whose.launch} if whose.launch else {}), now, whose)
 
 
-def checked(text: str, now: float) -> Hidden:
-    """The token in a command's output. TokenFailed: it is none, is too old, or may do too much or too little."""
+def checked(text: str, now: float, whose: For = NOBODY) -> Hidden:
+    """The token in a command's output. TokenFailed: it is none, is too old, may do too much or too little, or is of
+    another than `whose`.
+    """
     token = Hidden(text.strip())
     if not _JWT.fullmatch(token):
         raise TokenFailed(f"worker_token_command printed {len(text)} characters that are no token (three parts, dots)")
     claims = _claims(token)
     _check_end(claims.get("exp"), now)
     _check_scope(str(claims.get("scope", "")))
+    if whose.launch:
+        _check_identity(str(claims.get("sub", "")), whose)
     return token
 
 
@@ -78,6 +96,15 @@ def _check_scope(scope: str) -> None:
         raise TokenFailed(f"the worker's token may not do {_NEEDED}; mint it with -authz {_NEEDED}")
 
 
+def _check_identity(said: str, whose: For) -> None:
+    if not may_advertise(said, whose.identities, whose.launch):
+        allowed = ", ".join(one.replace(LAUNCH, whose.launch) for one in whose.identities)
+        raise TokenFailed(
+            f"the worker's token is of {said[:_MOST_SAID] or 'nobody'}, which worker_identities do not allow for this"
+            f" launch; allowed: {allowed}. The command finds the launch in its environment as APF_LAUNCH"
+        )
+
+
 def _claims(token: str) -> dict[str, Any]:
     middle = token.split(".")[1]
     try:
@@ -89,14 +116,14 @@ def _claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _output(command: Sequence[str], timeout_s: float) -> str:
+def _output(command: Sequence[str], timeout_s: float, told: Mapping[str, str]) -> str:
     try:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=inherited(condor=True),
+            env={**inherited(condor=True), **told},
             start_new_session=True,  # so that all that it starts can be ended with it
         )
     except OSError as error:

@@ -15,6 +15,7 @@ from deploy.lab.pool.user import DOMAIN
 
 FACTORY = f"factory@{DOMAIN}"
 WORKER = f"worker@{DOMAIN}"
+WORKER_OF_LAUNCH = f"worker-*@{DOMAIN}"
 
 
 class Pace(StrEnum):
@@ -121,8 +122,8 @@ ALLOW_NEGOTIATOR = {identity}
 ALLOW_ADMINISTRATOR = {identity}, {FACTORY}
 ALLOW_CONFIG = {identity}
 ALLOW_ADVERTISE_SCHEDD = {identity}
-ALLOW_ADVERTISE_STARTD = {identity}, {WORKER}
-ALLOW_ADVERTISE_MASTER = {identity}, {WORKER}
+ALLOW_ADVERTISE_STARTD = {identity}, {WORKER}, {WORKER_OF_LAUNCH}
+ALLOW_ADVERTISE_MASTER = {identity}, {WORKER}, {WORKER_OF_LAUNCH}
 """
 
 

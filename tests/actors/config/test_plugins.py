@@ -276,6 +276,6 @@ def test_a_kind_of_pool_comes_in_the_same_way(site: Path) -> None:
     config: Config = parse(SCRIPT.replace('collector = "condor.example.org"', 'kind = "paper"\nsheets = 3'))
     assert adapters.pool(config, "local").sheets == 3  # type: ignore[attr-defined]
     assert config.pools["local"].interval_s == 15.0
-    assert adapters.recipe(config)("rack", "atlas") == "atlas\n"
+    assert adapters.recipe(config)("rack", "atlas", "") == "atlas\n"
     (mistake,) = said(SCRIPT.replace("[pools.local]", '[pools.local]\nkind = "pap"'))
     assert mistake == "line 4: pools.local: kind 'pap' is not known (did you mean 'paper'?)"

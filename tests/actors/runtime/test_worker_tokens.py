@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.clouds.worker.recipe import RecipeFailed
+from actors.clouds.worker.token import For, TokenFailed
 from actors.config.schema import Config
 from actors.runtime.adapters import Tokens, recipe
 
@@ -52,4 +53,31 @@ def test_a_template_that_is_no_utf8_fails_its_own_launch_by_its_name(tmp_path: P
     whole = {"factory": {"name": "f"}, "pools": {"local": pool}, "clouds": {"private": {**cloud, **shape}}}
     make = recipe(Config.model_validate({**whole, "queues": {"atlas": queue}}))
     with pytest.raises(RecipeFailed, match=r"template .*latin-1\.yaml is no UTF-8 text"):
-        make("private", "atlas")
+        make("private", "atlas", "")
+
+
+def of_launch(identity: str) -> tuple[str, ...]:
+    """Prints a token of `identity`, in which a shell's $APF_LAUNCH is the launch's."""
+    claims = '{"sub": "%s", "scope": "condor:/ADVERTISE_STARTD"}' % identity  # noqa: UP031
+    program = (
+        f"""printf 'head.%s.tail' "$(printf '%s' '{claims}' | sed "s/LAUNCH/$APF_LAUNCH/" | base64 -w0 | tr -d =)" """
+    )
+    return ("sh", "-c", program)
+
+
+def test_a_token_of_a_launch_is_minted_for_it_alone() -> None:
+    tokens, asked = Tokens(), of_launch("worker-LAUNCH@lab")
+    one, other = (tokens.fresh(asked, For(launch=n, identities=("worker-{launch}@lab",))) for n in ("a1", "b2"))
+    assert one.split(".")[1] != other.split(".")[1]
+
+
+def test_a_token_of_another_identity_than_its_launchs_is_refused_before_a_vm_is_bought() -> None:
+    with pytest.raises(TokenFailed, match=r"of worker@lab, .*allowed: worker-a1@lab.*APF_LAUNCH"):
+        Tokens().fresh(of_launch("worker@lab"), For(launch="a1", identities=("worker-{launch}@lab",)))
+
+
+def test_a_shared_token_is_of_no_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APF_LAUNCH", "of-somebody-else")
+    token = Tokens().fresh(of_launch("worker-LAUNCH@lab"))
+    middle = token.split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["sub"] == "worker-@lab"

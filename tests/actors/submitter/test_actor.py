@@ -373,3 +373,38 @@ def test_of_views_that_say_the_same_the_clouds_alone_is_written_again_for_its_ti
     rows = many.table.read("fleet", many.post)
     assert {key for key, row in rows.items() if row.version > 1} == {CLOUD}
     assert many.view().at == many.now
+
+
+OWN_IDENTITIES = CONFIG.pools["local"].model_copy(update={"worker_identities": ("worker-{launch}@lab",)})
+
+
+@pytest.fixture
+def own(site: Site) -> Iterator[Stage]:
+    """A cloud for four VMs, three in one call at most, of a pool in which each launch has an identity of its own."""
+    cloud = CONFIG.clouds["private"].model_copy(update={"batch": 3})
+    made = Stage(site, CONFIG.model_copy(update={"pools": {"local": OWN_IDENTITIES}, "clouds": {"private": cloud}}))
+    made.list_cloud()
+    yield made
+    made.close()
+
+
+def test_where_each_launch_has_an_identity_its_recipe_is_made_for_it_and_used_once(own: Stage) -> None:
+    own.want(4)
+    for _ in range(4):
+        own.look()
+    assert own.states() == ["booting"] * 4
+    launched = {vm.intent for vm in own.registry.vms()}
+    assert len(launched) == 2, "three in one call, and one"
+    assert own.cloud.user_data == {launch: f"private atlas {launch}" for launch in launched}
+
+
+def test_a_recipe_of_one_launch_that_was_given_up_with_the_term_is_used_by_none(own: Stage) -> None:
+    own.look()
+    before = len(own.recipes)
+    own.crash()
+    own.list_cloud()
+    own.want(1)
+    own.look()
+    own.look()
+    assert own.states() == ["booting"]
+    assert len(own.recipes) >= before + 1
