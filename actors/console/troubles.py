@@ -179,9 +179,7 @@ def _kills(status: Status, vms: Iterable[Vm]) -> Iterator[Trouble]:
     alive = [vm for vm in vms if vm.alive and vm.cloud in stopped and vm.state is not State.ENDING]
     doomed = Counter((vm.cloud, by) for vm in alive if (by := for_vm(wishes, "kill", vm)) is not None)
     for (cloud, by), n in doomed.items():
-        what = (
-            f"{number_of(n, 'VM', 'wait')} on {cloud} to be ended, with {'its' if n == 1 else 'their'} jobs: {said(by)}"
-        )
+        what = f"{number_of(n, 'VM', 'wait')} on {cloud} to be ended, and all jobs there: {said(by)}"
         yield _odd(what, f"that is done as soon as {cloud} is thawed, until {clock(by.ends)}")
 
 

@@ -109,7 +109,7 @@ def test_what_a_kill_does_as_soon_as_its_cloud_is_thawed_is_said_before(config: 
     found = [one for one in reader.read().troubles if "to be ended" in one.what]
     reader.close()
     (trouble,) = found
-    assert trouble.what == "2 VMs wait on spot to be ended, with their jobs: kill by me@here: breach"
+    assert trouble.what == "2 VMs wait on spot to be ended, and all jobs there: kill by me@here: breach"
     assert "as soon as spot is thawed" in trouble.todo
 
 
